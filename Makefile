@@ -1,0 +1,55 @@
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := libs/contracts libs/chassis services/gateway services/billing services/generator services/vpn services/scheduler simulators devstack tools
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+help: ## what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+# A fresh machine has Python 3.11 and make, nothing else: the environment installs itself from the
+# hash-locked list, then our own packages without their dependencies.
+$(STAMP): requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
+	@test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^    /p}' requirements.lock | $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ./,$(MEMBERS))
+	@touch $@
+
+install: $(STAMP) ## install everything into .venv
+
+up: $(STAMP) ## run the whole platform and print the chat page's URL
+	@exec $(BIN)/devstack up
+
+down: $(STAMP) ## stop a platform started by make up
+	@$(BIN)/devstack down
+
+reset: $(STAMP) ## stop it and forget its state
+	@$(BIN)/devstack reset
+
+test: $(STAMP) ## every test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(STAMP) ## ruff, mypy strict, import-linter, our own checks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(addsuffix /src,$(MEMBERS))
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/check_repository.py
+
+bench: $(STAMP) ## measure every figure of bench/RESULTS.md
+	@$(BIN)/python -m bench.run_all
+
+chaos: $(STAMP) ## 500 orders while everything is killed in turn
+	@$(BIN)/python -m pytest -p no:xdist tests/chaos --chaos-orders 500 -s
+
+demo: $(STAMP) ## one order from the terminal, and its trace
+	@$(BIN)/devstack demo
+
+lock: $(STAMP) ## renew requirements.lock from requirements.in
+	@$(BIN)/uv pip compile requirements.in -o requirements.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
+
+.PHONY: help install up down reset test lint bench chaos demo lock

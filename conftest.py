@@ -1,0 +1,72 @@
+"""Real servers for every test: Postgres and nats-server, as processes or as containers."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from devstack.testing import (
+    UNSAFE_BUT_FAST,
+    DatabaseServer,
+    MessageServer,
+    create_database,
+    drop_database,
+    free_port,
+    run_blocking,
+    running_nats,
+    running_postgres,
+    wipe_jetstream,
+)
+
+WITH_CONTAINERS = os.environ.get("VITRINE_TEST_BACKEND") == "testcontainers"
+FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[DatabaseServer]:
+    """One Postgres per test process; without fsync unless VITRINE_TEST_FSYNC=on."""
+    server: AbstractContextManager[DatabaseServer]
+    settings = {} if FSYNC else UNSAFE_BUT_FAST
+    if WITH_CONTAINERS:
+        from devstack.containers import postgres_container
+
+        server = postgres_container(settings)
+    else:
+        server = running_postgres(settings)
+    with server as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[MessageServer]:
+    """One nats-server per test process, with `sync_interval: always`."""
+    server: AbstractContextManager[MessageServer]
+    if WITH_CONTAINERS:
+        from devstack.containers import nats_container
+
+        server = nats_container()
+    else:
+        server = running_nats()
+    with server as running:
+        yield running
+
+
+@pytest.fixture
+def database_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
+    """An empty database of the test's own (roles are shared by the whole server)."""
+    dsn = run_blocking(create_database(postgres_server))
+    yield dsn
+    run_blocking(drop_database(postgres_server, dsn))
+
+
+@pytest.fixture
+def nats_url(nats_server: MessageServer) -> str:
+    """The shared nats-server, emptied of every stream, bucket and object store."""
+    run_blocking(wipe_jetstream(nats_server.url))
+    return nats_server.url
+
+
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
+    return free_port()

@@ -1,0 +1,1 @@
+"""How a Vitrine service runs: exactly-once consumers, outbox, health, traces. Knows no domain."""

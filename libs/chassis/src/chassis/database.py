@@ -1,0 +1,117 @@
+"""One Postgres pool per process: its own schema, typed codecs, patient connecting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from chassis import logs
+from chassis.errors import ConfigurationError, TransientError
+
+log = logs.get("chassis.database")
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
+else:
+    Connection = asyncpg.Connection  # generic in its stubs only
+CONNECT_TIMEOUT_SECONDS = 5.0
+COMMAND_TIMEOUT_SECONDS = 30.0
+IDLE_CONNECTION_SECONDS = 60.0
+BACKOFF_MAX_SECONDS = 2.0
+
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What asyncpg raises while Postgres is away, starting or stopping."""
+
+RETRYABLE = (*UNAVAILABLE, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class DatabaseUnavailableError(TransientError):
+    """Postgres cannot be reached now."""
+
+
+class Database:
+    """The process's connections. Everything runs inside one schema, set as the search path."""
+
+    def __init__(self, pool: asyncpg.Pool[Any], schema: str) -> None:
+        self.pool = pool
+        self.schema = schema
+
+    @classmethod
+    async def connect(
+        cls, dsn: str, *, schema: str, pool_max: int = 8, application_name: str = "vitrine"
+    ) -> Database:
+        """Wait for Postgres with capped backoff; raise ConfigurationError on bad credentials."""
+        wait = 0.1
+        while True:
+            try:
+                pool = await asyncpg.create_pool(
+                    dsn,
+                    min_size=1,
+                    max_size=pool_max,
+                    init=_codecs,
+                    timeout=CONNECT_TIMEOUT_SECONDS,
+                    command_timeout=COMMAND_TIMEOUT_SECONDS,
+                    max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
+                    server_settings={
+                        "application_name": application_name,
+                        "search_path": schema,
+                        "jit": "off",
+                        "idle_in_transaction_session_timeout": "30s",
+                    },
+                )
+                return cls(pool, schema)
+            except (asyncpg.InvalidAuthorizationSpecificationError, ValueError) as error:
+                raise ConfigurationError(f"Postgres refuses the credentials: {error}") from error
+            except (*UNAVAILABLE, asyncpg.InvalidCatalogNameError) as error:
+                log.warning("waiting_for_postgres", reason=type(error).__name__)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, BACKOFF_MAX_SECONDS)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """Lend a connection outside any transaction; raise DatabaseUnavailableError."""
+        try:
+            async with self.pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+                yield connection
+        except UNAVAILABLE as error:
+            raise DatabaseUnavailableError(type(error).__name__) from error
+
+    async def ready(self) -> str | None:
+        """Say what is missing, or None: a readiness check."""
+        try:
+            async with self.read() as connection:
+                await connection.fetchval("SELECT 1")
+        except DatabaseUnavailableError as error:
+            return f"Postgres: {error}"
+        return None
+
+    async def close(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                await self.pool.close()
+        except TimeoutError:
+            self.pool.terminate()
+
+
+async def _codecs(connection: Connection) -> None:
+    """Hand jsonb over as Python objects, in both directions."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+    )

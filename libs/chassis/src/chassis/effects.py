@@ -1,0 +1,196 @@
+"""Calls to the outside world: an effect row, claimed by lease, made with no connection held."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from chassis import logs, metrics, tracing
+from chassis.database import UNAVAILABLE
+from chassis.errors import TransientError
+from chassis.outbox import Outbox, UnitOfWork
+
+log = logs.get("chassis.effects")
+POLL_EVERY_SECONDS = 2.0
+CLAIM_MAX = 16
+BACKOFF_FIRST = timedelta(seconds=1)
+BACKOFF_MAX = timedelta(minutes=5)
+failed_count = metrics.counter("vitrine.effects.failed", description="effects given up")
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """One outside call. `attempt` counts starts, from 1."""
+
+    key: str
+    kind: str
+    body: bytes
+    traceparent: str
+    attempt: int
+
+
+Record = Callable[[UnitOfWork], Awaitable[None]]
+
+
+class EffectResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call ended; `record` runs in the second transaction and may emit messages."""
+
+    outcome: str
+    record: Record | None = None
+    after: timedelta | None = None
+    reason: str = ""
+
+    @classmethod
+    def done(cls, record: Record | None = None) -> EffectResult:
+        return cls(outcome="done", record=record)
+
+    @classmethod
+    def failed(cls, reason: str, record: Record | None = None) -> EffectResult:
+        return cls(outcome="failed", record=record, reason=reason)
+
+    @classmethod
+    def retry(cls, reason: str, after: timedelta | None = None) -> EffectResult:
+        """The call certainly did not happen; try again after a while."""
+        return cls(outcome="retry", after=after, reason=reason)
+
+
+Call = Callable[[Effect], Awaitable[EffectResult]]
+
+
+class EffectKind(msgspec.Struct, frozen=True, kw_only=True):
+    """What is called for a kind of effect.
+
+    `call` may raise: whether it happened is then unknown, and the next claim asks `reconcile`
+    (which answers done, failed, or retry = it did not happen) before calling again.
+    `gave_up` is the record of an effect that ran out of attempts.
+    """
+
+    name: str
+    call: Call
+    reconcile: Call | None = None
+    gave_up: Callable[[Effect, UnitOfWork], Awaitable[None]] | None = None
+    attempts_max: int = 10
+    lease: timedelta = timedelta(seconds=60)
+
+
+class EffectWorker:
+    """Claims due effects and carries them out; any number of replicas."""
+
+    def __init__(self, outbox: Outbox, kinds: Mapping[str, EffectKind]) -> None:
+        self._outbox = outbox
+        self._kinds = kinds
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until stopped: woken when an effect was committed here, else every 2 s."""
+        while not stopping.is_set():
+            self._outbox.effects_due.clear()
+            try:
+                if await self.work_once():
+                    continue
+            except (TransientError, *UNAVAILABLE) as error:
+                log.warning("effects_postponed", reason=type(error).__name__)
+            try:
+                async with asyncio.timeout(POLL_EVERY_SECONDS):
+                    await self._outbox.effects_due.wait()
+            except TimeoutError:
+                continue
+
+    async def work_once(self) -> int:
+        """Claim what is due, carry it out concurrently, and return how many that were."""
+        claimed = await self._claim()
+        await asyncio.gather(*(self._carry_out(*each) for each in claimed))
+        return len(claimed)
+
+    async def _claim(self) -> list[tuple[Effect, bool]]:
+        now = self._outbox.clock.now()
+        leases = {name: now + kind.lease for name, kind in self._kinds.items()}
+        async with self._outbox.database.read() as connection:
+            rows = await connection.fetch(
+                "WITH claimed AS ("
+                " SELECT key AS claimed_key, ambiguous AS was_ambiguous, l.until"
+                " FROM effects JOIN unnest($1::text[], $2::timestamptz[]) AS l (kind, until)"
+                " USING (kind) WHERE state = 'due' AND due_at <= $3"
+                " AND (leased_until IS NULL OR leased_until <= $3)"
+                " ORDER BY due_at LIMIT $4 FOR UPDATE OF effects SKIP LOCKED) "
+                "UPDATE effects SET attempts = attempts + 1, ambiguous = true, "
+                "leased_until = claimed.until FROM claimed WHERE key = claimed_key "
+                "RETURNING key, kind, body, traceparent, attempts, was_ambiguous",
+                list(leases),
+                list(leases.values()),
+                now,
+                CLAIM_MAX,
+            )
+        return [
+            (
+                Effect(
+                    key=row["key"],
+                    kind=row["kind"],
+                    body=row["body"],
+                    traceparent=row["traceparent"],
+                    attempt=row["attempts"],
+                ),
+                row["was_ambiguous"],
+            )
+            for row in rows
+        ]
+
+    async def _carry_out(self, effect: Effect, ambiguous: bool) -> None:
+        kind = self._kinds[effect.kind]
+        with tracing.span(f"effect {effect.kind}", traceparent=effect.traceparent):
+            try:
+                result = await self._call(kind, effect, ambiguous=ambiguous)
+            except Exception as error:
+                # Whether it happened is unknown: the row stays ambiguous for reconcile.
+                log.warning("effect_ambiguous", key=effect.key, reason=type(error).__name__)
+                result = EffectResult(outcome="unknown", reason=type(error).__name__)
+            await self._settle(kind, effect, result)
+
+    async def _call(self, kind: EffectKind, effect: Effect, *, ambiguous: bool) -> EffectResult:
+        async with asyncio.timeout(kind.lease.total_seconds() * 0.9):
+            if ambiguous and kind.reconcile is not None:
+                found = await kind.reconcile(effect)
+                if found.outcome != "retry":
+                    return found
+            return await kind.call(effect)
+
+    async def _settle(self, kind: EffectKind, effect: Effect, result: EffectResult) -> None:
+        over = result.outcome in {"retry", "unknown"} and effect.attempt >= kind.attempts_max
+        async with self._outbox.begin() as uow:
+            uow.traceparent = tracing.inject()
+            if result.outcome in {"done", "failed"} or over:
+                state = "done" if result.outcome == "done" else "failed"
+                owned = await uow.connection.execute(
+                    "UPDATE effects SET state = $2, leased_until = NULL, last_reason = $3 "
+                    "WHERE key = $1 AND state = 'due' AND attempts = $4",
+                    effect.key,
+                    state,
+                    result.reason,
+                    effect.attempt,
+                )
+                if owned != "UPDATE 1":
+                    return
+                if result.record is not None:
+                    await result.record(uow)
+                if over and kind.gave_up is not None:
+                    await kind.gave_up(effect, uow)
+                if state == "failed":
+                    failed_count.add(1, {"kind": effect.kind})
+                    log.error("effect_failed", key=effect.key, reason=result.reason)
+                return
+            wait = result.after or min(BACKOFF_FIRST * 2 ** (effect.attempt - 1), BACKOFF_MAX)
+            await self._postpone(uow, effect, uow.now + wait, result)
+
+    async def _postpone(
+        self, uow: UnitOfWork, effect: Effect, due_at: datetime, result: EffectResult
+    ) -> None:
+        await uow.connection.execute(
+            "UPDATE effects SET due_at = $2, leased_until = NULL, ambiguous = $3, "
+            "last_reason = $4 WHERE key = $1 AND state = 'due' AND attempts = $5",
+            effect.key,
+            due_at,
+            result.outcome == "unknown",
+            result.reason,
+            effect.attempt,
+        )

@@ -1,0 +1,178 @@
+"""Key-value buckets over raw stream operations: compare-and-set, expiry, watching."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from chassis.broker import ApiError, Broker
+from chassis.deliveries import BrokerUnavailableError
+from chassis.errors import TransientError
+from chassis.key_watch import Change, Entry, KeyWatch, is_deleted
+from chassis.keys import decode_key, encode_key
+from chassis.leases import Lease
+from chassis.publishing import WrongSequenceError
+from chassis.wire import parse_headers
+from contracts.envelope import HEADER_ID
+
+__all__ = [
+    "Change",
+    "Entry",
+    "KeyExistsError",
+    "KeyValue",
+    "KeyWatch",
+    "Lease",
+    "WrongRevisionError",
+]
+
+NOT_FOUND = 404
+WRITE_ATTEMPTS_MAX = 3
+WRITE_TIMEOUT = timedelta(seconds=2)
+OPERATION = "KV-Operation"
+ABSENT = 0
+"""The revision of a key that was never written."""
+
+
+class KeyExistsError(TransientError):
+    """`create` found the key: somebody was first."""
+
+
+class WrongRevisionError(TransientError):
+    """The key is not at the revision named: somebody wrote, or it expired."""
+
+
+class _Last(NamedTuple):
+    value: bytes
+    revision: int
+    deleted: bool
+
+
+class KeyValue:
+    """One bucket. Reads go to the stream's leader: what was written is what is read."""
+
+    def __init__(self, broker: Broker, bucket: str) -> None:
+        self._broker = broker
+        self.bucket = bucket
+        self.stream = f"KV_{bucket}"
+        self._prefix = f"$KV.{bucket}."
+
+    async def get(self, key: str) -> Entry | None:
+        last = await self._last(key)
+        if last is None or last.deleted:
+            return None
+        return Entry(last.value, last.revision)
+
+    async def create(self, key: str, value: bytes, ttl: timedelta | None = None) -> int:
+        """Write a key that does not exist; return its revision. Raises KeyExistsError."""
+        expected = ABSENT
+        for _ in range(WRITE_ATTEMPTS_MAX):
+            try:
+                return await self._write(key, value, expected=expected, ttl=ttl)
+            except WrongSequenceError:
+                last = await self._last(key)
+                if last is not None and not last.deleted:
+                    break
+                # A deletion (or a server's expiry marker) is the key's last message.
+                expected = ABSENT if last is None else last.revision
+        raise KeyExistsError(f"{self.bucket}/{key}")
+
+    async def update(
+        self, key: str, value: bytes, revision: int, ttl: timedelta | None = None
+    ) -> int:
+        """Write over exactly `revision`; return the new one. Raises WrongRevisionError.
+
+        An answer that got lost is no ambiguity: the write is repeated under one id.
+        """
+        try:
+            return await self._write(key, value, expected=revision, ttl=ttl)
+        except WrongSequenceError as error:
+            raise WrongRevisionError(f"{self.bucket}/{key} is not at {revision}") from error
+
+    async def put(self, key: str, value: bytes, ttl: timedelta | None = None) -> int:
+        """Write whatever was there before."""
+        return await self._write(key, value, ttl=ttl)
+
+    async def delete(
+        self, key: str, revision: int | None = None, ttl: timedelta | None = None
+    ) -> None:
+        """Leave a tombstone (for `ttl`, where the bucket allows it). Raises WrongRevisionError."""
+        try:
+            await self._write(key, b"", expected=revision, ttl=ttl, operation="DEL")
+        except WrongSequenceError as error:
+            raise WrongRevisionError(f"{self.bucket}/{key} is not at {revision}") from error
+
+    async def keys(self) -> list[str]:
+        """Return every key that has a value now."""
+        watch = self.watch()
+        try:
+            return [change.key async for change in watch.initial() if change.entry is not None]
+        finally:
+            await watch.stop()
+
+    def watch(self, prefix: str = "", *, keys: Iterable[str] | None = None) -> KeyWatch:
+        """Iterate over current values, then over changes: of all keys, a prefix, or exact keys.
+
+        It survives reconnects and restarts of the server. Of several changes of one key the
+        reader may see only the latest. That a key expired is not announced.
+        """
+        filters = [f"{self._prefix}>"]
+        if keys is not None:
+            filters = [self._prefix + encode_key(key) for key in keys]
+        elif prefix.endswith(".") and len(prefix) > 1:
+            filters = [f"{self._prefix}{encode_key(prefix[:-1])}.>"]
+        accept: Callable[[str], bool] = lambda key: key.startswith(prefix)  # noqa: E731
+        return KeyWatch(self._broker, self.stream, filters, self._key_of, accept)
+
+    def _key_of(self, subject: str) -> str:
+        return decode_key(subject[len(self._prefix) :])
+
+    async def _write(
+        self,
+        key: str,
+        value: bytes,
+        *,
+        expected: int | None = None,
+        ttl: timedelta | None = None,
+        operation: str = "",
+    ) -> int:
+        headers = {HEADER_ID: uuid4().hex}
+        if operation:
+            headers[OPERATION] = operation
+        for attempt in range(1, WRITE_ATTEMPTS_MAX + 1):
+            try:
+                ack = await self._broker.publish(
+                    self._prefix + encode_key(key),
+                    value,
+                    headers,
+                    expect_last_subject_sequence=expected,
+                    ttl=ttl,
+                    timeout=WRITE_TIMEOUT,
+                    traced=False,
+                )
+            except BrokerUnavailableError:
+                if attempt == WRITE_ATTEMPTS_MAX:
+                    raise
+            else:
+                return ack.seq
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _last(self, key: str) -> _Last | None:
+        subject = self._prefix + encode_key(key)
+        try:
+            answer = await self._broker.api(
+                f"STREAM.MSG.GET.{self.stream}", {"last_by_subj": subject}
+            )
+        except ApiError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        message: dict[str, Any] = answer["message"]
+        headers = parse_headers(base64.b64decode(message.get("hdrs", "")) or None)
+        return _Last(
+            base64.b64decode(message.get("data", "")),
+            message["seq"],
+            is_deleted(headers, markers=self._broker.nc.mitigations.markers),
+        )

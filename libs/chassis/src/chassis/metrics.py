@@ -1,0 +1,45 @@
+"""Counters, histograms and gauges over OTLP; without an endpoint they cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
+
+_METER = metrics.get_meter("vitrine")
+EXPORT_EVERY_MILLISECONDS = 15_000
+
+
+def configure(*, service: str, endpoint: str) -> None:
+    """Send metrics to an OTLP/HTTP collector; with no endpoint nothing of the SDK is imported."""
+    if not endpoint:
+        return
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+
+    reader = PeriodicExportingMetricReader(
+        OTLPMetricExporter(endpoint=f"{endpoint.rstrip('/')}/v1/metrics", timeout=5),
+        export_interval_millis=EXPORT_EVERY_MILLISECONDS,
+    )
+    resource = Resource({"service.name": service})
+    metrics.set_meter_provider(MeterProvider(metric_readers=[reader], resource=resource))
+
+
+def counter(name: str, *, unit: str = "1", description: str = "") -> Counter:
+    return _METER.create_counter(name, unit=unit, description=description)
+
+
+def histogram(name: str, *, unit: str = "s", description: str = "") -> Histogram:
+    return _METER.create_histogram(name, unit=unit, description=description)
+
+
+def gauge(name: str, read: Callable[[], float], *, unit: str = "1", description: str = "") -> None:
+    """Register a gauge that is read when metrics are exported."""
+
+    def observe(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(read())]
+
+    _METER.create_observable_gauge(name, callbacks=[observe], unit=unit, description=description)

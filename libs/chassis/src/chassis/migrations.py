@@ -1,0 +1,163 @@
+"""Plain SQL migrations: numbered up and down files, one version table, one advisory lock."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+import msgspec
+
+from chassis import logs
+from chassis.database import Connection
+from chassis.errors import ConfigurationError
+
+log = logs.get("chassis.migrations")
+RUNTIME_FOLDER = Path(__file__).parent / "migrations_runtime"
+_FILE = re.compile(r"(?P<number>\d{4})_(?P<phase>pre|post)_(?P<name>\w+)\.up\.sql")
+LOCK_TIMEOUT = "5s"
+"""A migration that cannot get its lock gives up instead of queueing everybody behind it."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step. `pre` runs before the new code is rolled out, `post` after the old one is gone."""
+
+    key: str
+    phase: str
+    up: str
+    down: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.up.encode()).hexdigest()
+
+
+def read(folder: Path, prefix: str) -> list[Migration]:
+    """Read a folder's steps in order; raise ConfigurationError on a gap or a missing down."""
+    steps: list[Migration] = []
+    for path in sorted(folder.glob("*.up.sql")):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise ConfigurationError(f"{path.name}: not NNNN_pre_name.up.sql")
+        down = path.with_name(path.name.replace(".up.", ".down."))
+        if not down.exists():
+            raise ConfigurationError(f"{path.name} has no {down.name}")
+        if int(match["number"]) != len(steps) + 1:
+            raise ConfigurationError(f"{path.name}: number {len(steps) + 1:04} is missing")
+        key = f"{prefix}/{path.name.removesuffix('.up.sql')}"
+        steps.append(Migration(key, match["phase"], path.read_text(), down.read_text()))
+    return steps
+
+
+def steps_of(folder: Path) -> list[Migration]:
+    """The runtime's steps, then the service's own."""
+    return [*read(RUNTIME_FOLDER, "runtime"), *read(folder, "service")]
+
+
+async def provision(admin_dsn: str, *, role_dsn: str, schema: str) -> None:
+    """Make database, role and schema where missing. Needs a role that may create them."""
+    parts = urlsplit(role_dsn)
+    role, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not role:
+        raise ConfigurationError("the service's database URL names no role")
+    connection = await asyncpg.connect(admin_dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('vitrine:provision'))")
+            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+            verb = "ALTER" if known else "CREATE"
+            secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
+            name = await connection.fetchval("SELECT quote_ident($1::text)", role)
+            await connection.execute(f"{verb} ROLE {name} LOGIN PASSWORD {secret}")
+            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+            await connection.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO {name}')
+            await connection.execute(
+                f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" '
+                f"GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name}"
+            )
+            await connection.execute(
+                f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE ON SEQUENCES TO {name}'
+            )
+    finally:
+        await connection.close()
+
+
+async def migrate(
+    dsn: str, *, schema: str, folder: Path, target: int | None = None, phase: str = ""
+) -> list[str]:
+    """Bring the schema to `target` applied steps (None: all; lower: down). Return what was done.
+
+    `phase="pre"` stops before the first post step. Raises ConfigurationError when an applied
+    file was edited afterwards.
+    """
+    steps = steps_of(folder)
+    if phase == "pre":
+        posts = [index for index, step in enumerate(steps) if step.phase == "post"]
+        target = posts[0] if posts and target is None else target
+    wanted = len(steps) if target is None else target
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": schema})
+    try:
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}:migrate")
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version (number integer PRIMARY KEY, "
+            "key text NOT NULL UNIQUE, digest text NOT NULL, "
+            "applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = await connection.fetch("SELECT key, digest FROM schema_version ORDER BY number")
+        _check(steps, [(row["key"], row["digest"]) for row in applied])
+        done = await _up(connection, steps[:wanted], len(applied))
+        return done + await _down(connection, steps, len(applied), wanted)
+    finally:
+        await connection.close()
+
+
+def _check(steps: list[Migration], applied: list[tuple[str, str]]) -> None:
+    for step, (key, digest) in zip(steps, applied, strict=False):
+        if step.key != key or step.digest != digest:
+            raise ConfigurationError(f"{key} was applied with other content than {step.key} has")
+
+
+async def _up(connection: Connection, steps: list[Migration], applied: int) -> list[str]:
+    done = []
+    for number, step in enumerate(steps[applied:], start=applied + 1):
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            await connection.execute(step.up)
+            await connection.execute(
+                "INSERT INTO schema_version (number, key, digest) VALUES ($1, $2, $3)",
+                number,
+                step.key,
+                step.digest,
+            )
+        done.append(f"up {step.key}")
+    return done
+
+
+async def _down(
+    connection: Connection, steps: list[Migration], applied: int, wanted: int
+) -> list[str]:
+    done = []
+    for number in range(applied, wanted, -1):
+        step = steps[number - 1]
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            await connection.execute(step.down)
+            await connection.execute("DELETE FROM schema_version WHERE number = $1", number)
+        done.append(f"down {step.key}")
+    return done
+
+
+async def missing(connection: Connection, folder: Path) -> str | None:
+    """Say which `pre` step the schema still lacks, or None: a readiness check."""
+    try:
+        rows = await connection.fetch("SELECT key FROM schema_version")
+    except asyncpg.UndefinedTableError:
+        return "the schema has not been migrated"
+    have = {row["key"] for row in rows}
+    for step in steps_of(folder):
+        if step.phase == "pre" and step.key not in have:
+            return f"the schema lacks {step.key}"
+    return None

@@ -1,0 +1,263 @@
+"""Messages decided in a transaction: written with it, published after it, or swept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from chassis import logs, tracing
+from chassis.broker import Broker, OutgoingMessage
+from chassis.clock import Clock, IdFactory, id_floor, new_id
+from chassis.database import RETRYABLE, UNAVAILABLE, Connection, Database
+from chassis.errors import TransientError
+from chassis.partitions import Partitions
+from contracts import envelope
+from contracts.envelope import Headers, Message
+from contracts.ids import MessageId, uuid7_time
+
+log = logs.get("chassis.outbox")
+SWEEP_OLDER_THAN = timedelta(seconds=2)
+SWEEP_EVERY = timedelta(seconds=2)
+SWEEP_ROWS_MAX = 500
+MEMORY_ROWS_MAX = 20_000
+"""Beyond this, committed rows are left to the sweeper instead of being kept in memory."""
+PUBLISH_ROWS_MAX = 1_000
+
+
+class OutboxRow(msgspec.Struct, frozen=True):
+    """One message to publish. `day` is its partition: the day of the transaction."""
+
+    day: date
+    id: UUID
+    subject: str
+    headers: str
+    body: bytes
+
+    def outgoing(self) -> OutgoingMessage:
+        headers: Mapping[str, str] = msgspec.json.decode(self.headers)
+        return OutgoingMessage(self.subject, self.body, headers)
+
+
+class EffectRow(msgspec.Struct, frozen=True):
+    """One outside call to make, see chassis.effects."""
+
+    key: str
+    kind: str
+    body: bytes
+    traceparent: str
+    due_at: datetime
+
+
+class UnitOfWork:
+    """What a handler is given: the open transaction, the time, and a place to put messages."""
+
+    def __init__(self, connection: Connection, now: datetime, ids: IdFactory = new_id) -> None:
+        self.connection = connection
+        self.now = now
+        self.traceparent = ""
+        """The trace of the message being handled; set by the consumer."""
+        self.rows: list[OutboxRow] = []
+        self.effects: list[EffectRow] = []
+        self._ids = ids
+
+    def emit(
+        self,
+        message: Message,
+        *,
+        subject: str | None = None,
+        id: UUID | None = None,  # noqa: A002 - the wire's own word
+        aggregate: str = "",
+        version: int = 0,
+        order_id: UUID | None = None,
+        traceparent: str | None = None,
+    ) -> UUID:
+        """Publish `message` once this transaction has committed, and never if it does not.
+
+        The trace is the given `traceparent`, else that of the message being handled, else the
+        current span's. A message that carries state must name its aggregate and version.
+        """
+        assert not message.carries_state or (aggregate and version > 0), message.subject
+        headers = Headers(
+            id=MessageId(id or self._ids()),
+            traceparent=traceparent or self.traceparent or tracing.inject(),
+            sent_at=self.now,
+            aggregate=aggregate,
+            version=version,
+            order_id=order_id,
+        )
+        return self.emit_encoded(subject or message.subject, message.encode(), headers)
+
+    def emit_encoded(self, subject: str, body: bytes, headers: Headers) -> UUID:
+        """Publish a body that is encoded already (a timer carries one); else use `emit`."""
+        if len(body) > envelope.MESSAGE_BYTES_MAX:
+            raise ValueError(f"{subject} would be {len(body)} bytes")
+        wire = msgspec.json.encode(headers.to_wire()).decode()
+        self.rows.append(OutboxRow(self.now.date(), headers.id, subject, wire, body))
+        return headers.id
+
+    def effect(self, kind: str, key: str, body: bytes, due_at: datetime | None = None) -> None:
+        """Have the outside call `kind` made once for `key`; the same key again does nothing."""
+        trace = self.traceparent or tracing.inject()
+        self.effects.append(EffectRow(key, kind, body, trace, due_at or self.now))
+
+    def mark(self) -> tuple[int, int]:
+        return len(self.rows), len(self.effects)
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forget what was emitted since `mark`: its savepoint was rolled back."""
+        del self.rows[mark[0] :]
+        del self.effects[mark[1] :]
+
+    async def write(self) -> None:
+        """Write what was emitted; called by the runtime just before the commit."""
+        if self.rows:
+            await self.connection.execute(
+                "INSERT INTO outbox (day, id, subject, headers, body) "
+                "SELECT $1, * FROM unnest($2::uuid[], $3::text[], $4::text[], $5::bytea[])",
+                self.now.date(),
+                [row.id for row in self.rows],
+                [row.subject for row in self.rows],
+                [row.headers for row in self.rows],
+                [row.body for row in self.rows],
+            )
+        if self.effects:
+            await self.connection.execute(
+                "INSERT INTO effects (key, kind, body, traceparent, due_at) "
+                "SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], "
+                "$5::timestamptz[]) ON CONFLICT (key) DO NOTHING",
+                [effect.key for effect in self.effects],
+                [effect.kind for effect in self.effects],
+                [effect.body for effect in self.effects],
+                [effect.traceparent for effect in self.effects],
+                [effect.due_at for effect in self.effects],
+            )
+
+
+class Outbox:
+    """Opens transactions and publishes what they decided. One per process."""
+
+    def __init__(
+        self, database: Database, broker: Broker, clock: Clock, ids: IdFactory = new_id
+    ) -> None:
+        self.database = database
+        self.broker = broker
+        self.clock = clock
+        self.partitions = Partitions(database, clock)
+        self.effects_due = asyncio.Event()
+        self._ids = ids
+        self._committed: deque[OutboxRow] = deque()
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        """Open a transaction; on leaving: write the outbox, commit, then publish from memory."""
+        async with self.database.read() as connection:
+            async with connection.transaction():
+                uow = UnitOfWork(connection, self.clock.now(), self._ids)
+                yield uow
+                await uow.write()
+        self.committed(uow.rows)
+        if uow.effects:
+            self.effects_due.set()
+
+    def committed(self, rows: Sequence[OutboxRow]) -> None:
+        """Hand committed rows to the publisher; too many at once are left to the sweeper."""
+        if rows and len(self._committed) + len(rows) <= MEMORY_ROWS_MAX:
+            self._committed.extend(rows)
+            self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether every row committed here has been handed to NATS or left to the sweeper."""
+        return not self._committed
+
+    async def run_publisher(self) -> None:
+        """Publish what was just committed, one batch per stream, and mark it; until stopped."""
+        while not (self._stopping and not self._committed):
+            if not self._committed:
+                self._wake.clear()
+                if self._stopping:
+                    return
+                await self._wake.wait()
+                continue
+            rows = [
+                self._committed.popleft()
+                for _ in range(min(len(self._committed), PUBLISH_ROWS_MAX))
+            ]
+            await self._publish(rows)
+
+    async def _publish(self, rows: list[OutboxRow]) -> None:
+        try:
+            stored = await self.broker.publish_all([row.outgoing() for row in rows])
+            async with self.database.read() as connection:
+                await self._mark(connection, rows, stored)
+        except (TransientError, *RETRYABLE) as error:
+            log.warning("outbox_left_to_sweeper", rows=len(rows), reason=type(error).__name__)
+
+    async def _mark(
+        self, connection: Connection, rows: Sequence[OutboxRow], stored: Sequence[bool]
+    ) -> int:
+        done = [row for row, ok in zip(rows, stored, strict=True) if ok]
+        for day in {row.day for row in done}:
+            await connection.execute(
+                "UPDATE outbox SET published_at = $1 WHERE day = $2 AND id = ANY($3)",
+                self.clock.now(),
+                day,
+                [row.id for row in done if row.day == day],
+            )
+        return len(done)
+
+    async def sweep(self) -> int:
+        """Publish rows somebody committed over 2 s ago and did not publish; return how many."""
+        async with self.database.read() as connection, connection.transaction():
+            found = await connection.fetch(
+                "SELECT day, id, subject, headers, body FROM outbox "
+                "WHERE published_at IS NULL AND id < $1 "
+                "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+                id_floor(self.clock.now() - SWEEP_OLDER_THAN),
+                SWEEP_ROWS_MAX,
+            )
+            if not found:
+                return 0
+            rows = [OutboxRow(*row.values()) for row in found]
+            stored = await self.broker.publish_all([row.outgoing() for row in rows])
+            done = await self._mark(connection, rows, stored)
+        log.info("outbox_swept", rows=len(rows), stored=done)
+        return done
+
+    async def run_sweeper(self, stopping: asyncio.Event) -> None:
+        """Sweep every 2 s, at once again while there is more than one sweep can take."""
+        while not stopping.is_set():
+            swept = 0
+            try:
+                swept = await self.sweep()
+            except (TransientError, *UNAVAILABLE) as error:
+                log.warning("outbox_sweep_postponed", reason=type(error).__name__)
+            if swept < SWEEP_ROWS_MAX:
+                try:
+                    async with asyncio.timeout(SWEEP_EVERY.total_seconds()):
+                        await stopping.wait()
+                except TimeoutError:
+                    continue
+
+    def stop(self) -> None:
+        """Let the publisher end once it has published what is in memory."""
+        self._stopping = True
+        self._wake.set()
+
+    async def oldest_pending(self, subject_prefix: str) -> datetime | None:
+        """Return when the oldest unpublished row below a subject was made, or None."""
+        async with self.database.read() as connection:
+            found = await connection.fetchval(
+                "SELECT id FROM outbox WHERE published_at IS NULL AND starts_with(subject, $1) "
+                "ORDER BY id LIMIT 1",
+                subject_prefix,
+            )
+        return None if found is None else uuid7_time(found)

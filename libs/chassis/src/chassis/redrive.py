@@ -1,0 +1,77 @@
+"""Operators' requests about parked messages: list, show, re-drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chassis import logs, parked
+from chassis.consumers import ExactlyOnce
+from chassis.outbox import Outbox
+
+if TYPE_CHECKING:
+    from chassis.service import Service
+
+log = logs.get("chassis.redrive")
+
+
+class Redrive:
+    """Runs fresh rows through the consumer that knows their subject."""
+
+    def __init__(self, service: str, outbox: Outbox, consumers: Sequence[ExactlyOnce]) -> None:
+        self._service = service
+        self._outbox = outbox
+        self._consumers = consumers
+
+    def answer(self, service: Service) -> None:
+        """Serve `<svc>.rpc.parked_list`, `_show` and `_redrive`."""
+        for request, handler in (
+            (parked.ListParked, self.listed),
+            (parked.ShowParked, self.shown),
+            (parked.RedriveParked, self.redrive),
+        ):
+            subject = request.subject.format(service=self._service)
+            service.answer(subject, request, handler)  # type: ignore[arg-type]
+
+    async def listed(self, request: parked.ListParked) -> parked.ParkedList:
+        async with self._outbox.database.read() as connection:
+            return await parked.listed(connection, state=request.state, limit=request.limit)
+
+    async def shown(self, request: parked.ShowParked) -> parked.ParkedList:
+        async with self._outbox.database.read() as connection:
+            return await parked.shown(connection, request.id)
+
+    async def redrive(self, request: parked.RedriveParked) -> parked.Redriven:
+        async with self._outbox.begin() as uow:
+            changed = await parked.refresh(uow, request.id, actor=request.actor)
+        if changed:
+            await self.run_left_over()
+        return parked.Redriven(changed=changed)
+
+    async def run_left_over(self) -> None:
+        """Handle every fresh row; at start, those a crash left behind."""
+        more = True
+        while more:
+            more = await self._run_one()
+
+    async def _run_one(self) -> bool:
+        row: parked.ParkedRow | None = None
+        try:
+            async with self._outbox.begin() as uow:
+                row = await parked.take_fresh(uow)
+                if row is None:
+                    return False
+                await self._consumer_of(row.subject).redrive(uow, row)
+        except Exception as error:
+            if row is None:
+                raise
+            log.exception("redrive_failed", id=str(row.id))
+            async with self._outbox.begin() as uow:
+                await parked.give_up(uow, row.id, f"re-drive failed: {type(error).__name__}")
+        return True
+
+    def _consumer_of(self, subject: str) -> ExactlyOnce:
+        for consumer in self._consumers:
+            if consumer.accepts(subject):
+                return consumer
+        raise LookupError(f"no consumer accepts {subject}")

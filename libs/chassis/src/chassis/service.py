@@ -1,0 +1,228 @@
+"""The life of a process: start patiently, run, stop within the grace period."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from chassis import logs, metrics, migrations, rpc, tracing
+from chassis.background import Background
+from chassis.broker import Broker
+from chassis.clock import Clock, SystemClock
+from chassis.consumers import ExactlyOnce, Subscription
+from chassis.database import Database
+from chassis.effects import EffectKind, EffectWorker
+from chassis.errors import ConfigurationError
+from chassis.health import Health
+from chassis.outbox import Outbox
+from chassis.partitions import MAINTAIN_EVERY
+from chassis.redrive import Redrive
+from chassis.settings import DatabaseSettings, ServiceSettings
+from contracts.envelope import Reply, Request
+
+log = logs.get("chassis.service")
+S = TypeVar("S", bound=ServiceSettings)
+R = TypeVar("R", bound=Request)
+EXIT_FAILED = 1
+EXIT_MISCONFIGURED = 2
+SCHEMA_POLL_SECONDS = 0.5
+
+
+class Service:
+    """One running service: what main.py composes on. Made by `Service.start`."""
+
+    broker: Broker
+
+    def __init__(self, name: str, settings: ServiceSettings, clock: Clock) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = clock
+        self.background = Background()
+        self.health = Health()
+        self._connected = False
+        self._consumers: list[ExactlyOnce] = []
+        self._outboxes: list[Outbox] = []
+        self._databases: list[Database] = []
+        self._stop_hooks: list[Callable[[], Awaitable[None]]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, name: str, settings: ServiceSettings, *, clock: Clock | None = None
+    ) -> AsyncIterator[Service]:
+        """Set up logs, traces, signals, health and the broker; on leaving, stop in order."""
+        logs.configure(service=name, log_format=settings.log_format, level=settings.log_level)
+        tracing.configure(service=name, endpoint=settings.otlp_endpoint)
+        metrics.configure(service=name, endpoint=settings.otlp_endpoint)
+        service = cls(name, settings, clock or SystemClock())
+        service._listen_to_signals()
+        await service.health.start(settings.health_host, settings.health_port)
+        service.health.add_check("nats", service._nats_ready)
+        log.info("starting", health_port=service.health.port)
+        try:
+            if not await service._connect():
+                raise SystemExit(EXIT_FAILED if service.background.failure else 0)
+            yield service
+        finally:
+            await service._stop()
+
+    async def _connect(self) -> bool:
+        """Connect, unless the process is asked to stop before the server is there."""
+        connecting = self.background.spawn(
+            Broker.connect(self.settings.nats_url, name=self.name, on_fatal=self.fail),
+            name="connect",
+        )
+        stopping = self.background.spawn(self.background.stopping.wait(), name="stop-watch")
+        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done() or connecting.cancelled() or connecting.exception():
+            connecting.cancel()
+            return False
+        self.broker = connecting.result()
+        self._connected = True
+        return True
+
+    def fail(self, reason: str) -> None:
+        """Stop the process: something only a new start (or an operator) can mend."""
+        log.error("fatal", reason=reason)
+        self.background.failure = self.background.failure or ConfigurationError(reason)
+        self.background.stopping.set()
+
+    async def _nats_ready(self) -> str | None:
+        return None if self._connected and self.broker.connected else "NATS: not connected"
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.background.stopping.set)
+
+    async def database(self, *, schema: str, folder: Path) -> Database:
+        """Open the pool and wait until the schema has every `pre` step of this release."""
+        settings = self.settings
+        assert isinstance(settings, DatabaseSettings)
+        database = await Database.connect(
+            settings.database_url,
+            schema=schema,
+            pool_max=settings.database_pool_max,
+            application_name=self.name,
+        )
+        self._databases.append(database)
+        self.health.add_check("postgres", database.ready)
+        while not self.background.stopping.is_set():
+            async with database.read() as connection:
+                lacking = await migrations.missing(connection, folder)
+            if lacking is None:
+                break
+            log.warning("waiting_for_schema", reason=lacking)
+            await self.background.pause(SCHEMA_POLL_SECONDS)
+        return database
+
+    async def outbox(self, database: Database) -> Outbox:
+        """Return the process's outbox, with publisher, sweeper and partitions at work."""
+        outbox = Outbox(database, self.broker, self.clock)
+        await outbox.partitions.maintain()
+        self._outboxes.append(outbox)
+        self.background.spawn(outbox.run_publisher(), name="outbox-publisher")
+        self.background.spawn(outbox.run_sweeper(self.background.stopping), name="outbox-sweeper")
+        self.background.spawn(
+            self.background.every(MAINTAIN_EVERY, outbox.partitions.maintain, name="partitions"),
+            name="partitions",
+        )
+        return outbox
+
+    def consume(self, outbox: Outbox, *subscriptions: Subscription) -> None:
+        """Run exactly-once consumers, and answer operators about what they parked."""
+        added = [ExactlyOnce(self.name, outbox, each) for each in subscriptions]
+        self._consumers += added
+        for consumer, subscription in zip(added, subscriptions, strict=True):
+            self.background.supervise(consumer.run, name=f"consume-{subscription.stream}")
+        redrive = Redrive(self.name, outbox, added)
+        redrive.answer(self)
+        self.background.supervise(redrive.run_left_over, name="redrive")
+
+    def carry_out(self, outbox: Outbox, kinds: Mapping[str, EffectKind]) -> None:
+        """Run the worker that makes outside calls for effect rows."""
+        worker = EffectWorker(outbox, kinds)
+        self.background.spawn(worker.run(self.background.stopping), name="effects")
+
+    def answer(
+        self, subject: str, request: type[R], handler: Callable[[R], Awaitable[Reply]]
+    ) -> None:
+        """Answer a read on `subject`; replicas share the work."""
+        self.background.spawn(self._answer(subject, request, handler), name=f"answer {subject}")
+
+    async def _answer(
+        self, subject: str, request: type[R], handler: Callable[[R], Awaitable[Reply]]
+    ) -> None:
+        answering = await rpc.answer(
+            self.broker, request, handler, subject=subject, queue=self.name
+        )
+        await self.background.stopping.wait()
+        await answering.stop()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        return self.background.spawn(coroutine, name=name)
+
+    def on_stop(self, hook: Callable[[], Awaitable[None]]) -> None:
+        """Call `hook` first when stopping: it ends claiming and hands back what is held."""
+        self._stop_hooks.append(hook)
+
+    async def until_stopped(self) -> None:
+        """Wait for SIGTERM or a failure; then claim nothing more."""
+        log.info("ready")
+        await self.background.stopping.wait()
+        log.info("stopping")
+
+    async def _stop(self) -> None:
+        self.background.stopping.set()
+        for hook in self._stop_hooks:
+            await hook()
+        await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+        for outbox in self._outboxes:
+            outbox.stop()
+        await self.background.stop(self.settings.shutdown_grace)
+        if self._connected:
+            await self.broker.close(self.settings.shutdown_grace)
+        for database in self._databases:
+            await database.close()
+        await self.health.stop()
+        tracing.flush()
+        log.info("stopped", failed=self.background.failure is not None)
+        if self.background.failure is not None:
+            raise SystemExit(EXIT_FAILED)
+
+
+def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -> None:
+    """Run a service until it is stopped; say in one line what is wrong with its settings."""
+    try:
+        configured = settings()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(configured))
+    except ConfigurationError as error:
+        sys.stderr.write(f"configuration: {error}\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from error
+    except ValueError as error:
+        sys.stderr.write(f"settings: {error}\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from error
+
+
+def migrate_main(settings: type[DatabaseSettings], *, schema: str, folder: Path) -> None:
+    """Make role and schema where that is allowed, and migrate; print what was done."""
+    configured = settings()
+
+    async def work() -> list[str]:
+        admin = configured.migration_database_url
+        if admin:
+            await migrations.provision(admin, role_dsn=configured.database_url, schema=schema)
+        return await migrations.migrate(
+            admin or configured.database_url, schema=schema, folder=folder
+        )
+
+    for line in asyncio.run(work()):
+        sys.stdout.write(f"{schema}: {line}\n")

@@ -1,0 +1,37 @@
+"""What every service can be told from outside; durations are timedelta, secrets have no default."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Settings of a process. A service subclasses it with its own `env_prefix`."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """One URL or several, comma-separated."""
+    nats_nkey_seed: str = ""
+    nats_ca_file: str = ""
+    health_host: str = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """0: any free port (it is logged)."""
+    otlp_endpoint: str = ""
+    """Base URL of an OTLP/HTTP collector; empty: no telemetry leaves the process."""
+    log_format: str = "console"
+    log_level: str = "info"
+    shutdown_grace: timedelta = timedelta(seconds=20)
+
+
+class DatabaseSettings(ServiceSettings):
+    """Settings of a process with its own Postgres schema and role."""
+
+    database_url: str
+    migration_database_url: str = ""
+    """A role that may create schema and role; only `migrate` uses it. Empty: database_url."""
+    database_pool_max: Annotated[int, Field(ge=2, le=64)] = 8

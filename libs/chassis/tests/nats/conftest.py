@@ -1,0 +1,34 @@
+"""Connections, streams and consumers for the tests of everything that speaks NATS."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from chassis.broker import Broker, Mitigations
+
+Connect = Callable[..., Awaitable[Broker]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Open connections that are closed when the test ends."""
+    opened: list[Broker] = []
+
+    async def open_one(
+        url: str, mitigations: Mitigations | None = None, fatal: list[str] | None = None, **options: Any
+    ) -> Broker:
+        reasons = fatal if fatal is not None else []
+        broker = await Broker.connect(
+            url, name="test", on_fatal=reasons.append, mitigations=mitigations, options=options
+        )
+        opened.append(broker)
+        return broker
+
+    yield open_one
+    for broker in opened:
+        await broker.close()
+
+
+@pytest.fixture
+async def broker(nats_url: str, connect: Connect) -> Broker:
+    return await connect(nats_url)

@@ -1,0 +1,73 @@
+"""Migrations go up, down and up again; an edited or missing file is refused; roles are made."""
+
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from chassis import migrations
+from chassis.errors import ConfigurationError
+
+
+async def tables(dsn: str) -> set[str]:
+    connection = await asyncpg.connect(dsn)
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'toy'")
+    await connection.close()
+    return {row["tablename"] for row in rows}
+
+
+async def test_up_down_up(database_dsn: str, toy_migrations: Path) -> None:
+    up = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+    full = await tables(database_dsn)
+    down = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations, target=0)
+    empty = await tables(database_dsn)
+    again = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+
+    assert up == again == ["up runtime/0001_pre_runtime", "up service/0001_pre_toy"]
+    assert down == ["down service/0001_pre_toy", "down runtime/0001_pre_runtime"]
+    assert empty == {"schema_version"}
+    assert await tables(database_dsn) == full >= {"inbox", "outbox", "parked", "effects", "done"}
+
+
+async def test_a_second_run_does_nothing(database_dsn: str, toy_migrations: Path) -> None:
+    await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+
+    assert await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations) == []
+
+
+async def test_an_edited_step_is_refused(database_dsn: str, toy_migrations: Path) -> None:
+    await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+    (toy_migrations / "0001_pre_toy.up.sql").write_text("SELECT 1")
+
+    with pytest.raises(ConfigurationError, match="other content"):
+        await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+
+
+def test_a_gap_in_the_numbers_is_refused(toy_migrations: Path) -> None:
+    for end in ("up", "down"):
+        (toy_migrations / f"0003_pre_later.{end}.sql").write_text("SELECT 1")
+
+    with pytest.raises(ConfigurationError, match="0002 is missing"):
+        migrations.steps_of(toy_migrations)
+
+
+async def test_the_service_role_may_work_but_not_change_the_schema(
+    database_dsn: str, toy_migrations: Path
+) -> None:
+    parts = urlsplit(database_dsn)
+    role_dsn = urlunsplit(parts._replace(netloc=f"toy_role:p'w@{parts.hostname}:{parts.port}"))
+    await migrations.provision(database_dsn, role_dsn=role_dsn, schema="toy")
+    await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+    connection = await asyncpg.connect(role_dsn, server_settings={"search_path": "toy"})
+
+    await connection.execute("INSERT INTO done (key) VALUES ('a')")
+    await connection.execute(
+        "SELECT ensure_day_partitions(current_date, current_date, current_date)"
+    )
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("CREATE TABLE more (id int)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("DROP TABLE done")
+
+    await connection.close()

@@ -1,0 +1,133 @@
+"""A whole service as a process: starts before what it needs, stops within its grace."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import vpn as vpn_service
+from chassis import bootstrap, migrations
+from chassis.broker import Broker
+from chassis.clock import new_id
+from chassis.testing import drain
+from contracts import vpn
+from contracts.envelope import Headers
+from contracts.ids import MessageId
+from devstack.testing import free_port
+
+FOLDER = Path(vpn_service.__file__).parents[2] / "migrations"
+
+
+def health(port: int, path: str) -> tuple[int, dict]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+    except OSError:
+        return 0, {}
+
+
+@pytest.fixture
+async def process(
+    database_dsn: str, nats_url: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "VPN_DATABASE_URL": database_dsn,
+        "VPN_NATS_URL": nats_url,
+        "VPN_HEALTH_PORT": str(port),
+        "VPN_LOG_FORMAT": "json",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vpn", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    yield process, port
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def ready(port: int) -> bool:
+    status, _ = await asyncio.to_thread(health, port, "/readyz")
+    return status == 200
+
+
+async def test_a_service_waits_for_its_schema_works_and_stops(
+    process: tuple[asyncio.subprocess.Process, int], database_dsn: str, nats_url: str
+) -> None:
+    running, port = process
+
+    async def alive() -> bool:
+        return (await asyncio.to_thread(health, port, "/livez"))[0] == 200
+
+    await drain(alive, what="liveness before the schema exists")
+    broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
+    await bootstrap.apply(broker)
+    await migrations.migrate(database_dsn, schema="vpn", folder=FOLDER)
+    await drain(lambda: ready(port), what="readiness")
+    command = vpn.RevokeAccess(order_id=new_id(), user_id=7)
+    await broker.publish(
+        command.subject, command.encode(), Headers(id=MessageId(new_id())).to_wire()
+    )
+
+    async def answered() -> bool:
+        info = await broker.api("STREAM.INFO.EVENTS")
+        return bool(info["state"]["messages"] == 1)
+
+    await drain(answered, what="access_refused")
+    running.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(10):
+        output, _ = await running.communicate()
+    await broker.close()
+
+    assert running.returncode == 0
+    events = [json.loads(line)["event"] for line in output.splitlines()]
+    assert events[0] == "starting"
+    assert events[-1] == "stopped"
+
+
+async def test_bad_settings_end_with_one_sentence(nats_url: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "VPN_NATS_URL": nats_url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vpn", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(10):
+        _, errors = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"database_url" in errors
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_service_that_waits_for_nats_can_be_stopped(number: signal.Signals) -> None:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "VPN_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "VPN_NATS_URL": f"nats://127.0.0.1:{free_port()}",
+        "VPN_HEALTH_PORT": str(port),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vpn", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+
+    async def unready() -> bool:
+        return (await asyncio.to_thread(health, port, "/readyz"))[0] == 503
+
+    await drain(unready, within=timedelta(seconds=15), what="an honest readiness")
+    process.send_signal(number)
+    async with asyncio.timeout(10):
+        await process.communicate()
+
+    assert process.returncode == 0

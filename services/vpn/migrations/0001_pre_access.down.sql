@@ -1,0 +1,2 @@
+-- Only the runtime's tables for now: access itself comes with its own migration.
+SELECT 1;

@@ -1,0 +1,5 @@
+"""`python -m vpn` runs the service, `python -m vpn migrate` its migrations."""
+
+from vpn.main import main
+
+main()
