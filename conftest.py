@@ -23,6 +23,11 @@ WITH_CONTAINERS = os.environ.get("VITRINE_TEST_BACKEND") == "testcontainers"
 FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-orders", type=int, default=0, help="0: the 60-second version")
+    parser.addoption("--chaos-seed", type=int, default=20261121)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[DatabaseServer]:
     """One Postgres per test process; without fsync unless VITRINE_TEST_FSYNC=on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ log = logs.get("chassis.bootstrap")
 NOT_FOUND = 404
 PATIENCE = timedelta(seconds=60)
 RETRY_SECONDS = 0.25
+AT_ONCE_MAX = 8
 EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 """What the server leaves out of a configuration."""
 
@@ -51,21 +52,24 @@ async def apply(
     No stream is ever deleted or purged: a change the server can only make by starting anew is
     refused, and BootstrapError says which.
     """
-    changes: list[str] = []
-    refused: list[str] = []
+    limits = dict(max_bytes or {})
+    streams = []
     for stream in topology.streams():
         wanted = topology.stream_config(stream, replicas=replicas)
-        if max_bytes and stream.name in max_bytes:
-            wanted["max_bytes"] = max_bytes[stream.name]
-        await _settle(_Stream(broker, stream.name, wanted), changes, refused, dry_run=dry_run)
-    for consumer in topology.consumers():
-        item = _Consumer(broker, consumer, topology.consumer_config(consumer))
-        await _settle(item, changes, refused, dry_run=dry_run)
-    if unknown := sorted(set(max_bytes or ()) - {each.name for each in topology.streams()}):
-        refused.append(f"max_bytes names streams that are not in the topology: {unknown}")
-    if refused:
-        raise BootstrapError("; ".join(refused))
-    return changes
+        wanted["max_bytes"] = limits.pop(stream.name, wanted["max_bytes"])
+        streams.append(_Stream(broker, stream.name, wanted))
+    consumers = [
+        _Consumer(broker, consumer, topology.consumer_config(consumer))
+        for consumer in topology.consumers()
+    ]
+    outcome = _Outcome(dry_run=dry_run)
+    if limits:
+        outcome.refused.append(f"max_bytes names streams that do not exist: {sorted(limits)}")
+    await outcome.settle(streams)
+    await outcome.settle(consumers)
+    if outcome.refused:
+        raise BootstrapError("; ".join(outcome.refused))
+    return outcome.changes
 
 
 class _Stream:
@@ -112,29 +116,47 @@ class _Consumer:
         )
 
 
-async def _settle(
-    item: _Stream | _Consumer, changes: list[str], refused: list[str], *, dry_run: bool
-) -> None:
-    """Make one stream or consumer what it should be."""
-    try:
-        current = (await item.info())["config"]
-    except ApiError as error:
-        if error.code != NOT_FOUND:
-            raise
+class _Outcome:
+    """What was changed and what was refused, in the order of the table."""
+
+    def __init__(self, *, dry_run: bool) -> None:
+        self.changes: list[str] = []
+        self.refused: list[str] = []
+        self._dry_run = dry_run
+
+    async def settle(self, items: Sequence[_Stream | _Consumer]) -> None:
+        """Make streams or consumers what they should be, a few at a time."""
+        free = asyncio.Semaphore(AT_ONCE_MAX)
+
+        async def one(item: _Stream | _Consumer) -> tuple[str, str]:
+            async with free:
+                return await self._settle_one(item)
+
+        for change, refusal in await asyncio.gather(*(one(item) for item in items)):
+            self.changes += [change] if change else []
+            self.refused += [refusal] if refusal else []
+
+    async def _settle_one(self, item: _Stream | _Consumer) -> tuple[str, str]:
+        """Return what was changed, and what was refused."""
         current = None
-    try:
+        try:
+            current = (await item.info())["config"]
+        except ApiError as error:
+            if error.code != NOT_FOUND:
+                raise
+        wish = "create" if current is None else difference(current, item.wanted)
+        try:
+            if wish and not self._dry_run:
+                if current is None:
+                    await item.create()
+                else:
+                    # What the server holds beside our fields goes back as it was.
+                    await item.update(_without_absent(current, item.wanted) | item.wanted)
+        except ApiError as error:
+            return "", f"{item.title} ({wish}) is refused by the server: {error.description}"
         if current is None:
-            if not dry_run:
-                await item.create()
-            changes.append(f"{item.title} created")
-        elif changed := difference(current, item.wanted):
-            if not dry_run:
-                # What the server holds beside our fields goes back as it was.
-                await item.update(_without_absent(current, item.wanted) | item.wanted)
-            changes.append(f"{item.title} updated: {changed}")
-    except ApiError as error:
-        wish = difference(current, item.wanted) if current is not None else "create"
-        refused.append(f"{item.title} ({wish}) is refused by the server: {error.description}")
+            return f"{item.title} created", ""
+        return (f"{item.title} updated: {wish}", "") if wish else ("", "")
 
 
 def difference(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -47,6 +47,7 @@ class WrongRevisionError(TransientError):
 class _Last(NamedTuple):
     value: bytes
     revision: int
+    id: str
     deleted: bool
 
 
@@ -84,7 +85,7 @@ class KeyValue:
     ) -> int:
         """Write over exactly `revision`; return the new one. Raises WrongRevisionError.
 
-        An answer that got lost is no ambiguity: the write is repeated under one id.
+        An answer that got lost is no ambiguity: the write is repeated, and its id recognised.
         """
         try:
             return await self._write(key, value, expected=revision, ttl=ttl)
@@ -155,6 +156,13 @@ class KeyValue:
             except BrokerUnavailableError:
                 if attempt == WRITE_ATTEMPTS_MAX:
                     raise
+            except WrongSequenceError:
+                # The server compares sequences before ids: was it our own write, the answer
+                # to which was lost?
+                last = await self._last(key)
+                if last is None or last.id != headers[HEADER_ID]:
+                    raise
+                return last.revision
             else:
                 return ack.seq
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -174,5 +182,6 @@ class KeyValue:
         return _Last(
             base64.b64decode(message.get("data", "")),
             message["seq"],
+            headers.get(HEADER_ID, ""),
             is_deleted(headers, markers=self._broker.nc.mitigations.markers),
         )

@@ -33,7 +33,15 @@ from nats.aio.client import Client  # noqa: E402
 from nats.errors import ConnectionClosedError, OutboundBufferLimitError, UnexpectedEOF  # noqa: E402
 from nats.errors import Error as NatsError  # noqa: E402
 
-__all__ = ["NO_RESPONDERS", "Mitigations", "NatsError", "PatchedClient", "Sink", "UnexpectedEOF"]
+__all__ = [
+    "NO_RESPONDERS",
+    "ConnectionLostError",
+    "Mitigations",
+    "NatsError",
+    "PatchedClient",
+    "Sink",
+    "UnexpectedEOF",
+]
 
 log = logs.get("chassis.nats")
 Sink = Callable[[Frame], None]
@@ -41,6 +49,13 @@ PING = b"PING\r\n"
 FLUSH_SECONDS_MAX = 5.0
 BARRIER_SECONDS_MAX = 2.0
 NO_RESPONDERS = 503
+
+
+class ConnectionLostError(NatsError):
+    """The connection broke before the answer came."""
+
+    def __str__(self) -> str:
+        return "nats: connection lost"
 
 
 class Mitigations(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +122,10 @@ class PatchedClient(Client):
         *,
         timeout: float,
     ) -> Frame:
-        """Publish and wait for the one answer. Raises TimeoutError; a 503 status is an answer."""
+        """Publish and wait for the one answer; a 503 status is one.
+
+        Raises TimeoutError, or ConnectionLostError as soon as no answer can come any more.
+        """
         if not self.mitigations.cancel:
             message = await self.request(
                 subject, body, timeout=timeout, headers=dict(headers or {})
@@ -205,6 +223,10 @@ class PatchedClient(Client):
         for pong in self._barriers:
             if not pong.done():
                 pong.set_result(False)
+        for answer in self._replies.values():
+            if not answer.done():
+                answer.set_exception(ConnectionLostError())
+                answer.exception()  # seen: whoever asked may have given up already
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes

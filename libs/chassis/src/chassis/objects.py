@@ -37,6 +37,9 @@ ROLLUP = {"Nats-Rollup": "sub"}
 META_TIMEOUT = timedelta(seconds=5)
 
 
+Unacknowledged = deque[tuple[str, asyncio.Future[Frame]]]
+
+
 class ObjectMissingError(Exception):
     """No such object: never stored, deleted, or older than the bucket keeps."""
 
@@ -95,14 +98,18 @@ class Objects:
         there is no room; nothing is left behind then.
         """
         described = Description(name=key, bucket=self._bucket, nuid=uuid4().hex)
+        waiting: Unacknowledged = deque()
         try:
-            await self._store_chunks(described, data)
+            await self._store_chunks(described, data, waiting)
             if sha256 is not None and described.info.sha256 != sha256:
                 raise ObjectDamagedError(f"{key}: the bytes given are not those of its digest")
             await self._describe(described)
         except BaseException:
-            await asyncio.shield(self._give_up(described.nuid))
+            await asyncio.shield(self._give_up(described.nuid, waiting))
             raise
+        finally:
+            for reply, _ in waiting:
+                self._broker.nc.forget_reply(reply)
         return described.info
 
     async def get(self, key: str) -> bytes:
@@ -160,11 +167,13 @@ class Objects:
             raise ObjectDamagedError(f"{described.name}: {count} of {described.chunks} chunks")
 
     async def _store_chunks(
-        self, described: Description, data: bytes | Path | AsyncIterator[bytes]
+        self,
+        described: Description,
+        data: bytes | Path | AsyncIterator[bytes],
+        waiting: Unacknowledged,
     ) -> None:
         digest = hashlib.sha256()
         subject = self._chunk_subject(described.nuid)
-        waiting: deque[tuple[str, asyncio.Future[Frame]]] = deque()
         client = self._broker.nc
         try:
             async for chunk in _in_chunks(data):
@@ -180,9 +189,6 @@ class Objects:
                 await _stored(waiting.popleft()[1], subject)
         except NatsError as error:
             raise BrokerUnavailableError(f"not sent: {type(error).__name__}") from error
-        finally:
-            for reply, _ in waiting:
-                client.forget_reply(reply)
         described.digest = _digest(digest.digest())
 
     async def _describe(self, described: Description) -> None:
@@ -220,7 +226,12 @@ class Objects:
         described = msgspec.json.decode(message.body, type=Description)
         return (described, message.sequence) if deleted or not described.deleted else None
 
-    async def _give_up(self, nuid: str) -> None:
+    async def _give_up(self, nuid: str, waiting: Unacknowledged) -> None:
+        """Purge what was stored, once nothing more can be on its way."""
+        if waiting:
+            await asyncio.wait(
+                [answer for _, answer in waiting], timeout=PUBLISH_TIMEOUT.total_seconds()
+            )
         try:
             await self._discard(nuid)
         except (BrokerUnavailableError, ApiError) as error:

@@ -14,7 +14,7 @@ import msgspec
 from chassis import logs, messaging_spans
 from chassis.deliveries import BrokerUnavailableError
 from chassis.errors import TransientError
-from chassis.nats_client import NO_RESPONDERS, NatsError, PatchedClient
+from chassis.nats_client import NO_RESPONDERS, ConnectionLostError, NatsError, PatchedClient
 from chassis.wire import Frame, check_size, publish_frame
 from contracts.envelope import HEADER_ID
 from contracts.topology import stream_of
@@ -98,6 +98,10 @@ class Publisher:
             left = deadline - asyncio.get_running_loop().time()
             try:
                 answer = await self._client.ask(subject, body, sent, timeout=max(left, 0.001))
+            except ConnectionLostError as error:
+                if HEADER_ID in sent:
+                    continue  # sent again after the reconnect: the id keeps it from being doubled
+                raise BrokerUnavailableError(f"connection lost on {subject}") from error
             except (TimeoutError, NatsError) as error:
                 raise BrokerUnavailableError(f"no answer from the stream of {subject}") from error
             if answer.status != NO_RESPONDERS:

@@ -74,7 +74,7 @@ class TieredPuller:
         until = None if timeout is None else loop.time() + timeout.total_seconds()
         order = tuple(tiers) if tiers is not None else self._tiers
         self._busy = True
-        forget_reconnect = self._broker.on_reconnect(self._wake.set)
+        forget_reconnect = self._broker.on_reconnect(lambda: self._wake.set())
         try:
             while not self._stopped and not self._released:
                 if until is not None and loop.time() >= until:

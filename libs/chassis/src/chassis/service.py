@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
+from pydantic import ValidationError
 
 from chassis import logs, metrics, migrations, rpc, tracing
 from chassis.background import Background
@@ -200,21 +201,28 @@ class Service:
 
 def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -> None:
     """Run a service until it is stopped; say in one line what is wrong with its settings."""
+    configured = _configure(settings)
     try:
-        configured = settings()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(configured))
     except ConfigurationError as error:
         sys.stderr.write(f"configuration: {error}\n")
         raise SystemExit(EXIT_MISCONFIGURED) from error
-    except ValueError as error:
-        sys.stderr.write(f"settings: {error}\n")
+
+
+def _configure(settings: type[S]) -> S:
+    try:
+        return settings()
+    except ValidationError as error:
+        # Not the error's own text: it quotes the values, and a value may be a secret.
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        sys.stderr.write("settings: " + "\nsettings: ".join(lines) + "\n")
         raise SystemExit(EXIT_MISCONFIGURED) from error
 
 
 def migrate_main(settings: type[DatabaseSettings], *, schema: str, folder: Path) -> None:
     """Make role and schema where that is allowed, and migrate; print what was done."""
-    configured = settings()
+    configured = _configure(settings)
 
     async def work() -> list[str]:
         admin = configured.migration_database_url

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class ServiceSettings(BaseSettings):
@@ -26,6 +29,15 @@ class ServiceSettings(BaseSettings):
     log_format: str = "console"
     log_level: str = "info"
     shutdown_grace: timedelta = timedelta(seconds=20)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_number_is_seconds(cls, value: Any, info: ValidationInfo) -> Any:
+        """Let a duration be written as a number of seconds, besides ISO 8601 (`PT30S`)."""
+        field = cls.model_fields.get(info.field_name or "")
+        if field is not None and field.annotation is timedelta and isinstance(value, str):
+            return float(value) if _NUMBER.fullmatch(value.strip()) else value
+        return value
 
 
 class DatabaseSettings(ServiceSettings):

@@ -169,7 +169,9 @@ def test_both_forms_of_ack_subject_are_read() -> None:
 
 
 def test_status_frames_are_told_from_messages() -> None:
-    status = Frame("s", "", b"", b"NATS/1.0 409 Consumer Deleted\r\nNats-Pending-Messages: 7\r\n\r\n")
+    status = Frame(
+        "s", "", b"", b"NATS/1.0 409 Consumer Deleted\r\nNats-Pending-Messages: 7\r\n\r\n"
+    )
     message = Frame("s", "", b"", b"NATS/1.0\r\nA: b:c\r\n\r\n")
 
     assert (status.status, status.description) == (409, "Consumer Deleted")

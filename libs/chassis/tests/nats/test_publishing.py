@@ -4,7 +4,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from chassis import bootstrap
 from chassis.broker import (
     Broker,
     BrokerUnavailableError,
@@ -14,6 +13,7 @@ from chassis.broker import (
     StreamFullError,
     WrongSequenceError,
 )
+from contracts import topology
 from contracts.envelope import MESSAGE_BYTES_MAX
 from devstack.testing import private_nats
 
@@ -98,8 +98,8 @@ async def test_line_breaks_cannot_smuggle_commands(broker: Broker) -> None:
             await broker.publish(subject, b"", headers)
 
 
-async def test_messages_go_to_their_streams_in_order(broker: Broker) -> None:
-    await bootstrap.apply(broker)
+async def test_messages_go_to_their_streams_in_order(broker: Broker, make_streams) -> None:
+    await make_streams("BILLING", "EVENTS")
     messages = [message(BILLING, b"%d" % n) for n in range(1, 300)] + [message(EVENT), message()]
 
     assert await broker.publish_all(messages) == [True] * 301
@@ -114,8 +114,8 @@ async def test_messages_go_to_their_streams_in_order(broker: Broker) -> None:
     await pull.stop()
 
 
-async def test_many_messages_are_sent_in_few_batches(broker: Broker) -> None:
-    await bootstrap.apply(broker)
+async def test_many_messages_are_sent_in_few_batches(broker: Broker, make_streams) -> None:
+    await make_streams("BILLING", "EVENTS")
     before = broker.nc.stats["in_msgs"]
 
     assert all(await broker.publish_all([message() for _ in range(2_500)]))
@@ -125,8 +125,8 @@ async def test_many_messages_are_sent_in_few_batches(broker: Broker) -> None:
     assert await count(broker, "BILLING") == 2_500
 
 
-async def test_a_batch_with_a_known_id_is_stored_without_it(broker: Broker) -> None:
-    await bootstrap.apply(broker)
+async def test_a_batch_with_a_known_id_is_stored_without_it(broker: Broker, make_streams) -> None:
+    await make_streams("BILLING", "EVENTS")
     known = message(body=b"known")
     await broker.publish_all([known])
 
@@ -135,8 +135,10 @@ async def test_a_batch_with_a_known_id_is_stored_without_it(broker: Broker) -> N
     assert await count(broker, "BILLING") == 3
 
 
-async def test_two_publishers_of_the_same_rows_store_each_once(broker: Broker) -> None:
-    await bootstrap.apply(broker)
+async def test_two_publishers_of_the_same_rows_store_each_once(
+    broker: Broker, make_streams
+) -> None:
+    await make_streams("BILLING", "EVENTS")
     rows = [message() for _ in range(400)]
 
     results = await asyncio.gather(broker.publish_all(rows), broker.publish_all(rows[::-1]))
@@ -148,8 +150,9 @@ async def test_two_publishers_of_the_same_rows_store_each_once(broker: Broker) -
     assert await count(broker, "BILLING") == 400
 
 
-async def test_a_full_stream_stops_only_its_own(broker: Broker) -> None:
-    await bootstrap.apply(broker, max_bytes={"BILLING": 1_000})
+async def test_a_full_stream_stops_only_its_own(broker: Broker, make_streams) -> None:
+    await make_streams("EVENTS")
+    await make_streams("BILLING", max_bytes=1_000)
 
     stored = await broker.publish_all(
         [message(BILLING, b"x" * 900), message(BILLING, b"x" * 900), message(EVENT)]
@@ -159,8 +162,8 @@ async def test_a_full_stream_stops_only_its_own(broker: Broker) -> None:
     assert await count(broker, "BILLING") == 0
 
 
-async def test_one_bad_message_does_not_hold_back_its_batch(broker: Broker) -> None:
-    await bootstrap.apply(broker)
+async def test_one_bad_message_does_not_hold_back_its_batch(broker: Broker, make_streams) -> None:
+    await make_streams("BILLING", "EVENTS")
     config = (await broker.api("STREAM.INFO.BILLING"))["config"]
     await broker.api("STREAM.UPDATE.BILLING", config | {"max_msg_size": 500})
 
@@ -169,8 +172,8 @@ async def test_one_bad_message_does_not_hold_back_its_batch(broker: Broker) -> N
     assert stored == [True, False, True]
 
 
-async def test_a_subject_outside_the_topology_is_a_mistake(broker: Broker) -> None:
-    await bootstrap.apply(broker)
+async def test_a_subject_outside_the_topology_is_a_mistake(broker: Broker, make_streams) -> None:
+    await make_streams("BILLING", "EVENTS")
 
     with pytest.raises(ValueError, match="no stream stores nowhere"):
         await broker.publish_all([message(), message("nowhere.at.all")])
@@ -183,7 +186,8 @@ async def test_a_subject_outside_the_topology_is_a_mistake(broker: Broker) -> No
 async def test_a_silent_server_means_not_stored(connect) -> None:
     async with private_nats() as server:
         broker = await connect(server.url)
-        await bootstrap.apply(broker)
+        stream = topology.stream_config(topology.streams()[1])
+        await broker.api("STREAM.CREATE.BILLING", stream)
         rows = [message() for _ in range(3)]
         server.pause()
         try:

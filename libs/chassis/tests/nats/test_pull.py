@@ -176,7 +176,9 @@ async def test_work_in_progress_is_not_delivered_again(broker: Broker) -> None:
     await pull.stop()
 
 
-async def test_a_stored_ack_subject_settles_after_a_reconnect(broker: Broker, connect, nats_url: str) -> None:
+async def test_a_stored_ack_subject_settles_after_a_reconnect(
+    broker: Broker, connect, nats_url: str
+) -> None:
     await queue(broker, ack_wait=30)
     await broker.publish("s.a", b"x")
     pull = broker.consume("S", "c")
@@ -277,10 +279,12 @@ async def test_a_killed_server_loses_no_message(connect) -> None:
                 await server.start()
             body = b"%d" % n
             async with asyncio.timeout(10):
-                await broker.publish("s.a", body, {"Nats-Msg-Id": str(n)}, timeout=timedelta(seconds=8))
+                await broker.publish(
+                    "s.a", body, {"Nats-Msg-Id": str(n)}, timeout=timedelta(seconds=8)
+                )
             published.add(body)
 
-        await drain(lambda: seen == published, timeout_seconds=10)
+        await drain(lambda: seen == published)
         await drain(lambda: left_is(broker, 0))
         await pull.stop()
         await asyncio.wait_for(worker, 2)

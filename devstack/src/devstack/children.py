@@ -1,0 +1,164 @@
+"""The processes of the platform as plain data: what is started, with which environment.
+
+Values of the caller's own environment win, so `BILLING_LOG_LEVEL=debug make up` works.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from devstack.settings import REPOSITORY, Passwords, Settings
+from devstack.urls import Urls, generator_name
+
+# The simulator takes any token; this one looks like a real one to the client library.
+SIMULATED_BOT_TOKEN = "1000000001:simulated-bot-of-the-vitrine-devstack"  # noqa: S105
+SERVICES_WITH_DATABASE = ("gateway", "billing", "scheduler", "vpn")
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_url: str = ""
+    """Answers 200 once the child is at work."""
+    migrate_command: Sequence[str] = ()
+    """Runs to its end before every start of the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything the supervisor starts, Postgres and nats-server apart."""
+
+    stand_ins: Sequence[Child]
+    """Need nothing, so they start at once."""
+    bootstrap: Child
+    """Runs to its end once NATS answers."""
+    services: Sequence[Child]
+    """Start when bootstrap and every migration are done."""
+
+
+def platform(settings: Settings, urls: Urls, passwords: Passwords) -> Platform:
+    return Platform(
+        stand_ins=stand_ins(settings, urls),
+        bootstrap=Child("bootstrap", module("chassis.bootstrap"), {"NATS_URL": urls.nats}),
+        services=services(settings, urls, passwords),
+    )
+
+
+def module(name: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name, *arguments)
+
+
+def stand_ins(settings: Settings, urls: Urls) -> list[Child]:
+    """What replaces the outside world, and the collector of traces."""
+    traces = Child(
+        name="traces",
+        command=module("devstack.traces", "--port", port_of(urls.traces)),
+        ready_url=f"{urls.traces}/healthz",
+    )
+    found = [traces]
+    if not settings.bot_token:
+        state = settings.state_dir / "telegram"
+        state.mkdir(parents=True, exist_ok=True)
+        found.append(
+            Child(
+                name="telegram",
+                command=module(
+                    "simulators.telegram",
+                    *("--port", port_of(urls.telegram_api)),
+                    *("--token", SIMULATED_BOT_TOKEN),
+                    *("--state", str(state / "state.json")),
+                ),
+                ready_url=f"{urls.telegram_control}/users",
+            )
+        )
+    if not settings.comfyui_urls:
+        found.append(
+            Child(
+                name="comfyui",
+                command=module(
+                    "simulators.comfyui",
+                    *("--port", port_of(urls.comfyui[0])),
+                    *("--data-dir", str(settings.state_dir / "comfyui")),
+                ),
+                ready_url=f"{urls.comfyui[0]}/system_stats",
+            )
+        )
+    return found
+
+
+def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
+    """The five services; one generator per ComfyUI server."""
+    own: dict[str, dict[str, str]] = {
+        "gateway": {
+            "BOT_TOKEN": settings.bot_token or SIMULATED_BOT_TOKEN,
+            "TELEGRAM_API_URL": urls.telegram_api,
+        },
+        "billing": {},
+        "scheduler": {},
+        "vpn": {},
+    }
+    found = []
+    for name in SERVICES_WITH_DATABASE:
+        values = {
+            **common(settings, urls, urls.health[name]),
+            "DATABASE_URL": with_login(urls.database, name, passwords.of(name)),
+            "MIGRATION_DATABASE_URL": urls.database,
+            **own[name],
+        }
+        found.append(
+            Child(
+                name=name,
+                command=module(name),
+                environment=prefixed(name, values),
+                ready_url=f"{urls.health[name]}/readyz",
+                migrate_command=module(name, "migrate"),
+            )
+        )
+    for number, server in enumerate(urls.comfyui):
+        name = generator_name(number, len(urls.comfyui))
+        values = {**common(settings, urls, urls.health[name]), "COMFYUI_URL": server}
+        found.append(
+            Child(
+                name=name,
+                command=module("generator"),
+                environment=prefixed("generator", values),
+                ready_url=f"{urls.health[name]}/readyz",
+            )
+        )
+    return found
+
+
+def common(settings: Settings, urls: Urls, health_url: str) -> dict[str, str]:
+    """What every service is told; each under its own prefix."""
+    return {
+        "NATS_URL": urls.nats,
+        "HEALTH_PORT": port_of(health_url),
+        "OTLP_ENDPOINT": urls.traces,
+        # The supervisor turns JSON lines into readable ones, unless told to leave them alone.
+        "LOG_FORMAT": "json",
+        "CATALOGUE_DIR": str(catalogue_dir(settings)),
+    }
+
+
+def catalogue_dir(settings: Settings) -> Path:
+    local = settings.state_dir / "catalogue"
+    return local if local.is_dir() else REPOSITORY / "catalogue"
+
+
+def prefixed(service: str, values: Mapping[str, str]) -> dict[str, str]:
+    return {f"{service.upper()}_{name}": value for name, value in values.items()}
+
+
+def port_of(url: str) -> str:
+    return str(urlsplit(url).port)
+
+
+def with_login(dsn: str, user: str, password: str) -> str:
+    """The same database, entered as somebody else."""
+    parts = urlsplit(dsn)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{user}:{password}@{place}").geturl()

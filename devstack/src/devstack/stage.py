@@ -1,0 +1,163 @@
+"""A whole platform of a test's own: its own folder and ports, gone when the test is."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import psutil
+
+from devstack.chat import Chat
+from devstack.ports import is_free
+from devstack.testing import scratch_folder
+
+START_TIMEOUT_SECONDS = 90.0
+STOP_TIMEOUT_SECONDS = 40.0
+PORTS_PER_PLATFORM = 40
+POLL_SECONDS = 0.1
+
+# How a running process is recognised by its command line.
+_MODULES = ("gateway", "billing", "generator", "scheduler", "vpn")
+
+
+class Stage:
+    """A running platform: where it answers, and which processes it is made of."""
+
+    def __init__(
+        self, urls: dict[str, Any], supervisor: int, session: aiohttp.ClientSession, folder: Path
+    ) -> None:
+        self.urls = urls
+        self.session = session
+        self.folder = folder
+        self._supervisor = supervisor
+
+    def chat(self, user_id: int) -> Chat:
+        """Return the chat of a person who is made up on first use."""
+        return Chat(self.session, self.urls["telegram_control"], user_id)
+
+    async def connect(self) -> asyncpg.Connection:
+        """Return a connection that may read every service's schema."""
+        return await asyncpg.connect(self.urls["database"])
+
+    def pids(self, name: str) -> list[int]:
+        """Return the processes of a service, of `nats` or of `postgres` that run now."""
+        found = []
+        for child in psutil.Process(self._supervisor).children(recursive=True):
+            try:
+                command = child.cmdline()
+                parent = child.ppid()
+            except psutil.Error:
+                continue
+            if _name_of(command) == name and _name_of(_command_of(parent)) != name:
+                found.append(child.pid)
+        return found
+
+    def kill(self, name: str, *, index: int = 0) -> bool:
+        """Kill -9 one process by name; False when it is not running just now."""
+        pids = self.pids(name)
+        if not pids:
+            return False
+        try:
+            os.kill(pids[index % len(pids)], signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    async def faults(self, fault: Mapping[str, Any]) -> None:
+        """Set a fault of the Telegram stand-in."""
+        async with self.session.post(
+            f"{self.urls['telegram_control']}/faults", json=dict(fault)
+        ) as answer:
+            answer.raise_for_status()
+
+    async def no_faults(self) -> None:
+        async with self.session.delete(f"{self.urls['telegram_control']}/faults") as answer:
+            answer.raise_for_status()
+
+
+def _command_of(pid: int) -> list[str]:
+    try:
+        return list(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return []
+
+
+def _name_of(command: list[str]) -> str:
+    if "-m" in command:
+        module = command[command.index("-m") + 1]
+        if module in _MODULES and "migrate" not in command:
+            return module
+        return ""
+    program = Path(command[0]).name if command else ""
+    return {"nats-server": "nats", "postgres": "postgres"}.get(program, "")
+
+
+def free_port_base() -> int:
+    """Return a base from which every port of a platform is free."""
+    while True:
+        base = random.randrange(10_000, 31_000, PORTS_PER_PLATFORM)  # noqa: S311 (not a secret)
+        if all(is_free(base + offset) for offset in range(PORTS_PER_PLATFORM)):
+            return base
+
+
+@asynccontextmanager
+async def running_platform(
+    environment: Mapping[str, str] | None = None, *, folder: Path | None = None
+) -> AsyncIterator[Stage]:
+    """Run `devstack up` and hand over the running platform; logs stay in `<folder>/up.log`.
+
+    Raises RuntimeError with the last lines of the log when it does not get ready.
+    """
+    with scratch_folder() as scratch:
+        state = folder or scratch
+        state.mkdir(parents=True, exist_ok=True)
+        log = state / "up.log"
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "devstack", "up"),
+                env={
+                    **os.environ,
+                    "VITRINE_STATE_DIR": str(state),
+                    "VITRINE_PORT_BASE": str(free_port_base()),
+                    **(environment or {}),
+                },
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            urls = await _wait_ready(process, state / "urls.json", log)
+            async with aiohttp.ClientSession() as session:
+                yield Stage(urls, process.pid, session, state)
+        finally:
+            await _stop(process)
+
+
+async def _wait_ready(process: asyncio.subprocess.Process, file: Path, log: Path) -> dict[str, Any]:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_TIMEOUT_SECONDS
+    while not file.exists():
+        if process.returncode is not None or loop.time() > deadline:
+            raise RuntimeError(f"the platform did not get ready:\n{log.read_text()[-4000:]}")
+        await asyncio.sleep(POLL_SECONDS)
+    urls: dict[str, Any] = json.loads(file.read_text())
+    return urls
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,102 @@
+"""Where everything of a running platform answers: one table, for people and for programs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from devstack.ports import LOOPBACK
+from devstack.settings import Settings, write_private
+
+FILE_NAME = "urls.json"
+TELEGRAM_API = "https://api.telegram.org"
+TELEGRAM_CHAT = "https://t.me"
+DATABASE = "vitrine"
+
+
+class Port(IntEnum):
+    """Distances from VITRINE_PORT_BASE."""
+
+    TELEGRAM = 0
+    COMFYUI = 1
+    NATS = 2
+    NATS_MONITORING = 3
+    DATABASE = 4
+    TRACES = 5
+    GATEWAY = 10
+    BILLING = 11
+    SCHEDULER = 12
+    VPN = 13
+    GENERATOR = 20  # and upwards, one per ComfyUI server
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    chat: str
+    telegram_api: str
+    telegram_control: str  # empty with a real bot
+    comfyui: tuple[str, ...]
+    nats: str
+    nats_monitoring: str  # empty with a NATS of one's own
+    database: str
+    traces: str
+    health: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "chat": self.chat,
+            "telegram_api": self.telegram_api,
+            "telegram_control": self.telegram_control,
+            "comfyui": self.comfyui[0],
+            "comfyui_servers": list(self.comfyui),
+            "nats": self.nats,
+            "nats_monitoring": self.nats_monitoring,
+            "database": self.database,
+            "traces": self.traces,
+            "health": dict(self.health),
+        }
+
+    def write(self, state_dir: Path) -> None:
+        # Private: the database URL carries a password.
+        write_private(state_dir / FILE_NAME, json.dumps(self.as_json(), indent=2) + "\n")
+
+
+def plan(settings: Settings, database: str) -> Urls:
+    """Every address, decided before anything is started; `database` is our own Postgres's DSN."""
+
+    def at(port: int) -> str:
+        return f"http://{LOOPBACK}:{settings.port_base + port}"
+
+    telegram = at(Port.TELEGRAM)
+    comfyui = settings.comfyui_urls or (at(Port.COMFYUI),)
+    health = {
+        "gateway": at(Port.GATEWAY),
+        "billing": at(Port.BILLING),
+        "scheduler": at(Port.SCHEDULER),
+        "vpn": at(Port.VPN),
+    }
+    for number, _ in enumerate(comfyui):
+        health[generator_name(number, len(comfyui))] = at(Port.GENERATOR + number)
+    return Urls(
+        chat=TELEGRAM_CHAT if settings.bot_token else telegram,
+        telegram_api=TELEGRAM_API if settings.bot_token else telegram,
+        telegram_control="" if settings.bot_token else f"{telegram}/control",
+        comfyui=comfyui,
+        nats=settings.nats_url or f"nats://{LOOPBACK}:{settings.port_base + Port.NATS}",
+        nats_monitoring="" if settings.nats_url else at(Port.NATS_MONITORING),
+        database=settings.database_url or database,
+        traces=at(Port.TRACES),
+        health=health,
+    )
+
+
+def generator_name(number: int, count: int) -> str:
+    return "generator" if count == 1 else f"generator-{number + 1}"
+
+
+def read(state_dir: Path) -> dict[str, Any]:
+    """What the running platform wrote; FileNotFoundError when none ever ran."""
+    content: dict[str, Any] = json.loads((state_dir / FILE_NAME).read_text())
+    return content

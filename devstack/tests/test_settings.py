@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from devstack.children import SIMULATED_BOT_TOKEN, platform, with_login
+from devstack.errors import SettingsError
+from devstack.settings import Lock, Passwords, Settings
+from devstack.urls import plan
+
+
+def settings_of(tmp_path, **environment: str) -> Settings:
+    return Settings.from_environment({"VITRINE_STATE_DIR": str(tmp_path), **environment})
+
+
+def names(children) -> set[str]:
+    return {child.name for child in children}
+
+
+def test_without_settings_everything_is_a_stand_in_on_loopback(tmp_path):
+    settings = settings_of(tmp_path)
+    urls = plan(settings, "postgresql://postgres@127.0.0.1:8504/vitrine")
+
+    children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
+
+    assert urls.chat == "http://127.0.0.1:8500"
+    assert names(children.stand_ins) == {"traces", "telegram", "comfyui"}
+    assert names(children.services) == {"gateway", "billing", "scheduler", "vpn", "generator"}
+
+
+def test_the_port_base_moves_every_port(tmp_path):
+    moved = plan(settings_of(tmp_path, VITRINE_PORT_BASE="9600"), "postgresql://h/d").as_json()
+    usual = plan(settings_of(tmp_path), "postgresql://h/d").as_json()
+
+    assert ":96" in json.dumps(moved)
+    assert ":85" not in json.dumps(moved)
+    assert json.dumps(moved).replace(":96", ":85") == json.dumps(usual)
+
+
+def test_a_real_bot_replaces_the_telegram_simulator(tmp_path):
+    settings = settings_of(tmp_path, BOT_TOKEN="42:real")
+    urls = plan(settings, "postgresql://postgres@127.0.0.1:8504/vitrine")
+
+    children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
+
+    gateway = next(child for child in children.services if child.name == "gateway")
+    assert names(children.stand_ins) == {"traces", "comfyui"}
+    assert gateway.environment["GATEWAY_BOT_TOKEN"] == "42:real"
+    assert gateway.environment["GATEWAY_TELEGRAM_API_URL"] == "https://api.telegram.org"
+    assert SIMULATED_BOT_TOKEN not in gateway.environment.values()
+
+
+def test_each_real_comfyui_gets_a_generator_of_its_own(tmp_path):
+    settings = settings_of(tmp_path, COMFYUI_URL="http://gpu-1:8188/, http://gpu-2:8188")
+    urls = plan(settings, "postgresql://postgres@127.0.0.1:8504/vitrine")
+
+    children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
+
+    served = {
+        child.name: child.environment["GENERATOR_COMFYUI_URL"]
+        for child in children.services
+        if child.name.startswith("generator")
+    }
+    assert "comfyui" not in names(children.stand_ins)
+    assert served == {"generator-1": "http://gpu-1:8188", "generator-2": "http://gpu-2:8188"}
+    assert len({*urls.health.values()}) == 6
+
+
+def test_each_service_enters_a_real_database_as_itself(tmp_path):
+    settings = settings_of(
+        tmp_path, DATABASE_URL="postgresql://admin:a%2Fb@db.example:5433/shop?sslmode=require"
+    )
+    urls = plan(settings, "postgresql://unused/unused")
+
+    children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
+
+    billing = next(child for child in children.services if child.name == "billing")
+    own = billing.environment["BILLING_DATABASE_URL"]
+    assert own.startswith("postgresql://billing:")
+    assert own.endswith("@db.example:5433/shop?sslmode=require")
+    assert billing.environment["BILLING_MIGRATION_DATABASE_URL"] == settings.database_url
+
+
+def test_a_login_replaces_the_one_in_the_url():
+    assert with_login("postgresql://a:b@h:1/d", "c", "d") == "postgresql://c:d@h:1/d"
+    assert with_login("postgresql://h:1/d", "c", "d") == "postgresql://c:d@h:1/d"
+
+
+@pytest.mark.parametrize("base", ["80", "70000", "many"])
+def test_an_impossible_port_base_is_refused(tmp_path, base):
+    with pytest.raises(SettingsError, match="VITRINE_PORT_BASE"):
+        settings_of(tmp_path, VITRINE_PORT_BASE=base)
+
+
+def test_passwords_are_kept_for_their_owner_alone(tmp_path):
+    file = tmp_path / "passwords.json"
+
+    made = Passwords(file).of("billing")
+
+    assert Passwords(file).of("billing") == made
+    assert Passwords(file).of("gateway") != made
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_is_held_by_one_and_a_stale_file_by_nobody(tmp_path):
+    (tmp_path / "supervisor.pid").write_text("1")
+    first, second = Lock(tmp_path), Lock(tmp_path)
+    assert first.holder() is None
+
+    assert first.take()
+
+    assert not second.take()
+    assert second.holder() is not None
+    first.release()
+    assert second.take()
+    second.release()

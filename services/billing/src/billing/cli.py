@@ -1,0 +1,173 @@
+"""Billing's command line: run, migrate, and what an operator does by hand."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic_settings import SettingsConfigDict
+
+from billing import main as service
+from billing.adapters.audit import PostgresAuditor
+from billing.domain.ledger import GRANTABLE
+from billing.domain.tiers import TIERS
+from billing.settings import Settings
+from chassis.broker import Broker
+from chassis.clock import SystemClock, new_id
+from chassis.database import Database
+from chassis.settings import ServiceSettings
+from contracts.billing import CommandRejected, CreditsGranted, GrantCredits, SetTier, TierSet
+from contracts.envelope import Command, Event, Headers
+from contracts.errors import ALREADY_GRANTED
+from contracts.ids import MessageId
+
+ANSWER_TIMEOUT_SECONDS = 10.0
+EXIT_REFUSED = 1
+EXIT_DRIFT = 1
+EXIT_NO_ANSWER = 3
+Answered = TypeVar("Answered", bound=Event)
+
+
+class ConnectionSettings(ServiceSettings):
+    """Commands to a running billing need the broker alone."""
+
+    model_config = SettingsConfigDict(env_prefix="BILLING_", extra="ignore")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    chosen = _parser().parse_args(arguments)
+    if chosen.command in (None, "run"):
+        service.main()
+    elif chosen.command == "migrate":
+        service.migrate()
+    else:
+        work: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = chosen.work
+        sys.exit(asyncio.run(work(chosen)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="billing", description="Credits, orders, the ledger.")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("run", help="run the service (the default)")
+    commands.add_parser("migrate", help="bring the schema to this release")
+    audit = commands.add_parser("audit", help="recompute every balance; exit 1 on drift")
+    audit.set_defaults(work=_audit)
+    grant = commands.add_parser("grant", help="add credits, once per key")
+    grant.add_argument("user_id", type=int)
+    grant.add_argument("credits", type=int)
+    grant.add_argument("--reason", required=True)
+    grant.add_argument("--lot", choices=sorted(GRANTABLE), default="bonus")
+    grant.add_argument("--days", type=int, help="the credits expire after so many days")
+    grant.add_argument("--key", help="names the reason once; without it every call adds again")
+    grant.set_defaults(work=_grant)
+    tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
+    tier.add_argument("user_id", type=int)
+    tier.add_argument("tier", choices=sorted(TIERS))
+    tier.add_argument("--reason", required=True)
+    tier.add_argument("--days", type=int, help="it ends after so many days; without: never")
+    tier.set_defaults(work=_set_tier)
+    return parser
+
+
+async def _audit(_chosen: argparse.Namespace) -> int:
+    settings = Settings()
+    database = await Database.connect(
+        settings.database_url, schema=service.SCHEMA, pool_max=2, application_name="billing-audit"
+    )
+    try:
+        report = await PostgresAuditor(database).audit()
+    finally:
+        await database.close()
+    sys.stdout.write("\n".join(report.lines()) + "\n")
+    return 0 if report.healthy else EXIT_DRIFT
+
+
+async def _grant(chosen: argparse.Namespace) -> int:
+    message_id = new_id()
+    expires_at = SystemClock().now() + timedelta(days=chosen.days) if chosen.days else None
+    command = GrantCredits(
+        grant_key=chosen.key or f"operator:{message_id}",
+        user_id=chosen.user_id,
+        credits=chosen.credits,
+        reason=chosen.reason,
+        actor=_actor(),
+        lot=chosen.lot,
+        expires_at=expires_at,
+    )
+    answer = await _ask(
+        command, message_id, CreditsGranted, lambda event: event.grant_key == command.grant_key
+    )
+    if isinstance(answer, CreditsGranted):
+        sys.stdout.write(f"granted {answer.credits} {answer.lot} credits to {answer.user_id}\n")
+    return _exit_code(answer)
+
+
+async def _set_tier(chosen: argparse.Namespace) -> int:
+    until = SystemClock().now() + timedelta(days=chosen.days) if chosen.days else None
+    command = SetTier(
+        user_id=chosen.user_id,
+        tier=chosen.tier,
+        reason=chosen.reason,
+        actor=_actor(),
+        until=until,
+    )
+    answer = await _ask(command, new_id(), TierSet, lambda event: event.user_id == command.user_id)
+    if isinstance(answer, TierSet):
+        until_text = f" until {answer.until:%Y-%m-%d %H:%M} UTC" if answer.until else ""
+        sys.stdout.write(f"tier of {answer.user_id} is {answer.tier}{until_text}\n")
+    return _exit_code(answer)
+
+
+def _actor() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
+def _exit_code(answer: Event | None) -> int:
+    if answer is None:
+        sys.stderr.write("no answer: is billing running? The command stays queued.\n")
+        return EXIT_NO_ANSWER
+    if isinstance(answer, CommandRejected):
+        if answer.code == ALREADY_GRANTED:
+            sys.stdout.write("already granted under this key: nothing was added\n")
+            return 0
+        sys.stderr.write(f"rejected: {answer.code}\n")
+        return EXIT_REFUSED
+    return 0
+
+
+async def _ask(
+    command: Command, message_id: Any, wanted: type[Answered], matches: Callable[[Answered], bool]
+) -> Answered | CommandRejected | None:
+    """Publish a command and wait for the event that answers it; None when none comes in time."""
+    settings = ConnectionSettings()
+    broker = await Broker.connect(settings.nats_url, name="billing-cli", on_fatal=sys.exit)
+    answer: asyncio.Future[Answered | CommandRejected] = asyncio.get_running_loop().create_future()
+
+    async def heard(message: Any) -> None:
+        if answer.done():
+            return
+        if message.subject == CommandRejected.subject:
+            rejection = CommandRejected.decode(message.body)
+            if rejection.command_id == message_id:
+                answer.set_result(rejection)
+            return
+        event = wanted.decode(message.body)
+        if matches(event):
+            answer.set_result(event)
+
+    try:
+        for subject in (wanted.subject, CommandRejected.subject):
+            await broker.subscribe(subject, heard)
+        headers = Headers(id=MessageId(message_id), sent_at=SystemClock().now())
+        await broker.publish(command.subject, command.encode(), headers.to_wire())
+        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+            return await answer
+    except TimeoutError:
+        return None
+    finally:
+        await broker.close(timedelta(seconds=2))

@@ -1,0 +1,1 @@
+"""One file per accepted message: load, let the domain decide, record, emit."""

@@ -1,0 +1,29 @@
+"""open_account: a person appeared; they get the trial credits, once."""
+
+from __future__ import annotations
+
+import re
+
+from billing.domain.ledger import Account, Ledger
+from billing.domain.terms import Terms
+from billing.ports import Books
+from chassis.outbox import UnitOfWork
+from contracts.billing import AccountOpened, OpenAccount
+from contracts.errors import INVALID, RefusalError
+
+DEEP_LINK = re.compile(r"[A-Za-z0-9_-]{0,64}")
+"""What Telegram allows in a start parameter; anything else is not a link of ours."""
+
+
+async def open_account(
+    command: OpenAccount, uow: UnitOfWork, *, books: Books, terms: Terms
+) -> None:
+    if command.user_id < 1:
+        raise RefusalError(code=INVALID)
+    deep_link = command.deep_link if DEEP_LINK.fullmatch(command.deep_link) else ""
+    if not await books.accounts.open(uow.connection, command.user_id, deep_link, uow.now):
+        return
+    ledger = Ledger(uow.now)
+    ledger.open_trial(Account(command.user_id), terms.trial_credits, terms.trial_period)
+    await books.accounts.save(uow.connection, ledger)
+    uow.emit(AccountOpened(user_id=command.user_id, trial_credits=terms.trial_credits))

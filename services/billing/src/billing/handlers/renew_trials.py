@@ -1,0 +1,33 @@
+"""renew_trials: a tick says that trials may be due; each account's own row decides."""
+
+from __future__ import annotations
+
+from billing.domain.ledger import Hold, Ledger
+from billing.domain.terms import Terms
+from billing.ports import Books
+from chassis.outbox import UnitOfWork
+from contracts.billing import RenewTrials, TrialRenewed
+
+
+async def renew_trials(_tick: RenewTrials, uow: UnitOfWork, *, books: Books, terms: Terms) -> None:
+    if not terms.trial_credits:
+        return
+    users = await books.accounts.lock_due_trials(uow.connection, uow.now, terms.rows_max)
+    if not users:
+        return
+    accounts = await books.accounts.load(uow.connection, users)
+    busy = [account.user_id for account in accounts.values() if account.in_flight]
+    pending: dict[int, list[Hold]] = {}
+    for hold in await books.orders.pending_holds(uow.connection, busy) if busy else ():
+        pending.setdefault(hold.user_id, []).append(hold)
+    ledger = Ledger(uow.now)
+    for user_id in users:
+        account = accounts[user_id]
+        waiting = pending.get(user_id, ())
+        if ledger.renew_trial(account, terms.trial_credits, terms.trial_period, waiting):
+            expires_at = uow.now + terms.trial_period
+            event = TrialRenewed(
+                user_id=user_id, credits=terms.trial_credits, expires_at=expires_at
+            )
+            uow.emit(event)
+    await books.accounts.save(uow.connection, ledger)

@@ -1,0 +1,33 @@
+"""set_tier: give or take a tier; every change is recorded with reason and actor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from billing.domain import tiers
+from billing.domain.errors import NoAccountError
+from billing.handlers import announce
+from billing.ports import Books
+from chassis.consumers import Received
+from chassis.outbox import UnitOfWork
+from contracts.billing import SetTier
+from contracts.errors import RefusalError
+
+
+async def set_tiers(
+    received: Sequence[Received[SetTier]], uow: UnitOfWork, *, books: Books
+) -> None:
+    users = [each.message.user_id for each in received]
+    accounts = await books.accounts.load(uow.connection, users)
+    for each in received:
+        command = each.message
+        try:
+            account = accounts.get(command.user_id)
+            if account is None:
+                raise NoAccountError
+            tiers.set_tier(account, command.tier, command.until, uow.now)
+        except RefusalError as error:
+            announce.rejected(uow, each, error)
+            continue
+        await books.accounts.save_tier(uow.connection, account, command, uow.now)
+        announce.tier_set(uow, command, account.tier_until, account.tier_version, each.traceparent)

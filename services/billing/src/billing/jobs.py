@@ -1,0 +1,36 @@
+"""Billing's own sweeps: what must happen though no message asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from billing.domain.terms import Terms
+from billing.handlers.ask_deliveries import ask_deliveries
+from billing.handlers.expire_holds import expire_holds
+from billing.handlers.expire_lots import expire_lots
+from billing.ports import Books
+from chassis.outbox import Outbox
+
+Sweep = Callable[[], Awaitable[None]]
+ROUNDS_MAX = 20
+"""One sweep takes at most so many full transactions; the next comes soon enough."""
+
+
+def sweeps(outbox: Outbox, *, books: Books, terms: Terms) -> dict[str, Sweep]:
+    """Each sweep by name; safe to run in any number of replicas at once."""
+    return {
+        "expire-holds": partial(_sweep, outbox, partial(expire_holds, books=books, terms=terms)),
+        "expire-lots": partial(_sweep, outbox, partial(expire_lots, books=books, terms=terms)),
+        "ask-deliveries": partial(
+            _sweep, outbox, partial(ask_deliveries, books=books, terms=terms)
+        ),
+    }
+
+
+async def _sweep(outbox: Outbox, take: Callable[..., Awaitable[int]]) -> None:
+    for _ in range(ROUNDS_MAX):
+        async with outbox.begin() as uow:
+            found = await take(uow)
+        if not found:
+            return

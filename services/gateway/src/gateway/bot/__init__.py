@@ -1,0 +1,1 @@
+"""What a person can do in the chat: one aiogram router per feature."""

@@ -1,0 +1,1 @@
+"""What the bot decides and shows, as values: no Telegram, no database, no clock."""

@@ -1,0 +1,1 @@
+"""Every message the bot shows, drawn from values: one module per feature."""

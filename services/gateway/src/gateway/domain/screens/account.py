@@ -1,0 +1,126 @@
+"""What a person has and what moved: balance and history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from contracts.billing import (
+    TIER_NONE,
+    Balance,
+    CreditsGranted,
+    History,
+    HistoryEntry,
+    LotBalance,
+    TierSet,
+    TrialRenewed,
+)
+from gateway.domain import callbacks
+from gateway.domain.callbacks import OpenHistory, OpenPage, pack
+from gateway.domain.moments import moment
+from gateway.domain.screen import Button, Say, Screen
+from gateway.domain.screens.menu import menu_button
+
+_MINUS = "−"
+_KINDS = frozenset({"hold", "post", "void", "expire", "grant", "trial", "revoke"})
+_TIERS = frozenset({"vip", "black_gold"})
+_LOTS = frozenset({"trial", "bonus", "paid"})
+
+
+def balance(say: Say, held: Balance, zone: ZoneInfo) -> Screen:
+    lines = [
+        say("balance-available", credits=held.available_credits),
+        say("balance-held", credits=held.held_credits),
+        say("balance-spent-today", credits=held.spent_today_credits),
+    ]
+    if held.debt_credits:
+        lines.append(say("balance-debt", credits=held.debt_credits))
+    if held.tier != TIER_NONE:
+        lines.append(tier_line(say, held.tier, held.tier_until, zone))
+    lots = [_lot(say, lot, zone) for lot in held.lots if lot.remaining_credits]
+    text = "\n".join([say("balance-title"), *lines])
+    if lots:
+        text = "\n".join([text, "", say("balance-lots"), *lots])
+    buttons = ((Button(say("button-history"), pack(OpenHistory())), menu_button(say)),)
+    return Screen(text=text, buttons=buttons)
+
+
+def tier_line(say: Say, tier: str, until: datetime | None, zone: ZoneInfo) -> str:
+    """A tier this release does not know keeps its wire name."""
+    name = say(f"tier-{tier.replace('_', '-')}") if tier in _TIERS else tier
+    if until is None:
+        return say("tier-endless", tier=name)
+    return say("tier-until", tier=name, until=moment(say, until, zone))
+
+
+def tier(say: Say, event: TierSet, zone: ZoneInfo) -> Screen:
+    """Told when the status changes."""
+    if event.tier == TIER_NONE:
+        text = say("tier-ended")
+    else:
+        text = say("tier-given", line=tier_line(say, event.tier, event.until, zone))
+    return Screen(text=text, buttons=_balance_row(say))
+
+
+def granted(say: Say, event: CreditsGranted) -> Screen:
+    lines = [say("credits-granted", credits=event.credits)]
+    if event.debt_paid_credits:
+        lines.append(say("credits-granted-debt", credits=event.debt_paid_credits))
+    return Screen(text="\n".join(lines), buttons=_balance_row(say))
+
+
+def trial_renewed(say: Say, event: TrialRenewed, zone: ZoneInfo) -> Screen:
+    until = moment(say, event.expires_at, zone)
+    text = say("trial-renewed", credits=event.credits, until=until)
+    return Screen(text=text, buttons=_balance_row(say))
+
+
+def _balance_row(say: Say) -> tuple[tuple[Button, ...], ...]:
+    data = pack(OpenPage(callbacks.BALANCE, fresh=True))
+    return ((Button(say("button-balance"), data),),)
+
+
+def _lot(say: Say, lot: LotBalance, zone: ZoneInfo) -> str:
+    name = say(f"lot-{lot.lot}") if lot.lot in _LOTS else lot.lot
+    if lot.expires_at is None:
+        return say("lot-endless", credits=lot.remaining_credits, lot=name)
+    until = moment(say, lot.expires_at, zone)
+    return say("lot-until", credits=lot.remaining_credits, lot=name, until=until)
+
+
+def history(
+    say: Say, entries: History, *, titles: Mapping[str, str], zone: ZoneInfo, newest: bool
+) -> Screen:
+    """`titles`: what each workflow is called in this person's language."""
+    if not entries.entries:
+        text = say("history-empty") if newest else say("history-end")
+    else:
+        lines = [_entry(say, entry, titles, zone) for entry in entries.entries]
+        text = "\n".join([say("history-title"), "", *lines])
+    pages = []
+    if not newest:
+        pages.append(Button(say("button-newest"), pack(OpenHistory())))
+    if entries.next_before:
+        pages.append(Button(say("button-older"), pack(OpenHistory(entries.next_before))))
+    last = (Button(say("button-balance"), pack(OpenPage(callbacks.BALANCE))), menu_button(say))
+    return Screen(text=text, buttons=(*((tuple(pages),) if pages else ()), last))
+
+
+def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneInfo) -> str:
+    kind = entry.kind if entry.kind in _KINDS else "other"
+    line = say(
+        f"history-{kind}",
+        credits=entry.amount_credits,
+        signed=signed(entry.credits),
+        at=moment(say, entry.at, zone),
+    )
+    title = titles.get(entry.workflow_id, entry.workflow_id)
+    return f"{line} · {title}" if title else line
+
+
+def signed(amount: int) -> str:
+    """A sign on every amount, so that a page of history reads as what went in and out."""
+    if amount > 0:
+        return f"+{amount}"
+    return f"{_MINUS}{-amount}" if amount < 0 else "0"

@@ -1,0 +1,1 @@
+"""What the gateway does with other services' messages: one file per accepted message."""

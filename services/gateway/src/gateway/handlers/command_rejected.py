@@ -1,0 +1,26 @@
+"""Tell a person that what they tapped changed nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chassis.outbox import UnitOfWork
+from contracts.billing import CancelOrder, CommandRejected, PlaceOrder
+from gateway.domain import order_screen
+from gateway.domain.screens import menu
+from gateway.handlers import audience
+from gateway.ports import Shop
+
+
+async def command_rejected(event: CommandRejected, uow: UnitOfWork, *, shop: Shop) -> None:
+    """Only what a person asked for is answered; operators see their own commands' rejections."""
+    if not event.user_id or event.command_subject not in {CancelOrder.subject, PlaceOrder.subject}:
+        return
+    person = await audience.find(uow, event.user_id, shop=shop)
+    if event.command_subject == CancelOrder.subject:
+        await person.tell(uow, menu.page(person.say, "cancel-not-possible"), shop=shop)
+        return
+    shown = await shop.screens.find(uow, event.order_id) if event.order_id is not None else None
+    if shown is not None and order_screen.may_become(shown.state, order_screen.REFUSED):
+        await shop.screens.save(uow, replace(shown, state=order_screen.REFUSED))
+    await person.tell(uow, menu.page(person.say, "command-rejected"), shop=shop)

@@ -1,0 +1,93 @@
+"""What the gateway can be told from outside."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from chassis.settings import DatabaseSettings
+
+MIB = 1 << 20
+CLOUD_DOWNLOAD_MAX = 20 * MIB
+LOCAL_DOWNLOAD_MAX = 50 * MIB
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Settings(DatabaseSettings):
+    """`GATEWAY_…` variables. Only the bot's token and the database have no default."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", extra="ignore")
+
+    bot_token: SecretStr
+    telegram_api_url: str = "https://api.telegram.org"
+    """The cloud, a local Bot API server, or a stand-in."""
+    telegram_local_mode: bool = False
+    """The server runs with --local: no 20 MB limit, and getFile may name a file on this disk."""
+    telegram_timeout: timedelta = timedelta(seconds=10)
+    upload_timeout: timedelta = timedelta(seconds=60)
+
+    mode: Literal["polling", "webhook"] = "polling"
+    polling_timeout: timedelta = timedelta(seconds=25)
+    webhook_url: str = ""
+    """The public https address Telegram is to call, path included; empty: set by somebody else."""
+    webhook_secret: SecretStr = SecretStr("")
+    webhook_host: str = "127.0.0.1"
+    webhook_port: Port = 8080
+    webhook_path: str = "/telegram"
+    webhook_connections_max: Annotated[int, Field(ge=1, le=100_000)] = 40
+    update_bytes_max: Count = MIB // 2
+
+    sends_per_second: Rate = 30
+    """For the whole bot, over all replicas (Telegram's own limit is about 30)."""
+    chat_sends_per_second: Rate = 1
+    chat_sends_burst: Count = 4
+    """A short burst to one person passes with Telegram; a lasting rate above 1/s does not."""
+    group_sends_per_minute: Rate = 20
+    send_wait_max: timedelta = timedelta(seconds=2)
+    """An answer that would wait longer becomes a delivery row, and the update is done."""
+    edit_interval: timedelta = timedelta(seconds=3)
+    result_patience: timedelta = timedelta(hours=24)
+    """How long a result is tried again while Telegram is away."""
+    notice_patience: timedelta = timedelta(hours=1)
+
+    updates_concurrent_max: Count = 32
+    update_starts_max: Count = 3
+    """So many failed tries park an update."""
+    conversation_ttl: timedelta = timedelta(hours=1)
+    read_timeout: timedelta = timedelta(seconds=2)
+
+    max_concurrent_downloads: Count = 5
+    download_timeout: timedelta = timedelta(seconds=60)
+    retry_attempts: Count = 4
+    download_bytes_max: int = 0
+    """0: 20 MiB from the cloud, 50 MiB in local mode."""
+    image_pixels_max: Count = 40_000_000
+    image_side_max: Count = 12_000
+    image_timeout: timedelta = timedelta(seconds=20)
+    image_worker_idle: timedelta = timedelta(seconds=60)
+    image_worker_memory_mib: Count = 1_024
+
+    catalogue_dir: Path = Path("catalogue")
+    admin_chat_id: int = 0
+    """Where operators are told about files that cannot be fetched; 0: only in the log."""
+    shop_time_zone: str = Field(
+        "UTC", validation_alias=AliasChoices("GATEWAY_SHOP_TIME_ZONE", "SHOP_TIME_ZONE")
+    )
+
+    @model_validator(mode="after")
+    def _webhook_is_guarded(self) -> Settings:
+        if self.mode == "webhook" and not self.webhook_secret.get_secret_value():
+            raise ValueError("GATEWAY_WEBHOOK_SECRET is required in webhook mode")
+        return self
+
+    @property
+    def file_bytes_max(self) -> int:
+        if self.download_bytes_max:
+            return self.download_bytes_max
+        return LOCAL_DOWNLOAD_MAX if self.telegram_local_mode else CLOUD_DOWNLOAD_MAX

@@ -1,0 +1,54 @@
+from datetime import UTC, datetime
+
+from contracts import billing
+from gateway.domain.callbacks import OpenHistory, OpenPage, pack
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+async def test_balance_shows_what_is_there_what_is_reserved_and_what_expires(chat):
+    lots = (billing.LotBalance(lot="trial", remaining_credits=20, expires_at=NOW),)
+    chat.billing[billing.GetBalance] = billing.Balance(
+        user_id=chat.user_id,
+        available_credits=20,
+        held_credits=10,
+        spent_today_credits=30,
+        tier="vip",
+        tier_until=NOW,
+        lots=lots,
+    )
+
+    text = (await chat.send("/balance"))[0].screen.text
+
+    assert chat.asked == [billing.GetBalance(user_id=chat.user_id)]
+    assert "Available: <b>20 credits</b>" in text
+    assert "Reserved for running orders: 10 credits" in text
+    assert "Spent today: 30 credits" in text
+    assert "20 credits (trial), until Nov 21, 15:00" in text
+    assert "<b>VIP</b> until" in text
+
+
+async def test_history_goes_page_by_page(chat):
+    entry = billing.HistoryEntry(
+        at=NOW, kind="hold", credits=-10, amount_credits=10, workflow_id="image.product_scene"
+    )
+    chat.billing[billing.GetHistory] = billing.History(entries=(entry,), next_before="77")
+
+    first = (await chat.send("/history"))[0].screen
+    await chat.tap(first.buttons[0][0].data)
+
+    assert "<b>−10</b> · reserved" in first.text
+    assert "Product scene" in first.text
+    assert chat.asked == [
+        billing.GetHistory(user_id=chat.user_id),
+        billing.GetHistory(user_id=chat.user_id, before="77"),
+    ]
+
+
+async def test_billing_that_does_not_answer_is_said_plainly(chat):
+    for command in ("/balance", "/history"):
+        assert "not answering" in (await chat.send(command))[0].screen.text
+    for tap in (OpenPage("balance"), OpenHistory("5")):
+        answers = await chat.tap(pack(tap))
+        assert [answer.kind for answer in answers] == ["toast"]
+        assert "not answering" in answers[0].text

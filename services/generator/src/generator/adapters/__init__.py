@@ -1,0 +1,1 @@
+"""The outside world: ComfyUI, the job records, the object store and the event stream."""

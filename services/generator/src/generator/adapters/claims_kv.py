@@ -1,0 +1,76 @@
+"""The bucket `jobs`: one record per order, and one note per server of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from chassis import logs
+from chassis.broker import Broker, Ephemeral
+from chassis.key_value import KeyExistsError, KeyValue, WrongRevisionError
+from chassis.keys import encode_key
+from generator.domain.claims import JobRecord, job_key, slot_key
+from generator.ports import RevisionConflictError, StoredRecord
+
+log = logs.get("generator.claims")
+BUCKET = "jobs"
+_ENCODER = msgspec.msgpack.Encoder()
+_RECORDS = msgspec.msgpack.Decoder(JobRecord)
+_ORDERS = msgspec.msgpack.Decoder(tuple[UUID, ...])
+
+
+class KvClaims:
+    """Implements `ports.Claims`."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._key_value = KeyValue(broker, BUCKET)
+
+    async def read(self, order_id: UUID) -> StoredRecord | None:
+        entry = await self._key_value.get(job_key(order_id))
+        if entry is None:
+            return None
+        return StoredRecord(record=_RECORDS.decode(entry.value), revision=entry.revision)
+
+    async def create(self, order_id: UUID, record: JobRecord) -> int:
+        try:
+            return await self._key_value.create(job_key(order_id), _ENCODER.encode(record))
+        except KeyExistsError as error:
+            raise RevisionConflictError(str(order_id)) from error
+
+    async def write(
+        self, order_id: UUID, record: JobRecord, revision: int, *, ttl: timedelta | None = None
+    ) -> int:
+        body = _ENCODER.encode(record)
+        try:
+            return await self._key_value.update(job_key(order_id), body, revision, ttl=ttl)
+        except WrongRevisionError as error:
+            raise RevisionConflictError(str(order_id)) from error
+
+    async def note_held(self, server: str, orders: Sequence[UUID]) -> None:
+        await self._key_value.put(slot_key(server), _ENCODER.encode(tuple(orders)))
+
+    async def held(self, server: str) -> tuple[UUID, ...]:
+        entry = await self._key_value.get(slot_key(server))
+        return () if entry is None else _ORDERS.decode(entry.value)
+
+    async def watch(
+        self, order_id: UUID, on_change: Callable[[JobRecord], None]
+    ) -> Callable[[], Awaitable[None]]:
+        """Listen to the writes themselves: no consumer per job on the server.
+
+        A write missed while disconnected is found by the next renewal's compare-and-set.
+        """
+
+        async def heard(message: Ephemeral) -> None:
+            try:
+                on_change(_RECORDS.decode(message.body))
+            except msgspec.DecodeError:
+                log.warning("record_unreadable", order_id=str(order_id))
+
+        subject = f"$KV.{BUCKET}.{encode_key(job_key(order_id))}"
+        subscription = await self._broker.subscribe(subject, heard)
+        return subscription.stop

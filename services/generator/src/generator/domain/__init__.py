@@ -1,0 +1,1 @@
+"""What the generator decides, as pure functions of records, answers and times."""

@@ -1,0 +1,190 @@
+"""Who may run an order: pods that die, pods that share a server, servers that share a queue."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from chassis.testing import drain
+from contracts.generator import JobStarted, JobSucceeded
+from devstack.testing import private_nats
+from generator.domain.claims import State
+from generator.testing import (
+    GeneratorProcess,
+    job_of,
+    open_shop,
+    quick_settings,
+    running_generator,
+)
+from simulators.comfyui.server import ComfyUISimulator
+
+
+@pytest.fixture
+def process(shop, comfyui, catalogue):
+    started = GeneratorProcess(quick_settings(shop, comfyui.url, catalogue))
+    yield started
+    started.close()
+
+
+async def test_a_killed_pod_is_followed_by_one_that_goes_on(shop, comfyui, process):
+    process.start()
+    running = await shop.order("slow")
+    ahead = await shop.order("slow")
+    await shop.until_state(running, State.RUNNING)
+    await shop.until_state(ahead, State.CLAIMED)
+    await drain(lambda: len(comfyui.prompts()) == 2, what="the job ahead posted")
+
+    process.kill()
+    process.start()
+    ends = [await shop.end_of(order, within=20) for order in (running, ahead)]
+    await shop.until_jobs_done()
+
+    assert all(isinstance(end, JobSucceeded) for end in ends)
+    assert [prompt.outcome for prompt in comfyui.prompts()] == ["success", "success"]
+    assert [len(await shop.ends_of(order)) for order in (running, ahead)] == [1, 1]
+    started = [each for each in await shop.told(running) if isinstance(each.message, JobStarted)]
+    assert len(started) == 1
+
+
+async def test_a_prompt_that_ended_while_nobody_looked_is_collected(shop, comfyui, process):
+    process.start()
+    order = await shop.order("slow")
+    await shop.until_state(order, State.RUNNING)
+
+    process.kill()
+    await drain(lambda: comfyui.prompts()[0].outcome == "success", what="the prompt's end")
+    process.start()
+    end = await shop.end_of(order, within=20)
+
+    assert isinstance(end, JobSucceeded)
+    assert len(comfyui.prompts()) == 1
+
+
+async def test_a_silent_server_loses_its_job_and_does_not_answer_later(
+    shop, comfyui, process, catalogue
+):
+    process.start()
+    order = await shop.order("slow")
+    await shop.until_state(order, State.RUNNING)
+    process.kill()
+
+    async with ComfyUISimulator(time_scale=1.0) as second:
+        settings = quick_settings(shop, second.url, catalogue)
+        async with running_generator(settings):
+            end = await shop.end_of(order, within=20)
+    process.start()
+    await drain(lambda: comfyui.prompts()[0].outcome != "running", what="no stray prompt")
+    await shop.until_jobs_done()
+
+    assert isinstance(end, JobSucceeded)
+    assert end.epoch == 2
+    assert len(await shop.ends_of(order)) == 1
+
+
+async def test_a_server_leaves_an_order_to_the_one_that_renews_it(shop, comfyui, catalogue):
+    async with ComfyUISimulator(time_scale=1.0) as second:
+        async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+            order = await shop.order("slow")
+            await shop.until_state(order, State.RUNNING)
+            async with running_generator(quick_settings(shop, second.url, catalogue)):
+                await shop.queue(job_of(order, "slow").encode(), order)
+                end = await shop.end_of(order)
+                await shop.until_jobs_done()
+
+        assert isinstance(end, JobSucceeded)
+        assert second.prompts() == []
+    assert len(comfyui.prompts()) == 1
+
+
+async def test_of_two_pods_of_one_server_only_the_holder_posts(shop, comfyui, catalogue):
+    settings = quick_settings(shop, comfyui.url, catalogue)
+    async with running_generator(settings) as first:
+        await drain(shop.held_leases, what="a held lease")
+        async with running_generator(settings) as second:
+            orders = [await shop.order("fast") for _ in range(6)]
+            for order in orders:
+                await shop.end_of(order)
+            ready = [await pod.ready() for pod in (first, second)]
+
+    assert ready[0] is None
+    assert ready[1] is not None
+    assert len(comfyui.prompts()) == 6
+    assert len({prompt.client_id for prompt in comfyui.prompts()}) == 1
+
+
+async def test_sigterm_gives_back_what_waits_and_finishes_what_runs(
+    shop, comfyui, process, catalogue
+):
+    process.start()
+    running = await shop.order("slow")
+    ahead = await shop.order("slow")
+    await shop.until_state(running, State.RUNNING)
+    await drain(lambda: len(comfyui.prompts()) == 2, what="the job ahead posted")
+
+    process.terminate()
+    free = await shop.until_state(ahead, State.FREE, within=3)
+    end = await shop.end_of(running)
+    code = await process.until_exited()
+
+    assert code == 0
+    assert isinstance(end, JobSucceeded)
+    assert free.failures == ()
+    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+        assert isinstance(await shop.end_of(ahead), JobSucceeded)
+
+
+async def test_sigterm_leaves_a_job_too_long_for_the_grace_to_the_next_pod(
+    shop, comfyui, process, catalogue
+):
+    hurried = quick_settings(shop, comfyui.url, catalogue, shutdown_grace=timedelta(seconds=3.5))
+    process = GeneratorProcess(hurried)
+    process.start()
+    try:
+        order = await shop.order("slow")
+        await shop.until_state(order, State.RUNNING)
+        process.terminate()
+        await process.until_exited()
+        assert comfyui.prompts()[0].outcome == "running"
+        process.start()
+        end = await shop.end_of(order)
+    finally:
+        process.close()
+
+    assert isinstance(end, JobSucceeded)
+    assert len(comfyui.prompts()) == 1
+
+
+async def test_a_nats_server_killed_mid_job_costs_no_second_run(comfyui, catalogue):
+    async with private_nats() as server, open_shop(server.url) as shop:
+        async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+            order = await shop.order("slow")
+            await shop.until_state(order, State.RUNNING)
+            await server.kill()
+            await asyncio.sleep(3.5)  # longer than a lease lives: the session ends meanwhile
+            await server.start()
+            end = await shop.end_of(order)
+
+        assert isinstance(end, JobSucceeded)
+        assert len(comfyui.prompts()) == 1
+        assert len(await shop.ends_of(order)) == 1
+
+
+async def test_an_order_that_kills_its_pods_ends_as_poison(shop, comfyui, process, catalogue):
+    order = await shop.order("slow")
+    process.start()
+    record = await shop.until_state(order, State.RUNNING)
+    process.kill()
+    stored = await shop.claims.read(order)
+    worn = _adopted_often(record)
+    await shop.claims.write(order, worn, stored.revision)
+
+    process.start()
+    end = await shop.end_of(order)
+
+    assert end.failure_class == "poison"
+
+
+def _adopted_often(record):
+    import msgspec
+
+    return msgspec.structs.replace(record, adoptions=5)

@@ -1,0 +1,23 @@
+"""People order while every process is killed in turn; the invariants hold at the end."""
+
+import pytest
+
+from devstack.chaos.report import show
+from devstack.chaos.run import Plan, run
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3_000)
+async def test_the_invariants_hold_whatever_is_killed(request: pytest.FixtureRequest) -> None:
+    orders = request.config.getoption("--chaos-orders")
+    seed = request.config.getoption("--chaos-seed")
+    small = Plan(orders=36, people=12, seed=seed, seconds_max=45.0)
+    plan = Plan(orders=orders, people=50, seed=seed) if orders else small
+
+    outcome = await run(plan)
+
+    show(outcome)
+    assert outcome.broken == []
+    assert outcome.problems == []
+    assert len(outcome.log.placed) == plan.orders
+    assert outcome.struck, "nothing was ever killed: the run proved nothing"
