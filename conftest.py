@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+import simulators  # noqa: F401 - before pytest takes the folder of that name for the package
 from devstack.testing import (
     UNSAFE_BUT_FAST,
     DatabaseServer,

@@ -19,10 +19,10 @@ async def shop(nats_url: str) -> AsyncIterator[Shop]:
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """Workflows of the simulator's test nodes: `fast`, `slow` (3 s), `edit` (needs a photo)."""
+    """Workflows of the simulator's test nodes: `fast`, `slow` (1.5 s), `edit` (needs a photo)."""
     folder = tmp_path / "catalogue"
     write_workflow(folder, "fast", steps_graph(1, 0.02))
-    write_workflow(folder, "slow", steps_graph(30, 0.1, preview=True), expected_seconds=3.0)
+    write_workflow(folder, "slow", steps_graph(15, 0.1, preview=True), expected_seconds=1.5)
     write_workflow(folder, "clip", steps_graph(1, 0.02), pool="video")
     edit = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "input.png"}},

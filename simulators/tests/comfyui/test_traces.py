@@ -99,7 +99,6 @@ def priming(graph: dict[str, Any], cached: list[str]) -> dict[str, Any]:
     return before
 
 
-WORKFLOWS = sorted(path.stem for path in (RECORDED / "workflows").glob("*.json"))
 SUCCESSES = [
     "success_preview_meta",
     "success_preview_v1",
@@ -163,11 +162,21 @@ async def test_an_interrupted_job_is_told_in_the_recorded_order(
     assert normalised(job) == normalised(part(trace, "job"))
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
-async def test_every_recorded_workflow_runs(comfy: Comfy, photo: bytes, name: str) -> None:
-    await comfy.upload("input.png", photo)
+async def test_color_transfer_tells_progress_for_every_frame(comfy: Comfy) -> None:
+    graph = read_graph("core_progress")
+    for node_id in ("1", "3"):
+        graph[node_id]["inputs"].update(width=64, height=64)
 
-    run = await comfy.run(read_graph(name))
+    async with comfy.ear("cap") as ear:
+        run = await comfy.run(graph, ear, client_id="cap")
+
+    steps = [frame["data"] for frame in run.frames if frame["type"] == "progress"]
+    assert [(step["value"], step["max"]) for step in steps] == [(n, 12) for n in range(1, 13)]
+    assert {step["node"] for step in steps} == {"5"}
+    assert run.files()[0]["filename"] == "progress_00001_.webp"
+
+
+async def test_the_recorded_preview_graph_runs_as_it_is(comfy: Comfy) -> None:
+    run = await comfy.run(read_graph("steps_preview"))
 
     assert run.status == "success"
-    assert len(await comfy.view(run.files()[0])) > 200

@@ -44,13 +44,39 @@ class Log:
     seconds: list[float] = field(default_factory=list)
 
 
+class Screens:
+    """What the shop's screens say, read by one connection for everybody."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.states: dict[UUID, str] = {}
+
+    async def watch(self, stopped: asyncio.Event) -> None:
+        """Read until stopped; while Postgres is away, the last answer stands."""
+        while not stopped.is_set():
+            try:
+                await self._read(stopped)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError):
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _read(self, stopped: asyncio.Event) -> None:
+        connection = await self._stage.connect()
+        try:
+            while not stopped.is_set():
+                rows = await connection.fetch("SELECT order_id, state FROM gateway.screens")
+                self.states = {row["order_id"]: row["state"] for row in rows}
+                await asyncio.sleep(POLL_SECONDS)
+        finally:
+            connection.terminate()
+
+
 class Person:
     """One person with a mind of their own, seeded so that a run can be repeated."""
 
-    def __init__(self, stage: Stage, user_id: int, seed: int, log: Log) -> None:
+    def __init__(self, stage: Stage, screens: Screens, user_id: int, seed: int, log: Log) -> None:
         self.user_id = user_id
         self._chat: Chat = stage.chat(user_id)
-        self._stage = stage
+        self._screens = screens
         self._chance = random.Random(seed)  # noqa: S311 (not a secret)
         self._log = log
 
@@ -146,20 +172,7 @@ class Person:
         return state
 
     async def _state(self, order_id: UUID) -> str:
-        """Return what the shop's screen says; nothing while Postgres is away."""
-        try:
-            connection = await self._stage.connect()
-        except (OSError, asyncpg.PostgresError):
-            return ""
-        try:
-            found = await connection.fetchval(
-                "SELECT state FROM gateway.screens WHERE order_id = $1", order_id
-            )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return ""
-        finally:
-            await connection.close(timeout=2)
-        return str(found or "")
+        return self._screens.states.get(order_id, "")
 
 
 def picture(chance: random.Random) -> bytes:

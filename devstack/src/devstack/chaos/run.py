@@ -20,7 +20,7 @@ from contracts.envelope import Command, Headers
 from contracts.ids import MessageId
 from devstack.chaos import invariants
 from devstack.chaos.invariants import Finding
-from devstack.chaos.people import Log, Person
+from devstack.chaos.people import Log, Person, Screens
 from devstack.chaos.trouble import Trouble
 from devstack.ports import free_port
 from devstack.processes import ChildProcess
@@ -76,14 +76,18 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
         broker = await Broker.connect(stage.urls["nats"], name="chaos", on_fatal=lambda _: None)
         stack.push_async_callback(broker.close)
         log = Log()
-        people = await _invite(stage, broker, plan, log)
+        screens = Screens(stage)
+        people = await _invite(stage, screens, broker, plan, log)
         keys = await _set_timers(broker, plan)
         trouble = Trouble(stage, plan.seed, servers)
         async with asyncio.TaskGroup() as group:
             group.create_task(trouble.run())
             group.create_task(_stop_after(trouble, plan.seconds_max))
+            ordered = asyncio.Event()
+            group.create_task(screens.watch(ordered))
             await _order_all(people, plan)
             trouble.stopped.set()
+            ordered.set()
         await stage.no_faults()
         problems = await _settle(stage)
         findings = await _judge(stage, log, trouble, keys)
@@ -142,9 +146,11 @@ async def send(broker: Broker, command: Command) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _invite(stage: Stage, broker: Broker, plan: Plan, log: Log) -> list[Person]:
+async def _invite(
+    stage: Stage, screens: Screens, broker: Broker, plan: Plan, log: Log
+) -> list[Person]:
     people = [
-        Person(stage, FIRST_USER_ID + number, plan.seed * 1_000 + number, log)
+        Person(stage, screens, FIRST_USER_ID + number, plan.seed * 1_000 + number, log)
         for number in range(plan.people)
     ]
     await asyncio.gather(*(person.begin() for person in people))

@@ -233,7 +233,7 @@ class Broker:
 
     async def ack_all(self, deliveries: Sequence[Settlement]) -> None:
         """Acknowledge many in one write."""
-        await self._send([publish_frame(each.ack_subject, b"") for each in deliveries])
+        await self._send([each.ack_frame for each in deliveries])
 
     def settle(self, ack_subject: str) -> Settlement:
         """Settle a delivery whose ack subject was stored, maybe by an earlier process."""

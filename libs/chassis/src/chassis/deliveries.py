@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import cached_property
 from typing import NamedTuple
 
 from chassis.errors import TransientError
@@ -54,9 +53,16 @@ class AckSubject(NamedTuple):
 class Settlement:
     """The five answers to a delivery; also for one that an earlier process was given."""
 
+    __slots__ = ("_client", "ack_subject")
+
     def __init__(self, client: PatchedClient, ack_subject: str) -> None:
         self._client = client
         self.ack_subject = ack_subject
+
+    @property
+    def ack_frame(self) -> bytes:
+        """An acknowledgement on the wire, for those who write many at once."""
+        return b"PUB %b  0\r\n\r\n" % self.ack_subject.encode()
 
     async def ack(self) -> None:
         """Done. A lost ack means a redelivery, which the inbox absorbs."""
@@ -113,21 +119,29 @@ class Settlement:
 class Delivery(Settlement):
     """A message a durable consumer was given, until it is settled or ack_wait has passed."""
 
+    __slots__ = ("_frame", "_headers", "_position", "body", "received_at", "subject")
+
     def __init__(self, client: PatchedClient, frame: Frame, received_at: float) -> None:
         super().__init__(client, frame.reply)
         self._frame = frame
+        self._headers: dict[str, str] | None = None
+        self._position: AckSubject | None = None
         self.subject = frame.subject
         self.body = frame.body
         self.received_at = received_at
         """On the event loop's clock."""
 
-    @cached_property
+    @property
     def headers(self) -> dict[str, str]:
-        return self._frame.headers
+        if self._headers is None:
+            self._headers = self._frame.headers
+        return self._headers
 
-    @cached_property
+    @property
     def position(self) -> AckSubject:
-        return AckSubject.parse(self.ack_subject)
+        if self._position is None:
+            self._position = AckSubject.parse(self.ack_subject)
+        return self._position
 
     @property
     def stream(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Protocol
 
 from opentelemetry import trace
@@ -30,6 +31,7 @@ class Carrier(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
 
+@lru_cache(maxsize=1024)
 def template_of(subject: str) -> str:
     """Return the subject as contracts declare it: ids and shard numbers stay out of span names."""
     for start, template in _TEMPLATES.items():

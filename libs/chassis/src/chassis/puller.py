@@ -74,7 +74,7 @@ class TieredPuller:
         until = None if timeout is None else loop.time() + timeout.total_seconds()
         order = tuple(tiers) if tiers is not None else self._tiers
         self._busy = True
-        forget_reconnect = self._broker.on_reconnect(lambda: self._wake.set())
+        forget_reconnect = self._broker.on_reconnect(self._reconnected)
         try:
             while not self._stopped and not self._released:
                 if until is not None and loop.time() >= until:
@@ -98,6 +98,9 @@ class TieredPuller:
         if self._busy:
             self._released = True
             self._wake.set()
+
+    def _reconnected(self) -> None:
+        self._wake.set()  # looked up now: every wait has an event of its own
 
     def stop(self) -> None:
         """Like `release`, and for good."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -15,7 +16,6 @@ STATUS_START = len(b"NATS/1.0 ")
 STATUS_END = STATUS_START + 3
 _SPACE = re.compile(r"\s")
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_BREAK = re.compile(r"[\r\n]")
 
 
 class MessageTooLargeError(ValueError):
@@ -77,14 +77,7 @@ def publish_frame(
         raise ValueError(f"not a subject: {subject!r}")
     if not headers:
         return b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(body), body)
-    lines = [HEADER_LINE]
-    for name, value in headers.items():
-        # A line break in a value would end the header and let the rest be read as a command.
-        if not _HEADER_NAME.fullmatch(name) or _HEADER_BREAK.search(value):
-            raise ValueError(f"not a header: {name!r}")
-        lines.append(f"{name}: {value}\r\n".encode())
-    lines.append(CRLF)
-    head = b"".join(lines)
+    head = _header_block(headers)
     return b"HPUB %b %b %d %d\r\n%b%b\r\n" % (
         subject.encode(),
         reply.encode(),
@@ -93,3 +86,19 @@ def publish_frame(
         head,
         body,
     )
+
+
+def _header_block(headers: Mapping[str, str]) -> bytes:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    # A line break in a value would end the header and let the rest be read as a command.
+    if not lines.count("\n") == lines.count("\r") == len(headers):
+        raise ValueError(f"not a header: a line break in one of {sorted(headers)}")
+    for name in headers:
+        _check_name(name)
+    return HEADER_LINE + lines.encode() + CRLF
+
+
+@lru_cache(maxsize=256)
+def _check_name(name: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"not a header: {name!r}")

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 import pytest
+
 from chassis.broker import Broker, Mitigations
 from contracts import topology
 

@@ -3,6 +3,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+
 from chassis.broker import ApiError, Broker, BrokerUnavailableError, Ephemeral
 from chassis.deliveries import AckSubject
 from chassis.testing import drain

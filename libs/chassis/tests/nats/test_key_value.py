@@ -2,6 +2,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+
 from chassis.broker import Broker, BrokerUnavailableError
 from chassis.key_value import Change, Entry, KeyExistsError, KeyValue, WrongRevisionError
 from chassis.keys import decode_key, encode_key

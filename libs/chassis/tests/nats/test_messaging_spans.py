@@ -3,16 +3,17 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from chassis import messaging_spans, rpc, tracing
-from chassis.broker import Broker, OutgoingMessage
-from chassis.messaging_spans import template_of
-from contracts.billing import Balance, GetBalance
-from contracts.generator import progress_subject
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+
+from chassis import messaging_spans, rpc, tracing
+from chassis.broker import Broker, OutgoingMessage
+from chassis.messaging_spans import template_of
+from contracts.billing import Balance, GetBalance
+from contracts.generator import progress_subject
 
 COMMAND = "billing.cmd.place_order.v1"
 

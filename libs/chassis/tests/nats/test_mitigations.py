@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from chassis.broker import Broker, BrokerUnavailableError, Mitigations
 from chassis.key_value import KeyExistsError, KeyValue
 from chassis.testing import drain

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from chassis.broker import Broker, StreamFullError
 from chassis.objects import (
     CHUNK_BYTES,

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+
 from chassis.broker import (
     Broker,
     BrokerUnavailableError,

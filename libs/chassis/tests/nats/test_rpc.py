@@ -2,6 +2,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+
 from chassis import rpc
 from chassis.broker import Broker
 from chassis.errors import TransientError

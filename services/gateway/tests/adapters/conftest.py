@@ -1,6 +1,7 @@
 """The whole gateway over real NATS and Postgres, in front of the simulated Telegram."""
 
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+import pytest_asyncio
+from devstack.testing import create_database, drop_database, run_blocking, wipe_jetstream
 from PIL import Image
 from pydantic import SecretStr
 from simulators.telegram.server import TelegramSimulator
@@ -26,6 +29,7 @@ from contracts.ids import MessageId
 from gateway.main import MIGRATIONS, Gateway, started
 from gateway.settings import Settings
 
+_PEOPLE = itertools.count(1_001)
 CATALOGUE = Path(__file__).parents[4] / "catalogue"
 
 
@@ -109,30 +113,58 @@ async def _billing(broker: Broker) -> AsyncIterator[None]:
             await each.stop()
 
 
-@pytest.fixture
-async def platform(database_dsn: str, nats_url: str) -> AsyncIterator[Platform]:
-    await migrate(database_dsn, schema="gateway", folder=MIGRATIONS)
-    broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
+# Streams, database and Telegram are made once per file: fifty streams take a second to make. Each
+# test has people of its own.
+
+
+@pytest.fixture(scope="module")
+def module_dsn(postgres_server) -> Iterator[str]:
+    dsn = run_blocking(create_database(postgres_server))
+    run_blocking(migrate(dsn, schema="gateway", folder=MIGRATIONS))
+    yield dsn
+    run_blocking(drop_database(postgres_server, dsn))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def broker(nats_server) -> AsyncIterator[Broker]:
+    await wipe_jetstream(nats_server.url)
+    broker = await Broker.connect(nats_server.url, name="test", on_fatal=lambda _: None)
     await bootstrap.apply(broker)
-    async with TelegramSimulator() as telegram, _billing(broker):
-        platform = Platform(database_dsn, nats_url, broker, telegram)
-        async with platform.people, platform.replicas:
-            yield platform
+    yield broker
     await broker.close()
 
 
-@pytest.fixture
-async def outbox(database_dsn: str, nats_url: str) -> AsyncIterator[Outbox]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def platform(module_dsn, nats_server, broker) -> AsyncIterator[Platform]:
+    async with TelegramSimulator() as telegram, _billing(broker):
+        platform = Platform(module_dsn, nats_server.url, broker, telegram)
+        async with platform.people, platform.replicas:
+            yield platform
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(platform) -> Gateway:
+    """One replica for the whole file, with a budget that tests do not run into."""
+    return await platform.start(chat_sends_per_second=100, sends_per_second=1_000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def outbox(module_dsn, broker) -> AsyncIterator[Outbox]:
     """A migrated database and a broker, without a running gateway."""
-    await migrate(database_dsn, schema="gateway", folder=MIGRATIONS)
-    broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
-    await bootstrap.apply(broker)
-    database = await Database.connect(database_dsn, schema="gateway", pool_max=4)
+    database = await Database.connect(module_dsn, schema="gateway", pool_max=4)
     outbox = Outbox(database, broker, SystemClock())
     await outbox.partitions.maintain()
     yield outbox
     await database.close()
-    await broker.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def person(platform) -> AsyncIterator[int]:
+    """Somebody new, who speaks English and has opened the chat; no fault outlives the test."""
+    user_id = next(_PEOPLE)
+    await platform.people.user(user_id, first_name="A", language_code="en", started=True)
+    yield user_id
+    await platform.people.clear_faults()
 
 
 @pytest.fixture

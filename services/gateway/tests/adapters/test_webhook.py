@@ -5,10 +5,14 @@ import itertools
 import aiohttp
 import msgspec
 import pytest
+import pytest_asyncio
+from devstack.testing import free_port
 
+from chassis import bootstrap
 from chassis.testing import drain
 
-IDS = itertools.count(1_000)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+IDS = itertools.count(1_000_000)
 SECRET = "s3cret-0123456789"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 
@@ -28,21 +32,25 @@ def message(user_id: int, text: str, update_id: int | None = None) -> bytes:
     return msgspec.json.encode(update)
 
 
-@pytest.fixture
-async def post(platform, free_port):
-    await platform.people.user(5, first_name="A", started=True)
-    gateway = await platform.start(
-        mode="webhook", webhook_port=free_port, webhook_secret=SECRET, update_bytes_max=10_000
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def post(platform):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/telegram"
+    await platform.start(
+        mode="webhook",
+        webhook_port=port,
+        webhook_secret=SECRET,
+        webhook_url=url,
+        update_bytes_max=10_000,
+        chat_sends_per_second=100,
     )
     async with aiohttp.ClientSession() as session:
 
-        async def send(body: bytes, secret: str | bytes | None = SECRET) -> int:
+        async def send(body: bytes, secret: str | None = SECRET) -> int:
             headers = {} if secret is None else {HEADER: secret}
-            url = f"http://127.0.0.1:{free_port}/telegram"
             async with session.post(url, data=body, headers=headers) as answer:
                 return answer.status
 
-        send.gateway = gateway
         yield send
 
 
@@ -50,68 +58,95 @@ async def stored(platform) -> int:
     return (await platform.broker.api("STREAM.INFO.UPDATES"))["state"]["last_seq"]
 
 
-@pytest.mark.parametrize("secret", [None, "", "wrong", "sécret", SECRET + "x"])
-async def test_a_wrong_secret_is_refused_and_nothing_is_stored(platform, post, secret):
-    status = await post(message(5, "/start"), secret)
+async def test_a_wrong_secret_is_refused_and_nothing_is_stored(platform, person, post):
+    before = await stored(platform)
 
-    assert status == 401
-    assert await stored(platform) == 0
+    guesses = [None, "", "wrong", "sécret", SECRET + "x"]
+    statuses = [await post(message(person, "/start"), guess) for guess in guesses]
 
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"update_id": "x"}', b"\xff\xfe"])
-async def test_a_body_that_is_no_update_is_refused(platform, post, body):
-    assert await post(body) == 400
-    assert await stored(platform) == 0
+    assert statuses == [401] * len(guesses)
+    assert await stored(platform) == before
 
 
-async def test_a_body_above_the_limit_is_refused(platform, post):
-    assert await post(message(5, "x" * 20_000)) == 413
-    assert await stored(platform) == 0
+async def test_a_body_that_is_no_update_is_refused(platform, post):
+    before = await stored(platform)
+
+    bodies = [b"", b"{", b"[]", b'{"update_id": "x"}', b"\xff\xfe"]
+    statuses = [await post(body) for body in bodies]
+
+    assert statuses == [400] * len(bodies)
+    assert await stored(platform) == before
 
 
-async def test_an_update_sent_twice_is_answered_once(platform, post):
-    body = message(5, "/start")
+async def test_a_body_above_the_limit_is_refused(platform, person, post):
+    before = await stored(platform)
+
+    assert await post(message(person, "x" * 20_000)) == 413
+    assert await stored(platform) == before
+
+
+async def test_telegram_delivers_to_the_webhook_that_was_registered(platform, person, post):
+    await platform.people.fault("duplicate_updates", probability=0.5)
+    await platform.people.fault("out_of_order_updates", probability=0.5)
+
+    for _ in range(6):
+        await platform.people.say(person, "/help")
+
+    await drain(lambda: _answers(platform, person, 6), what="six answers")
+
+
+async def test_an_update_sent_twice_is_answered_once(platform, person, post):
+    before, body = await stored(platform), message(person, "/start")
 
     statuses = [await post(body), await post(body), await post(body)]
 
     assert statuses == [200, 200, 200]
-    await platform.people.wait_message(5)
-    assert await stored(platform) == 1
+    await platform.people.wait_message(person)
+    assert await stored(platform) == before + 1
 
 
-async def test_updates_out_of_order_are_all_answered(platform, post):
-    for update_id in (5_003, 5_001, 5_002):
-        assert await post(message(5, "/balance", update_id)) == 200
+async def test_updates_out_of_order_are_all_answered(platform, person, post):
+    first = next(IDS)
+    for update_id in (first + 90_003, first + 90_001, first + 90_002):
+        assert await post(message(person, "/balance", update_id)) == 200
 
-    await drain(lambda: _answers(platform, 5, 3), what="three answers")
-
-
-async def test_without_a_stream_telegram_is_told_to_come_again(platform, post):
-    body = message(5, "/start")
-    await platform.broker.api("STREAM.DELETE.UPDATES")
-
-    assert await post(body) == 503
+    await drain(lambda: _answers(platform, person, 3), what="three answers")
 
 
-async def test_unknown_kinds_of_update_are_acknowledged(platform, post):
-    unknown = {"update_id": next(IDS), "message_reaction": {"chat": {"id": 5, "type": "private"}}}
+async def test_unknown_kinds_of_update_are_acknowledged(platform, person, post):
+    before, parked = await stored(platform), await platform.value("SELECT count(*) FROM parked")
+    unknown = {"update_id": next(IDS), "message_reaction": {"chat": {"id": person}}}
 
     assert await post(msgspec.json.encode(unknown)) == 200
     assert await post(msgspec.json.encode({"update_id": next(IDS), "brand_new": {"a": 1}})) == 200
 
-    await drain(lambda: _acknowledged(platform, 2), what="both updates are acknowledged")
-    assert await platform.value("SELECT count(*) FROM parked") == 0
+    await drain(lambda: _acknowledged(platform, before + 2), what="both are acknowledged")
+    assert await platform.value("SELECT count(*) FROM parked") == parked
 
 
-async def test_a_known_kind_of_unknown_shape_is_parked_and_the_person_told(platform, post):
-    broken = {"message": {"from": {"id": 5}, "chat": {"id": 5}, "date": "soon"}}
-    body = msgspec.json.encode({"update_id": next(IDS), **broken})
+async def test_a_known_kind_of_unknown_shape_is_parked_and_the_person_told(
+    platform, person, post
+):
+    before = await stored(platform)
+    broken = {"message": {"from": {"id": person}, "chat": {"id": person}, "date": "soon"}}
 
+    assert await post(msgspec.json.encode({"update_id": next(IDS), **broken})) == 200
+
+    assert await platform.people.wait_message(person)
+    reasons = await platform.rows("SELECT reason FROM parked")
+    assert any(row["reason"].startswith("malformed") for row in reasons)
+    await drain(lambda: _acknowledged(platform, before + 1), what="it is acknowledged")
+
+
+async def test_without_a_stream_telegram_is_told_to_come_again(platform, person, post):
+    body = message(person, "/start")
+    await platform.broker.api("STREAM.DELETE.UPDATES")
+
+    assert await post(body) == 503
+
+    await bootstrap.apply(platform.broker)
     assert await post(body) == 200
-
-    assert await platform.people.wait_message(5)
-    assert await platform.value("SELECT reason FROM parked") is not None
-    await drain(lambda: _acknowledged(platform, 1), what="the update is acknowledged")
+    assert await platform.people.wait_message(person)
 
 
 async def _answers(platform, user_id: int, count: int) -> bool:

@@ -67,6 +67,9 @@ class Generator:
             return "ComfyUI: another pod holds this server's lease"
         return await self._health.report()
 
+    async def claiming(self) -> bool:
+        return await self.ready() is None
+
     async def serve(self) -> None:
         """Lease, session, lease, session ... until the process stops."""
         background = self._service.background

@@ -294,6 +294,17 @@ class Shop:
         await drain(there, within=timedelta(seconds=within), what=f"{order_id} in {states}")
         return records[0]
 
+    async def until_epoch(self, order_id: UUID, epoch: int, within: float = 15.0) -> JobRecord:
+        records: list[JobRecord] = []
+
+        async def there() -> bool:
+            record = await self.record(order_id)
+            records[:] = [record] if record and record.epoch >= epoch else []
+            return bool(records)
+
+        await drain(there, within=timedelta(seconds=within), what=f"{order_id} at {epoch}")
+        return records[0]
+
     async def jobs_left(self) -> int:
         info = await self.broker.api("STREAM.INFO.JOBS")
         return int(info["state"]["messages"])
@@ -345,7 +356,7 @@ def quick_settings(shop: Shop, comfyui_url: str, catalogue: Path, **changes: Any
         "catalogue_dir": catalogue,
         "log_level": "warning",
         "elsewhere_patience": timedelta(seconds=1),
-        "claim_silence": timedelta(seconds=4),
+        "claim_silence": timedelta(seconds=2),
         "interrupt_patience": timedelta(seconds=1),
         "unreachable_patience": timedelta(seconds=2),
         "zombie_patience": timedelta(seconds=1),

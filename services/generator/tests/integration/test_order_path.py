@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 from base64 import b64decode
 from datetime import timedelta
 
@@ -19,7 +20,14 @@ from contracts.generator import (
 )
 from contracts.ids import derived_id
 from generator.domain.claims import State
-from generator.testing import job_of, photo, quick_settings, running_generator
+from generator.testing import (
+    job_of,
+    photo,
+    quick_settings,
+    running_generator,
+    steps_graph,
+    write_workflow,
+)
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -59,7 +67,8 @@ async def test_progress_moves_at_most_once_a_second_and_shows_a_small_picture(
     shop, comfyui, catalogue
 ):
     heard: list[tuple[float, JobProgress]] = []
-    order = await shop.order("slow")
+    write_workflow(catalogue, "three", steps_graph(30, 0.1, preview=True))
+    order = await shop.order("three")
 
     async def hear(message):
         moment = asyncio.get_running_loop().time()
@@ -71,7 +80,7 @@ async def test_progress_moves_at_most_once_a_second_and_shows_a_small_picture(
     await listening.stop()
 
     assert len(heard) >= 3
-    gaps = [later - earlier for (earlier, _), (later, _) in zip(heard, heard[1:], strict=False)]
+    gaps = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(heard)]
     assert min(gaps) > 0.9
     fractions = [message.fraction for _, message in heard]
     assert fractions == sorted(fractions)

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from chassis.testing import drain
@@ -15,6 +16,8 @@ from generator.testing import (
     open_shop,
     quick_settings,
     running_generator,
+    steps_graph,
+    write_workflow,
 )
 from simulators.comfyui.server import ComfyUISimulator
 
@@ -46,38 +49,56 @@ async def test_a_killed_pod_is_followed_by_one_that_goes_on(shop, comfyui, proce
     assert len(started) == 1
 
 
-async def test_a_prompt_that_ended_while_nobody_looked_is_collected(shop, comfyui, process):
-    process.start()
-    order = await shop.order("slow")
-    await shop.until_state(order, State.RUNNING)
+async def leave_running(shop, comfyui, catalogue):
+    """A pod that ends without any grace: its job goes on in ComfyUI, its record stays."""
+    hurried = quick_settings(shop, comfyui.url, catalogue, shutdown_grace=timedelta(seconds=3))
+    async with running_generator(hurried):
+        order = await shop.order("slow")
+        await shop.until_state(order, State.RUNNING)
+    assert comfyui.prompts()[0].outcome == "running"
+    return order
 
-    process.kill()
+
+async def test_a_job_too_long_for_the_grace_is_left_to_the_next_pod(shop, comfyui, catalogue):
+    order = await leave_running(shop, comfyui, catalogue)
+
+    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+        end = await shop.end_of(order)
+
+    assert isinstance(end, JobSucceeded)
+    assert end.epoch == 2
+    assert len(comfyui.prompts()) == 1
+
+
+async def test_a_prompt_that_ended_while_nobody_looked_is_collected(shop, comfyui, catalogue):
+    order = await leave_running(shop, comfyui, catalogue)
     await drain(lambda: comfyui.prompts()[0].outcome == "success", what="the prompt's end")
-    process.start()
-    end = await shop.end_of(order, within=20)
+
+    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+        end = await shop.end_of(order)
 
     assert isinstance(end, JobSucceeded)
     assert len(comfyui.prompts()) == 1
 
 
-async def test_a_silent_server_loses_its_job_and_does_not_answer_later(
-    shop, comfyui, process, catalogue
-):
-    process.start()
-    order = await shop.order("slow")
-    await shop.until_state(order, State.RUNNING)
-    process.kill()
+async def test_a_silent_server_loses_its_job_and_does_not_answer_later(shop, comfyui, catalogue):
+    write_workflow(catalogue, "long", steps_graph(600, 0.1), expected_seconds=60.0)
+    hurried = quick_settings(shop, comfyui.url, catalogue, shutdown_grace=timedelta(seconds=3))
+    async with running_generator(hurried):
+        order = await shop.order("long")
+        await shop.until_state(order, State.RUNNING)
 
     async with ComfyUISimulator(time_scale=1.0) as second:
-        settings = quick_settings(shop, second.url, catalogue)
-        async with running_generator(settings):
-            end = await shop.end_of(order, within=20)
-    process.start()
-    await drain(lambda: comfyui.prompts()[0].outcome != "running", what="no stray prompt")
-    await shop.until_jobs_done()
+        async with running_generator(quick_settings(shop, second.url, catalogue)):
+            taken = await shop.until_epoch(order, 2)
+            async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+                await drain(
+                    lambda: comfyui.prompts()[0].outcome == "interrupted", what="no stray prompt"
+                )
+            await shop.cancel(order)
+            await shop.end_of(order)
 
-    assert isinstance(end, JobSucceeded)
-    assert end.epoch == 2
+    assert taken.failures == ("silent_owner",)
     assert len(await shop.ends_of(order)) == 1
 
 
@@ -133,27 +154,6 @@ async def test_sigterm_gives_back_what_waits_and_finishes_what_runs(
         assert isinstance(await shop.end_of(ahead), JobSucceeded)
 
 
-async def test_sigterm_leaves_a_job_too_long_for_the_grace_to_the_next_pod(
-    shop, comfyui, process, catalogue
-):
-    hurried = quick_settings(shop, comfyui.url, catalogue, shutdown_grace=timedelta(seconds=3.5))
-    process = GeneratorProcess(hurried)
-    process.start()
-    try:
-        order = await shop.order("slow")
-        await shop.until_state(order, State.RUNNING)
-        process.terminate()
-        await process.until_exited()
-        assert comfyui.prompts()[0].outcome == "running"
-        process.start()
-        end = await shop.end_of(order)
-    finally:
-        process.close()
-
-    assert isinstance(end, JobSucceeded)
-    assert len(comfyui.prompts()) == 1
-
-
 async def test_a_nats_server_killed_mid_job_costs_no_second_run(comfyui, catalogue):
     async with private_nats() as server, open_shop(server.url) as shop:
         async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
@@ -169,22 +169,13 @@ async def test_a_nats_server_killed_mid_job_costs_no_second_run(comfyui, catalog
         assert len(await shop.ends_of(order)) == 1
 
 
-async def test_an_order_that_kills_its_pods_ends_as_poison(shop, comfyui, process, catalogue):
-    order = await shop.order("slow")
-    process.start()
-    record = await shop.until_state(order, State.RUNNING)
-    process.kill()
+async def test_an_order_that_kills_its_pods_ends_as_poison(shop, comfyui, catalogue):
+    order = await leave_running(shop, comfyui, catalogue)
     stored = await shop.claims.read(order)
-    worn = _adopted_often(record)
-    await shop.claims.write(order, worn, stored.revision)
+    often = msgspec.structs.replace(stored.record, adoptions=5)
+    await shop.claims.write(order, often, stored.revision)
 
-    process.start()
-    end = await shop.end_of(order)
+    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+        end = await shop.end_of(order)
 
     assert end.failure_class == "poison"
-
-
-def _adopted_often(record):
-    import msgspec
-
-    return msgspec.structs.replace(record, adoptions=5)

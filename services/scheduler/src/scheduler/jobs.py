@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+import msgspec
+
 from chassis import logs, metrics
 from chassis.clock import id_floor
 from chassis.database import UNAVAILABLE
@@ -16,20 +18,19 @@ from contracts.envelope import Command, Headers
 from contracts.ids import derived_id
 from scheduler.adapters.postgres import DueTick, DueTimer, PostgresTimers
 from scheduler.domain.ticks import next_due
-from scheduler.settings import Settings
 
 log = logs.get("scheduler.jobs")
 lag = metrics.histogram("vitrine.timers.lag", description="how late timers fire")
 RETRY_WAIT_SECONDS = 0.5
 
 
-def ticks(settings: Settings) -> Mapping[str, timedelta]:
-    """Return the recurring hints and their periods."""
-    return {
-        "renew_trials": settings.renew_trials_every,
-        "run_audit": settings.run_audit_every,
-        "sweep_media": settings.sweep_media_every,
-    }
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is fired at once, how long to sleep, and what recurs how often (`ticks`)."""
+
+    fire_batch_max: int
+    idle_wait: timedelta
+    keep_ended: timedelta
+    ticks: Mapping[str, timedelta]
 
 
 def tick_command(name: str, due_at: datetime) -> Command:
@@ -45,10 +46,10 @@ def tick_command(name: str, due_at: datetime) -> Command:
 class Firing:
     """Fires timers and ticks; any number of replicas may run it."""
 
-    def __init__(self, outbox: Outbox, store: PostgresTimers, settings: Settings) -> None:
+    def __init__(self, outbox: Outbox, store: PostgresTimers, pace: Pace) -> None:
         self._outbox = outbox
         self._store = store
-        self._settings = settings
+        self._pace = pace
         self.changed = asyncio.Event()
         """Set when a timer was armed here, so that an early one does not wait for the poll."""
 
@@ -68,7 +69,7 @@ class Firing:
         while not stopping.is_set():
             try:
                 async with self._outbox.database.read() as connection:
-                    await self._store.set_ticks(connection, ticks(self._settings))
+                    await self._store.set_ticks(connection, self._pace.ticks)
                 return
             except TransientError as error:
                 log.warning("firing_postponed", reason=type(error).__name__)
@@ -77,7 +78,7 @@ class Firing:
     async def fire_once(self) -> int:
         """Fire what is due now, at most a batch, and return how many that were."""
         async with self._outbox.begin() as uow:
-            due = await self._store.claim_due(uow.connection, self._settings.fire_batch_max)
+            due = await self._store.claim_due(uow.connection, self._pace.fire_batch_max)
             ticking = await self._store.claim_ticks(uow.connection)
             now = await self._store.database_now(uow.connection)
             for timer in due:
@@ -97,7 +98,7 @@ class Firing:
     async def _wait(self) -> float:
         async with self._outbox.database.read() as connection:
             seconds = await self._store.seconds_until_due(connection)
-        longest = self._settings.idle_wait.total_seconds()
+        longest = self._pace.idle_wait.total_seconds()
         return longest if seconds is None else min(max(seconds, 0.0), longest)
 
     async def _sleep(self, seconds: float, stopping: asyncio.Event) -> None:
@@ -111,7 +112,7 @@ class Firing:
             each.cancel()
 
     async def forget_ended(self) -> None:
-        before = self._outbox.clock.now() - self._settings.keep_ended
+        before = self._outbox.clock.now() - self._pace.keep_ended
         async with self._outbox.database.read() as connection:
             forgotten = await self._store.forget_ended(connection, before)
         if forgotten:

@@ -15,8 +15,8 @@ from chassis.outbox import Outbox
 from chassis.testing import drain
 from contracts.scheduler import ScheduleTimer
 from scheduler.adapters.postgres import PostgresTimers
-from scheduler.jobs import Firing, ticks
-from scheduler.main import MIGRATIONS
+from scheduler.jobs import Firing
+from scheduler.main import MIGRATIONS, pace_of
 from scheduler.settings import Settings
 
 FIRE = "vpn.cmd.revoke_access.v1"
@@ -47,7 +47,7 @@ def timer(version: int, *, due_in: float = 0.0, key: str = "k") -> ScheduleTimer
 
 
 def firing(outbox: Outbox, **settings: object) -> Firing:
-    return Firing(outbox, PostgresTimers(), Settings(database_url="unused", **settings))
+    return Firing(outbox, PostgresTimers(), pace_of(Settings(database_url="unused", **settings)))
 
 
 async def arm(outbox: Outbox, *timers: ScheduleTimer) -> list[bool]:
@@ -114,7 +114,7 @@ async def test_a_due_tick_fires_once_and_moves_on(outbox: Outbox) -> None:
     store = PostgresTimers()
     replica = firing(outbox)
     async with outbox.database.read() as connection:
-        await store.set_ticks(connection, ticks(Settings(database_url="unused")))
+        await store.set_ticks(connection, pace_of(Settings(database_url="unused")).ticks)
         await connection.execute(
             "UPDATE ticks SET due_at = now() - interval '10 days' WHERE name = 'run_audit'"
         )

@@ -23,6 +23,7 @@ log = logs.get("gateway.intake")
 ALLOWED_UPDATES = ("message", "callback_query", "pre_checkout_query", "my_chat_member")
 """Telegram sends nothing else; kinds a webhook set elsewhere lets through are acknowledged."""
 
+STORE_TIMEOUT = timedelta(seconds=3)
 PRE_CHECKOUT_TIMEOUT = timedelta(seconds=2)
 
 received_count = metrics.counter("gateway.updates.received", description="by way in")
@@ -123,7 +124,9 @@ class Intake:
         if len(bodies) == 1:
             with tracing.span("receive update", kind=SpanKind.SERVER, attributes=attributes):
                 message = self._message(peeked[0], bodies[0])
-                await self._broker.publish(message.subject, message.body, message.headers)
+                await self._broker.publish(
+                    message.subject, message.body, message.headers, timeout=STORE_TIMEOUT
+                )
             stored = [True]
         else:
             messages = []

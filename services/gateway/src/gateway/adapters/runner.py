@@ -196,17 +196,27 @@ class Runner:
     async def _park(self, peeked: Peek, delivery: Delivery, reason: str) -> None:
         """Keep the update, alert, and tell the person, in one transaction; then acknowledge."""
         handled_count.add(1, {"outcome": "parked"})
+        try:
+            async with self._outbox.begin() as uow:
+                await parked.park(uow, delivery, reason=reason, service=SERVICE)
+                answers = await self._turns.apologise(uow, peeked)
+        except (TransientError, *RETRYABLE):
+            raise
+        except Exception:  # noqa: BLE001 - even the apology fails: parking must not
+            log.exception("apology_failed")
+            await self._park_silently(delivery, reason)
+            return
+        await self._say(peeked, Worked(answers), delivery)
+        await delivery.ack()
+
+    async def _park_silently(self, delivery: Delivery, reason: str) -> None:
         async with self._outbox.begin() as uow:
             await parked.park(uow, delivery, reason=reason, service=SERVICE)
-            answers = await self._turns.apologise(uow, peeked)
-        await self._say(peeked, Worked(answers), delivery)
         await delivery.ack()
 
     async def _park_unreadable(self, delivery: Delivery) -> None:
         try:
-            async with self._outbox.begin() as uow:
-                await parked.park(uow, delivery, reason="not an update", service=SERVICE)
-            await delivery.ack()
+            await self._park_silently(delivery, "not an update")
         except (TransientError, *RETRYABLE) as error:
             log.warning("parking_postponed", reason=type(error).__name__)
             await self._hand_back(delivery)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
-import av
 import msgspec
-from av.error import FFmpegError
-from PIL import Image, UnidentifiedImageError
 
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Failure, Kind
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 RESULT_PIXELS_MAX = 200_000_000
 PREVIEW_SIDE_MAX = 320
@@ -38,7 +39,13 @@ class Stripped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def strip(body: bytes, kind: str, filename: str) -> Stripped:
-    """Raises AttemptFailedError when the bytes are not a whole image or video."""
+    """Raises AttemptFailedError when the bytes are not a whole image or video.
+
+    PyAV and Pillow are imported with the first result: they weigh more than all else here.
+    """
+    from av.error import FFmpegError
+    from PIL.Image import DecompressionBombError
+
     try:
         if kind == "video" and not filename.lower().endswith((".webp", ".png", ".gif")):
             return _strip_video(body)
@@ -46,8 +53,7 @@ def strip(body: bytes, kind: str, filename: str) -> Stripped:
     except (
         OSError,  # Pillow's truncated files, and PyAV's errors that derive from it
         FFmpegError,
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
+        DecompressionBombError,
         SyntaxError,  # Pillow's word for a broken PNG
         ValueError,
         IndexError,
@@ -57,6 +63,8 @@ def strip(body: bytes, kind: str, filename: str) -> Stripped:
 
 
 def _strip_image(body: bytes) -> Stripped:
+    from PIL import Image
+
     with Image.open(io.BytesIO(body)) as image:
         if image.width * image.height > RESULT_PIXELS_MAX:
             raise ValueError("too many pixels")
@@ -81,6 +89,8 @@ def _strip_image(body: bytes) -> Stripped:
 
 
 def _save_bare(image: Image.Image, image_format: str, target: io.BytesIO) -> None:
+    from PIL import Image
+
     # A copy of the pixels alone: Pillow would write text chunks and EXIF of `info` back.
     bare = Image.frombytes(image.mode, image.size, image.tobytes())
     if image.mode == "P" and (palette := image.getpalette()) is not None:
@@ -96,6 +106,8 @@ def _save_bare(image: Image.Image, image_format: str, target: io.BytesIO) -> Non
 
 def _strip_video(body: bytes) -> Stripped:
     """Copy the streams' packets into a fresh container: not one pixel is encoded again."""
+    import av
+
     target = io.BytesIO()
     with av.open(io.BytesIO(body), "r") as source:
         extension = "webm" if "webm" in source.format.name else "mp4"
@@ -131,6 +143,8 @@ def _strip_video(body: bytes) -> Stripped:
 
 def small_preview(image: bytes) -> bytes:
     """A JPEG that fits a progress message; nothing when the frame cannot be read."""
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(image)) as opened:
             small = opened.convert("RGB")

@@ -74,8 +74,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     silence: timedelta = timedelta(seconds=30)
     elsewhere_patience: timedelta = timedelta(seconds=10)
-    busy_delay: timedelta = timedelta(seconds=5)
     avoid_delay: timedelta = timedelta(seconds=1)
+
+    @property
+    def busy_delay(self) -> timedelta:
+        """An order in other hands is looked at six times before its owner counts as silent."""
+        return self.silence / 6
 
 
 class Answer(StrEnum):

@@ -29,16 +29,25 @@ def fraction(
     seen: Mapping[str, NodeProgress],
     weights: Mapping[str, float],
 ) -> float:
-    """0..0.99 over a graph's nodes; one without a learnt weight counts as an average one."""
+    """0..0.99 over a graph's nodes, by what each took last time.
+
+    Before anything is learnt a node counts as many times as it reports steps: steps are where
+    the time goes.
+    """
     known = [weight for weight in weights.values() if weight > 0]
-    average = sum(known) / len(known) if known else 1.0
+    average = sum(known) / len(known) if known else 0.0
     total = done = 0.0
     for node in nodes:
-        weight = max(weights.get(node, average), NODE_FLOOR_SECONDS)
+        weight = weights.get(node, average) if known else _steps(seen.get(node))
+        weight = max(weight, NODE_FLOOR_SECONDS)
         total += weight
         if node in seen:
             done += weight * seen[node].fraction
     return min(done / total, FRACTION_MAX) if total else 0.0
+
+
+def _steps(seen: NodeProgress | None) -> float:
+    return max(seen.maximum, 1.0) if seen is not None else 1.0
 
 
 class Durations:

@@ -102,7 +102,7 @@ def save_video(
         video,
         folder / filename,
         codec="libx264",
-        codec_options={"preset": "veryfast"},
+        codec_options={"preset": "ultrafast"},
         # Without this flag the mp4 muxer drops keys it does not know, and the graph with them.
         container_options={"movflags": "use_metadata_tags"},
     )
