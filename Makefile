@@ -49,7 +49,10 @@ chaos: $(STAMP) ## 500 orders while everything is killed in turn
 demo: $(STAMP) ## one order from the terminal, and its trace
 	@$(BIN)/devstack demo
 
+schemas: $(STAMP) ## write services/*/schema.sql from the migrations
+	@$(BIN)/python tools/write_schemas.py
+
 lock: $(STAMP) ## renew requirements.lock from requirements.in
 	@$(BIN)/uv pip compile requirements.in -o requirements.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
 
-.PHONY: help install up down reset test lint bench chaos demo lock
+.PHONY: help install up down reset test lint bench chaos demo schemas lock

@@ -32,6 +32,7 @@ class Message:
     buttons: tuple[Button, ...]
     media_kind: str
     media_url: str
+    edits: int = 0
 
     def button(self, prefix: str, containing: str = "") -> Button | None:
         for button in self.buttons:
@@ -40,27 +41,64 @@ class Message:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Toast:
+    """What a tap was answered with; an `alert` has to be closed by hand."""
+
+    text: str
+    alert: bool
+
+
 class Chat:
     """Sends what the person does; answers are found by looking until they are there."""
 
     def __init__(self, session: aiohttp.ClientSession, control_url: str, user_id: int) -> None:
         self._session = session
         self._control_url = control_url
-        self._user_id = user_id
+        self.user_id = user_id
 
     async def say(self, text: str) -> None:
         await self._post("messages", json={"text": text})
 
     async def send_photo(self, jpeg: bytes) -> None:
+        await self.send_file(jpeg, "product.jpg", "image/jpeg")
+
+    async def send_file(
+        self, data: bytes, name: str, mime: str, *, as_document: bool = False
+    ) -> None:
         form = aiohttp.FormData()
-        form.add_field("file", jpeg, filename="product.jpg", content_type="image/jpeg")
+        form.add_field("file", data, filename=name, content_type=mime)
+        form.add_field("as_document", "true" if as_document else "false")
         await self._post("photos", data=form)
 
-    async def press(self, message: Message, button: Button) -> None:
-        await self._post("callbacks", json={"message_id": message.id, "data": button.data})
+    async def press(self, message: Message, button: Button) -> str:
+        """Tap a button; returns the tap's id."""
+        made = await self._post("callbacks", json={"message_id": message.id, "data": button.data})
+        return str(made["callback_query_id"])
+
+    async def tap(self, message: Message, button: Button) -> Toast:
+        """Tap a button and wait for what the bot answers to the tap itself."""
+        query_id = await self.press(message, button)
+        url = f"{self._control_url}/chats/{self.user_id}/messages/{message.id}"
+        deadline = time.monotonic() + ANSWER_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            async with self._session.get(url) as answer:
+                await _check(answer)
+                taps = (await answer.json())["message"]["callbacks"]
+            for tap in taps:
+                if tap["id"] == query_id and tap["answer"] is not None:
+                    return Toast(tap["answer"]["text"], tap["answer"]["show_alert"])
+            await asyncio.sleep(POLL_SECONDS)
+        raise ChatError(f"the tap on {button.text!r} was never answered")
+
+    async def download(self, message: Message) -> bytes:
+        """The picture, video or file of a message, as the person's phone stores it."""
+        async with self._session.get(message.media_url) as answer:
+            await _check(answer)
+            return await answer.read()
 
     async def messages(self, after: int = 0) -> list[Message]:
-        url = f"{self._control_url}/chats/{self._user_id}/messages"
+        url = f"{self._control_url}/chats/{self.user_id}/messages"
         async with self._session.get(url, params={"after": str(after)}) as answer:
             await _check(answer)
             content = await answer.json()
@@ -89,10 +127,12 @@ class Chat:
                 raise ChatError(f"no {what} within {timeout_seconds:g} s; the bot said: {said}")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _post(self, action: str, **body: Any) -> None:
-        url = f"{self._control_url}/users/{self._user_id}/{action}"
+    async def _post(self, action: str, **body: Any) -> dict[str, Any]:
+        url = f"{self._control_url}/users/{self.user_id}/{action}"
         async with self._session.post(url, **body) as answer:
             await _check(answer)
+            made: dict[str, Any] = await answer.json()
+        return made
 
 
 async def _check(answer: aiohttp.ClientResponse) -> None:
@@ -112,6 +152,7 @@ def _message(entry: dict[str, Any]) -> Message:
         ),
         media_kind=media.get("kind", ""),
         media_url=media.get("url", ""),
+        edits=entry.get("edit_count", 0),
     )
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import asyncpg
 import psutil
 
 from devstack.chat import Chat
+from devstack.customer import Customer
 from devstack.ports import is_free
 from devstack.testing import scratch_folder
 
@@ -26,6 +28,16 @@ POLL_SECONDS = 0.1
 
 # How a running process is recognised by its command line.
 _MODULES = ("gateway", "billing", "generator", "scheduler", "vpn")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What billing's own tables say about a person."""
+
+    available: int
+    held: int
+    transfers: int
+    """How often credits moved: unchanged means that nothing was held or charged meanwhile."""
 
 
 class Stage:
@@ -43,9 +55,53 @@ class Stage:
         """Return the chat of a person who is made up on first use."""
         return Chat(self.session, self.urls["telegram_control"], user_id)
 
+    def customer(self, user_id: int) -> Customer:
+        """Return a person who knows how to order."""
+        return Customer(self.chat(user_id))
+
     async def connect(self) -> asyncpg.Connection:
         """Return a connection that may read every service's schema."""
         return await asyncpg.connect(self.urls["database"])
+
+    async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """Ask the database something once."""
+        connection = await self.connect()
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def account(self, user_id: int) -> Account:
+        """Return a person's account; somebody who never wrote has an empty one."""
+        rows = await self.fetch(
+            "SELECT available, held, transfers FROM billing.accounts WHERE user_id = $1", user_id
+        )
+        return Account(**dict(rows[0])) if rows else Account(0, 0, 0)
+
+    async def run(self, program: str, *arguments: str) -> tuple[int, str]:
+        """Run an operator's command line; returns its exit code and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name(program),
+            *arguments,
+            env={
+                **os.environ,
+                "COLUMNS": "400",
+                "VITRINE_NATS_URL": self.urls["nats"],
+                "BILLING_NATS_URL": self.urls["nats"],
+                "BILLING_DATABASE_URL": self.urls["database"],
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+    async def comfyui(self, action: str, order: Mapping[str, Any]) -> None:
+        """Order something of the ComfyUI stand-in: `faults`, `time_scale`, `switches`."""
+        url = f"{self.urls['comfyui']}/control/{action}"
+        async with self.session.post(url, json=dict(order)) as answer:
+            answer.raise_for_status()
 
     def pids(self, name: str) -> list[int]:
         """Return the processes of a service, of `nats` or of `postgres` that run now."""

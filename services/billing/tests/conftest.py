@@ -9,6 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from billing.domain.ledger import Account
 from billing.domain.orders import Order
 from billing.domain.pace import Pace
@@ -39,7 +40,7 @@ from devstack.testing import DatabaseServer, create_database, drop_database, run
 CONTRACTS = contracts_of(billing, gateway, generator)
 ALL_LOTS = list(range(1, 20))
 MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
-TABLES = "accounts lots transfers orders holds quotas grants tier_changes outbox".split()
+TABLES = ["accounts", "lots", "transfers", "orders", "holds", "quotas", "grants", "tier_changes", "outbox"]
 
 
 class Desk:
@@ -52,9 +53,7 @@ class Desk:
         self.queues = FakeQueues()
         self.terms = Terms(zone=ZoneInfo("UTC"))
         self.pace = Pace({"image.product_scene": 8.0}, seen_within=timedelta(minutes=10))
-        self._outbox = (
-            Outbox(database, cast("Any", None), clock) if database is not None else None
-        )
+        self._outbox = Outbox(database, cast("Any", None), clock) if database is not None else None
 
     @property
     def outbox(self) -> Outbox:
@@ -86,23 +85,23 @@ class Desk:
             await handler(uow, books=self.books, terms=self.terms, **parts)
         return decoded(uow)
 
-    async def open(self, *user_ids: int, credits: int = 0) -> None:
+    async def open(self, *user_ids: int, amount: int = 0) -> None:
         for user_id in user_ids:
             async with self.begin() as uow:
                 command = billing.OpenAccount(user_id=user_id)
                 await open_account(command, uow, books=self.books, terms=self.terms)
-            if credits:
-                await self.grant(user_id, credits)
+            if amount:
+                await self.grant(user_id, amount)
 
-    async def grant(self, user_id: int, credits: int, **fields: Any) -> list[Any]:
+    async def grant(self, user_id: int, amount: int, **fields: Any) -> list[Any]:
         values = {
-            "grant_key": f"key:{user_id}:{credits}",
+            "grant_key": f"key:{user_id}:{amount}",
             "reason": "test",
             "actor": "test",
             "lot": "paid",
             **fields,
         }
-        command = billing.GrantCredits(user_id=user_id, credits=credits, **values)
+        command = billing.GrantCredits(user_id=user_id, credits=amount, **values)
         return await self.batch(grant_credits, command, books=self.books)
 
     async def place(self, *commands: billing.PlaceOrder) -> list[Any]:

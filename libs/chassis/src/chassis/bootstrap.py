@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +19,8 @@ from contracts import topology
 
 log = logs.get("chassis.bootstrap")
 NOT_FOUND = 404
+NO_PEERS = 10005
+"""Fewer servers than replicas: of a cluster that starts, the others are about to join."""
 PATIENCE = timedelta(seconds=60)
 RETRY_SECONDS = 0.25
 AT_ONCE_MAX = 8
@@ -45,9 +47,12 @@ async def apply(
     *,
     replicas: int = 1,
     max_bytes: Mapping[str, int] | None = None,
+    only: Collection[str] | None = None,
     dry_run: bool = False,
 ) -> list[str]:
     """Create what is missing and update what differs; return a line for each change.
+
+    `only` names the streams to care for (tests need few); else it is the whole topology.
 
     No stream is ever deleted or purged: a change the server can only make by starting anew is
     refused, and BootstrapError says which.
@@ -57,10 +62,12 @@ async def apply(
     for stream in topology.streams():
         wanted = topology.stream_config(stream, replicas=replicas)
         wanted["max_bytes"] = limits.pop(stream.name, wanted["max_bytes"])
-        streams.append(_Stream(broker, stream.name, wanted))
+        if only is None or stream.name in only:
+            streams.append(_Stream(broker, stream.name, wanted))
     consumers = [
         _Consumer(broker, consumer, topology.consumer_config(consumer))
         for consumer in topology.consumers()
+        if only is None or consumer.stream in only
     ]
     outcome = _Outcome(dry_run=dry_run)
     if limits:
@@ -199,8 +206,9 @@ async def _patiently(
     while True:
         try:
             return await broker.api(verb, request)
-        except BrokerUnavailableError:
-            if loop.time() > deadline:
+        except (BrokerUnavailableError, ApiError) as error:
+            forming = isinstance(error, BrokerUnavailableError) or error.err_code == NO_PEERS
+            if not forming or loop.time() > deadline:
                 raise
             await asyncio.sleep(RETRY_SECONDS)
 

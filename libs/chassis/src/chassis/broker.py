@@ -54,6 +54,8 @@ __all__ = [
 log = logs.get("chassis.broker")
 API_TIMEOUT = timedelta(seconds=5)
 CONNECT_SECONDS_MAX = 2
+CONNECT_PAUSE_SECONDS = 0.25
+SAME_REASON_SECONDS = 30.0
 RECONNECT_FIRST_SECONDS = 0.05
 RECONNECT_MAX_SECONDS = 2.0
 PING_SECONDS = 5
@@ -92,6 +94,8 @@ class Broker:
         self._publisher = Publisher(client)
         self._reconnect_listeners: set[Callable[[], None]] = set()
         self._closing = False
+        self._logged_reason = ""
+        self._logged_at = 0.0
 
     @classmethod
     async def connect(
@@ -128,7 +132,7 @@ class Broker:
             max_outstanding_pings=PINGS_LOST_MAX,
             pending_size=UNSENT_BYTES_MAX,
             **{
-                "reconnect_time_wait": RECONNECT_FIRST_SECONDS,
+                "reconnect_time_wait": CONNECT_PAUSE_SECONDS,
                 **(forever if repaired.reconnect else {}),
                 **(options or {}),
             },
@@ -296,6 +300,13 @@ class Broker:
             log.error("nats_permission_missing", reason=reason)
             self._on_fatal(reason)
         else:
+            self._log_rarely(reason)
+
+    def _log_rarely(self, reason: str) -> None:
+        """Every attempt to reach a server that is away fails alike: one line tells it."""
+        now = asyncio.get_running_loop().time()
+        if reason != self._logged_reason or now - self._logged_at > SAME_REASON_SECONDS:
+            self._logged_reason, self._logged_at = reason, now
             log.warning("nats_error", reason=reason)
 
     async def _disconnected(self) -> None:

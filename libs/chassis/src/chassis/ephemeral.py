@@ -52,7 +52,7 @@ class Subscription:
         await self._client.unlisten(self._sid)
         task, self._task = self._task, None
         self._arrived.set()
-        if task is not None:
+        if task is not None and task is not asyncio.current_task():
             await task
 
     def _on_frame(self, frame: Frame) -> None:

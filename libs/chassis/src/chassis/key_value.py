@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
-from chassis.broker import ApiError, Broker
+from chassis.broker import Broker
 from chassis.deliveries import BrokerUnavailableError
 from chassis.errors import TransientError
 from chassis.key_watch import Change, Entry, KeyWatch, is_deleted
 from chassis.keys import decode_key, encode_key
 from chassis.leases import Lease
 from chassis.publishing import WrongSequenceError
-from chassis.wire import parse_headers
+from chassis.stored_messages import last_message
 from contracts.envelope import HEADER_ID
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "WrongRevisionError",
 ]
 
-NOT_FOUND = 404
 WRITE_ATTEMPTS_MAX = 3
 WRITE_TIMEOUT = timedelta(seconds=2)
 OPERATION = "KV-Operation"
@@ -168,20 +166,13 @@ class KeyValue:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _last(self, key: str) -> _Last | None:
-        subject = self._prefix + encode_key(key)
-        try:
-            answer = await self._broker.api(
-                f"STREAM.MSG.GET.{self.stream}", {"last_by_subj": subject}
-            )
-        except ApiError as error:
-            if error.code == NOT_FOUND:
-                return None
-            raise
-        message: dict[str, Any] = answer["message"]
-        headers = parse_headers(base64.b64decode(message.get("hdrs", "")) or None)
+        found = await last_message(self._broker, self.stream, self._prefix + encode_key(key))
+        if found is None:
+            return None
+        markers = self._broker.nc.mitigations.markers
         return _Last(
-            base64.b64decode(message.get("data", "")),
-            message["seq"],
-            headers.get(HEADER_ID, ""),
-            is_deleted(headers, markers=self._broker.nc.mitigations.markers),
+            found.body,
+            found.sequence,
+            found.headers.get(HEADER_ID, ""),
+            is_deleted(found.headers, markers=markers),
         )

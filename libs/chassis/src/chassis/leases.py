@@ -142,6 +142,9 @@ class Lease:
                     self._lose("taken by another")
             except (TransientError, TimeoutError) as error:
                 log.warning("lease_not_renewed", key=self._key, reason=type(error).__name__)
+            except Exception:
+                # Whatever it is, the clock runs on: without a renewal the lease ends in time.
+                log.exception("lease_renewal_failed", key=self._key)
             else:
                 if self.held:
                     self._extend(before)

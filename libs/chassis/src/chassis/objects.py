@@ -23,8 +23,8 @@ from chassis.broker import ApiError, Broker
 from chassis.clock import Clock, SystemClock
 from chassis.deliveries import BrokerUnavailableError
 from chassis.nats_client import NatsError
-from chassis.object_reader import ObjectReader, last_message
 from chassis.publishing import PUBLISH_TIMEOUT, WrongSequenceError, check_ack
+from chassis.stored_messages import MessageReader, last_message
 from chassis.wire import Frame, publish_frame
 
 log = logs.get("chassis.objects")
@@ -83,7 +83,7 @@ class Objects:
         self._bucket = bucket
         self._stream = f"OBJ_{bucket}"
         self._clock = clock or SystemClock()
-        self._reader = ObjectReader(broker, self._stream)
+        self._reader = MessageReader(broker, self._stream)
 
     async def put(
         self,

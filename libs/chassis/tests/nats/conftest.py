@@ -1,18 +1,15 @@
 """Connections, streams and consumers for the tests of everything that speaks NATS."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from chassis import bootstrap
 from chassis.broker import Broker, Mitigations
-from contracts import topology
 
 Connect = Callable[..., Awaitable[Broker]]
-
-
-class MakeStreams(Protocol):
-    async def __call__(self, *names: str, **config: object) -> None: ...
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ async def connect() -> AsyncIterator[Connect]:
 
     yield open_one
     for broker in opened:
-        await broker.close()
+        await broker.close(timedelta(seconds=0.3))
 
 
 @pytest.fixture
@@ -44,19 +41,10 @@ async def broker(nats_url: str, connect: Connect) -> Broker:
 
 
 @pytest.fixture
-def make_streams(broker: Broker) -> MakeStreams:
+def make_streams(broker: Broker) -> Callable[..., Awaitable[list[str]]]:
     """Create streams of the topology by name, with their consumers (all of them take longer)."""
 
-    async def make(*names: str, **config: object) -> None:
-        for stream in topology.streams():
-            if stream.name in names:
-                wanted = topology.stream_config(stream) | config
-                await broker.api(f"STREAM.CREATE.{stream.name}", wanted)
-        for consumer in topology.consumers():
-            if consumer.stream in names:
-                await broker.api(
-                    f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}",
-                    {"stream_name": consumer.stream, "config": topology.consumer_config(consumer)},
-                )
+    async def make(*names: str, **options: Any) -> list[str]:
+        return await bootstrap.apply(broker, only=names, **options)
 
     return make

@@ -56,6 +56,53 @@ async def test_a_killed_server_comes_back_and_everything_works_again(connect) ->
         assert fatal == []
 
 
+async def test_waiting_for_a_server_can_be_cancelled(connect) -> None:
+    url = f"nats://127.0.0.1:{free_port()}"
+    connecting = asyncio.get_running_loop().create_task(connect(url))
+    await asyncio.sleep(0.2)
+    connecting.cancel()
+
+    await asyncio.wait([connecting], timeout=1)
+    assert connecting.cancelled()
+
+
+async def test_a_server_stopped_in_order_is_no_fatal_error(connect) -> None:
+    fatal: list[str] = []
+    async with private_nats() as server:
+        broker = await connect(server.url, fatal=fatal)
+        await server.restart()
+        await drain(lambda: broker.connected)
+        await broker.api("INFO")
+        assert fatal == []
+
+
+async def test_a_connection_the_server_closes_for_good_is_fatal(connect) -> None:
+    fatal: list[str] = []
+    async with private_nats() as server:
+        broker = await connect(server.url, fatal=fatal)
+        broker.nc.send_soon([b"NONSENSE\r\n"])  # answered with -ERR and the end
+
+        await drain(lambda: fatal)
+        assert "closed" in fatal[0]
+
+
+async def test_a_subscriber_can_stop_itself(broker: Broker) -> None:
+    heard: list[bytes] = []
+    stopped = asyncio.Event()
+
+    async def hear(message: Ephemeral) -> None:
+        heard.append(message.body)
+        await subscription.stop()
+        stopped.set()
+
+    subscription = await broker.subscribe("once", hear)
+    await broker.publish_ephemeral("once", b"1")
+    await asyncio.wait_for(stopped.wait(), 2)
+    await broker.publish_ephemeral("once", b"2")
+    await broker.nc.barrier()
+    assert heard == [b"1"]
+
+
 async def test_core_messages_arrive_in_order_with_headers(broker: Broker) -> None:
     heard: list[Ephemeral] = []
 

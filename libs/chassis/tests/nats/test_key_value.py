@@ -92,7 +92,7 @@ async def test_an_update_after_an_update_without_ttl_stays(broker: Broker) -> No
     kv = await bucket(broker)
     revision = await kv.create("a", b"1", ttl=timedelta(seconds=1))
     await kv.update("a", b"2", revision)
-    await asyncio.sleep(1.3)
+    await asyncio.sleep(1.1)
 
     assert await kv.get("a") is not None
 

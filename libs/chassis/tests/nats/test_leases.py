@@ -7,8 +7,9 @@ from chassis.testing import drain
 from contracts import topology
 from devstack.testing import private_nats
 
-TTL = timedelta(seconds=1)
-RENEW = timedelta(seconds=0.3)
+TTL = timedelta(seconds=0.6)
+RENEW = timedelta(seconds=0.15)
+MESSAGE_TTL = timedelta(seconds=1)  # the shortest a server takes
 
 
 async def leases(broker: Broker) -> KeyValue:
@@ -17,8 +18,8 @@ async def leases(broker: Broker) -> KeyValue:
     return KeyValue(broker, "leases")
 
 
-def lease(kv: KeyValue, owner: str = "a", **options: object) -> Lease:
-    return Lease(kv, "gpu", owner, ttl=TTL, renew_every=RENEW, **options)
+def lease(kv: KeyValue, owner: str = "a", ttl: timedelta = TTL, **options: object) -> Lease:
+    return Lease(kv, "gpu", owner, ttl=ttl, renew_every=RENEW, **options)
 
 
 async def test_a_lease_has_one_holder(broker: Broker) -> None:
@@ -48,7 +49,7 @@ async def test_a_lease_is_kept_by_renewing_it(broker: Broker) -> None:
     mine, other = lease(kv, "a"), lease(kv, "b")
     await mine.acquire()
 
-    for _ in range(12):
+    for _ in range(8):
         await asyncio.sleep(0.2)
         assert mine.held
         assert not await other.acquire()
@@ -64,7 +65,7 @@ async def test_a_released_lease_is_free_at_once(broker: Broker) -> None:
 
     assert not mine.held
     assert not mine.lost.is_set()
-    async with asyncio.timeout(0.3):
+    async with asyncio.timeout(0.5):
         async with lease(kv, "b") as other:
             assert other.held
 
@@ -81,7 +82,7 @@ async def test_waiting_takes_it_when_its_holder_dies(
 
     assert await asyncio.wait_for(other.acquire(wait=True), 3)
 
-    assert asyncio.get_running_loop().time() - began > 0.5
+    assert asyncio.get_running_loop().time() - began > 0.3
     await other.release()
 
 
@@ -90,7 +91,7 @@ async def test_a_holder_knows_before_another_can_take_it(connect) -> None:
         mine_broker, other_broker = await connect(server.url), await connect(server.url)
         kv = await leases(other_broker)
         loop = asyncio.get_running_loop()
-        for _ in range(3):
+        for _ in range(2):
             mine = lease(KeyValue(mine_broker, "leases"), "a")
             assert await mine.acquire(wait=True)
             lost_at = taken_at = 0.0
@@ -157,7 +158,7 @@ async def test_a_lease_taken_by_another_is_lost(broker: Broker) -> None:
     await mine.acquire()
     await kv.put("gpu", b"usurper#1")
 
-    await asyncio.wait_for(mine.lost.wait(), 1)
+    await asyncio.wait_for(mine.lost.wait(), 2)
     assert not mine.held
     await mine.release()
     entry = await kv.get("gpu")
@@ -170,7 +171,7 @@ async def test_a_lost_lease_can_be_taken_again(broker: Broker) -> None:
     mine = lease(kv)
     await mine.acquire()
     await kv.delete("gpu")
-    await asyncio.wait_for(mine.lost.wait(), 1)
+    await asyncio.wait_for(mine.lost.wait(), 2)
 
     assert await mine.acquire(wait=True)
     assert mine.held
@@ -183,7 +184,7 @@ async def test_a_blocked_event_loop_does_not_think_it_holds(broker: Broker) -> N
 
     mine = lease(await leases(broker))
     await mine.acquire()
-    time.sleep(1)  # noqa: ASYNC251 - the point of the test
+    time.sleep(0.6)  # noqa: ASYNC251 - the point of the test
 
     assert not mine.held
     await mine.release()
@@ -193,13 +194,13 @@ async def test_a_lease_by_message_ttl(broker: Broker) -> None:
     stream = topology.bucket("leases", allow_msg_ttl=True)
     await broker.api("STREAM.CREATE.KV_leases", topology.stream_config(stream))
     kv = KeyValue(broker, "leases")
-    mine = lease(kv, per_message_ttl=True)
+    mine = lease(kv, ttl=MESSAGE_TTL, per_message_ttl=True)
     await mine.acquire()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.3)
     assert mine.held
 
     mine._renewing.cancel()
-    other = lease(kv, "b", per_message_ttl=True)
+    other = lease(kv, "b", ttl=MESSAGE_TTL, per_message_ttl=True)
     assert await asyncio.wait_for(other.acquire(wait=True), 4)
     assert not mine.held
     await other.release()

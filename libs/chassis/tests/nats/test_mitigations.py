@@ -139,7 +139,7 @@ async def reconnects(connect, mitigations: Mitigations) -> tuple[bool, list[str]
         if not mitigations.reconnect:
             assert broker.nc.options["max_reconnect_attempts"] == 60
         await server.kill()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1)
         await server.start()
         try:
             await drain(lambda: fatal or answers(broker), within=timedelta(seconds=4))

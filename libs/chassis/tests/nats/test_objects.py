@@ -63,7 +63,10 @@ async def test_bytes_that_are_not_the_promised_ones_are_not_stored(broker: Broke
     assert (await state(broker))["messages"] == 0
 
 
-async def test_a_damaged_chunk_is_noticed(broker: Broker, tmp_path: Path) -> None:
+async def test_a_damaged_chunk_is_noticed(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.stored_messages.RETRY_SECONDS", 0.01)
     objects = await store(broker)
     await objects.put("a", os.urandom(3 * CHUNK_BYTES))
     await broker.api("STREAM.MSG.DELETE.OBJ_media", {"seq": 2})

@@ -5,6 +5,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from chassis import bootstrap
 from chassis.broker import (
     Broker,
     BrokerUnavailableError,
@@ -14,7 +15,6 @@ from chassis.broker import (
     StreamFullError,
     WrongSequenceError,
 )
-from contracts import topology
 from contracts.envelope import MESSAGE_BYTES_MAX
 from devstack.testing import private_nats
 
@@ -152,8 +152,7 @@ async def test_two_publishers_of_the_same_rows_store_each_once(
 
 
 async def test_a_full_stream_stops_only_its_own(broker: Broker, make_streams) -> None:
-    await make_streams("EVENTS")
-    await make_streams("BILLING", max_bytes=1_000)
+    await make_streams("BILLING", "EVENTS", max_bytes={"BILLING": 1_000})
 
     stored = await broker.publish_all(
         [message(BILLING, b"x" * 900), message(BILLING, b"x" * 900), message(EVENT)]
@@ -187,8 +186,7 @@ async def test_a_subject_outside_the_topology_is_a_mistake(broker: Broker, make_
 async def test_a_silent_server_means_not_stored(connect) -> None:
     async with private_nats() as server:
         broker = await connect(server.url)
-        stream = topology.stream_config(topology.streams()[1])
-        await broker.api("STREAM.CREATE.BILLING", stream)
+        await bootstrap.apply(broker, only=["BILLING"])
         rows = [message() for _ in range(3)]
         server.pause()
         try:

@@ -160,14 +160,14 @@ async def test_handed_back_messages_come_again(broker: Broker) -> None:
 
 
 async def test_work_in_progress_is_not_delivered_again(broker: Broker) -> None:
-    await queue(broker, ack_wait=1)
+    await queue(broker, ack_wait=0.6)
     await broker.publish("s.a", b"x")
     pull = broker.consume("S", "c")
     (delivery,) = await pull.next()
     again = asyncio.get_running_loop().create_task(pull.next())
 
-    for _ in range(4):
-        await asyncio.sleep(0.4)
+    for _ in range(5):
+        await asyncio.sleep(0.2)
         await delivery.in_progress()
     assert not again.done()
 
@@ -194,14 +194,14 @@ async def test_a_stored_ack_subject_settles_after_a_reconnect(
 
 
 async def test_a_message_held_too_long_is_left_to_its_redelivery(broker: Broker) -> None:
-    await queue(broker, ack_wait=1)
+    await queue(broker, ack_wait=0.5)
     for n in range(2):
         await broker.publish("s.a", b"%d" % n)
-    pull = broker.consume("S", "c", stale_after=timedelta(seconds=0.9))
+    pull = broker.consume("S", "c", stale_after=timedelta(seconds=0.45))
     (first,) = await pull.next(1)
     await drain(lambda: len(pull._buffer) == 1)
     await first.ack()
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.5)
 
     (second,) = await asyncio.wait_for(pull.next(), 3)
 
@@ -211,10 +211,10 @@ async def test_a_message_held_too_long_is_left_to_its_redelivery(broker: Broker)
 
 async def test_a_request_that_expired_is_renewed(broker: Broker) -> None:
     await queue(broker)
-    pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.3))
-    pull._expires = timedelta(seconds=1)
+    pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.2))
+    pull._expires = timedelta(seconds=0.5)
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(1.3)
+    await asyncio.sleep(0.7)
     await broker.publish("s.a", b"x")
 
     assert len(await asyncio.wait_for(waiting, 1)) == 1
@@ -328,13 +328,13 @@ async def test_lower_priority_numbers_are_served_first(broker: Broker) -> None:
 
 async def test_an_idle_pull_costs_next_to_nothing(broker: Broker) -> None:
     await queue(broker)
-    pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.5))
+    pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.3))
     waiting = asyncio.get_running_loop().create_task(pull.next())
     await asyncio.sleep(0.1)
     sent = broker.nc.stats["out_msgs"]
     wakes = pull._heard_at
 
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.7)
 
     assert broker.nc.stats["out_msgs"] == sent
     assert pull._heard_at > wakes

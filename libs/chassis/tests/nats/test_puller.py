@@ -140,7 +140,7 @@ async def test_a_job_that_lost_the_race_is_handed_back_at_once(broker: Broker) -
 async def test_idle_goes_before_busy(broker: Broker, connect, nats_url: str) -> None:
     await jobs(broker)
     busy, idle = puller(await connect(nats_url)), puller(await connect(nats_url))
-    for _ in range(20):
+    for _ in range(12):
         low = start(busy, priority=5)
         await parked(broker, count=1)
         high = start(idle, priority=0)
@@ -198,14 +198,14 @@ async def test_jobs_arriving_while_claims_are_cancelled_are_all_run(broker: Brok
     done: list[bytes] = []
 
     async def publish() -> None:
-        for n in range(150):
+        for n in range(80):
             await broker.publish(f"jobs.{chance.choice(TIERS)}", b"%d" % n)
             await asyncio.sleep(chance.random() * 0.004)
 
     publishing = asyncio.get_running_loop().create_task(publish())
     cancelled = 0
     async with asyncio.timeout(20):
-        while len(set(done)) < 150:
+        while len(set(done)) < 80:
             claim = start(puller(broker))
             await asyncio.wait([claim], timeout=chance.random() * 0.01)
             if not claim.done():
@@ -218,13 +218,13 @@ async def test_jobs_arriving_while_claims_are_cancelled_are_all_run(broker: Brok
     await publishing
     assert cancelled > 10
     # A job that met a cancel comes again at once, not after ack_wait; so hardly any is doubled.
-    assert sorted(set(done), key=int) == [b"%d" % n for n in range(150)]
+    assert sorted(set(done), key=int) == [b"%d" % n for n in range(80)]
 
 
 async def test_release_returns_a_job_that_came_with_it(broker: Broker) -> None:
     await jobs(broker, ack_wait=30)
     taken = 0
-    for _ in range(30):
+    for _ in range(15):
         work = puller(broker)
         waiting = start(work)
         await parked(broker)
@@ -275,9 +275,9 @@ async def test_many_withdrawn_pulls_do_not_fill_the_servers_queue(broker: Broker
 
 async def test_a_parked_pull_is_renewed_when_it_expires(broker: Broker) -> None:
     await jobs(broker)
-    work = puller(broker, expires=timedelta(seconds=1), heartbeat=timedelta(seconds=0.3))
+    work = puller(broker, expires=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.2))
     waiting = start(work)
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(0.8)
     await broker.publish("jobs.regular", b"")
 
     assert await asyncio.wait_for(waiting, 1) is not None
@@ -327,11 +327,11 @@ async def test_a_killed_clients_parked_pull_delays_nobody(broker: Broker, nats_u
 
 async def test_waiting_costs_next_to_nothing(broker: Broker) -> None:
     await jobs(broker)
-    waiting = start(puller(broker, heartbeat=timedelta(seconds=0.5)))
+    waiting = start(puller(broker, heartbeat=timedelta(seconds=0.3)))
     await parked(broker)
     sent, cpu = broker.nc.stats["out_msgs"], time.process_time()
 
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(0.9)
 
     assert broker.nc.stats["out_msgs"] == sent
     assert time.process_time() - cpu < 0.05
@@ -342,7 +342,7 @@ async def test_waiting_costs_next_to_nothing(broker: Broker) -> None:
 async def test_without_withdrawal_a_cancelled_claim_holds_the_job(
     broker: Broker, connect, nats_url: str
 ) -> None:
-    await jobs(broker, ack_wait=2)
+    await jobs(broker, ack_wait=1.2)
     waiting = start(puller(await connect(nats_url, Mitigations(orphans=False))))
     await parked(broker)
     waiting.cancel()
@@ -350,7 +350,7 @@ async def test_without_withdrawal_a_cancelled_claim_holds_the_job(
 
     await broker.publish("jobs.regular", b"")
 
-    assert await puller(broker).next(timeout=timedelta(seconds=0.7)) is None
+    assert await puller(broker).next(timeout=timedelta(seconds=0.5)) is None
     job = await puller(broker).next(timeout=timedelta(seconds=3))
     assert job is not None
     assert job.deliveries > 1
@@ -361,5 +361,5 @@ async def test_the_shared_reply_inbox_swallows_a_job(connect, nats_url: str) -> 
     await jobs(broker, ack_wait=30)
     await broker.publish("jobs.regular", b"")
 
-    assert await puller(broker).next(["regular"], timeout=timedelta(seconds=1.5)) is None
+    assert await puller(broker).next(["regular"], timeout=timedelta(seconds=0.9)) is None
     assert (await broker.consumer_info("JOBS", "regular")).num_ack_pending == 1

@@ -316,7 +316,10 @@ class GetQueuePosition(Request, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class QueuePosition(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    """Orders that will start earlier (0: next), and a guess of the wait in seconds."""
+    """Orders that will start earlier (0: next), and a guess of the wait in seconds.
+
+    `state`: `accepted` while it waits, `running`, or how the order ended.
+    """
 
     state: str
     ahead: int = 0

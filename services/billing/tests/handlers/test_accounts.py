@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+
 from billing.handlers.expire_lots import expire_lots
 from billing.handlers.open_account import open_account
 from billing.handlers.record_job_failed import record_jobs_failed
@@ -89,7 +90,7 @@ async def test_a_grant_is_made_once_per_key(desk):
 
 
 @pytest.mark.parametrize(
-    ("credits", "fields", "code"),
+    ("amount", "fields", "code"),
     [
         (0, {}, "invalid"),
         (-5, {}, "invalid"),
@@ -99,10 +100,10 @@ async def test_a_grant_is_made_once_per_key(desk):
         (5, {"grant_key": ""}, "invalid"),
     ],
 )
-async def test_a_senseless_grant_is_rejected(desk, credits, fields, code):
+async def test_a_senseless_grant_is_rejected(desk, amount, fields, code):
     await desk.open(1)
 
-    (rejected,) = await desk.grant(1, credits, **fields)
+    (rejected,) = await desk.grant(1, amount, **fields)
 
     assert rejected.code == code
     assert (await desk.account(1)).available == 20

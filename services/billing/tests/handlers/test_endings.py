@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+
 from billing.handlers.ask_deliveries import ask_deliveries
 from billing.handlers.cancel_order import cancel_orders
 from billing.handlers.expire_holds import expire_holds
@@ -112,9 +113,7 @@ async def test_a_cancel_asks_the_generator_once_and_refunds_nothing_itself(desk)
 async def test_a_confirmed_cancel_refunds(desk):
     await desk.open(1)
     order = await desk.placed(1)
-    event = generator.JobCancelled(
-        order_id=order.order_id, user_id=1, reason="cancelled_by_user"
-    )
+    event = generator.JobCancelled(order_id=order.order_id, user_id=1, reason="cancelled_by_user")
 
     (refunded,) = await desk.batch(record_jobs_cancelled, event, books=desk.books)
 

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+
 from billing.handlers.set_tier import set_tiers
 from billing.testing import ENHANCE, ORBIT, PRODUCT_SCENE, FakeQueues, order_of
 from chassis.clock import new_id
@@ -93,7 +94,7 @@ async def test_a_price_shown_fifteen_minutes_ago_still_holds(desk):
 
 
 async def test_ten_orders_at_once_are_the_most(desk):
-    await desk.open(1, credits=1000)
+    await desk.open(1, amount=1000)
 
     told = await desk.place(*(order_of(1, desk.now) for _ in range(11)))
 
@@ -204,7 +205,7 @@ async def test_unlimited_tiers_have_no_daily_quota(desk):
 
 async def test_a_price_of_many_lots_is_spread_over_a_batch_of_many_people(desk):
     people = list(range(1, 41))
-    await desk.open(*people, credits=30)
+    await desk.open(*people, amount=30)
 
     told = await desk.place(
         *(order_of(user, desk.now, workflow=PRODUCT_SCENE) for user in people for _ in range(5))

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,10 +16,12 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
 from chassis.clock import new_id
+from chassis.consumers import ExactlyOnce
 from chassis.errors import ConfigurationError
 from chassis.key_value import KeyValue
 from chassis.objects import Objects
 from chassis.outbox import Outbox
+from chassis.redrive import Redrive
 from chassis.service import Service, migrate_main, run_main
 from contracts import catalogue
 from contracts.catalogue import CatalogueError
@@ -105,9 +108,10 @@ def build(settings: Settings, service: Service, outbox: Outbox) -> Gateway:
     bot = Bot(token, session=AiohttpSession(api=server))
     commits = Commits(background)
     deliveries = PostgresDeliveries(commits, new_id, lambda shard: delivery_runner.wake(shard))  # noqa: PLW0108 - made below
+    known = _catalogue(settings)
     shop = Shop(
-        catalogue=_catalogue(settings),
-        texts=texts.load(settings.catalogue_dir),
+        catalogue=known,
+        texts=_texts(settings, known),
         screens=PostgresOrderScreens(),
         people=PostgresPeople(),
         media=PostgresMedia(commits, new_id, lambda: downloads.wake()),  # noqa: PLW0108 - made below
@@ -250,6 +254,14 @@ def _catalogue(settings: Settings) -> catalogue.Catalogue:
         raise ConfigurationError(str(error)) from error
 
 
+def _texts(settings: Settings, known: catalogue.Catalogue) -> texts.FluentTexts:
+    """A workflow that cannot be named in every language must not be offered."""
+    loaded = texts.load(settings.catalogue_dir)
+    for problem in loaded.missing(known):
+        raise ConfigurationError(f"a text is missing for {problem}")
+    return loaded
+
+
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[tuple[Service, Gateway]]:
     """Start the service; on leaving, stop it."""
@@ -272,11 +284,18 @@ async def run(settings: Settings) -> None:
 
 
 def consume(service: Service, outbox: Outbox, gateway: Gateway) -> None:
-    """Handle commands and events; parked updates are re-driven like parked messages."""
-    service.consume(
-        outbox,
-        *consumers.table(gateway.shop, gateway.sweep),
-    )
+    """Handle commands and events; parked updates are re-driven like any parked message."""
+    added = [
+        ExactlyOnce(service.name, outbox, each)
+        for each in consumers.table(gateway.shop, gateway.sweep)
+    ]
+    for consumer in added:
+        service.background.supervise(consumer.run, name="consume")
+        service.on_stop(consumer.stop)
+    # The runner knows the two verbs that a re-drive needs of a consumer.
+    redrive = Redrive(service.name, outbox, [*added, cast("ExactlyOnce", gateway.runner)])
+    redrive.answer(service)
+    service.background.supervise(redrive.run_left_over, name="redrive")
 
 
 def work(service: Service, gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -311,7 +312,7 @@ class Shop:
     def title(self, say: Say, workflow_id: str) -> str:
         """A workflow that left the catalogue keeps its id as its name."""
         workflow = self.catalogue.get(workflow_id)
-        return say(workflow.title_key) if workflow is not None else workflow_id
+        return say(workflow.title_key) if workflow is not None else escape(workflow_id)
 
     def zone(self, person: Person) -> ZoneInfo:
         return ZoneInfo(person.time_zone) if person.time_zone else self.shop_zone

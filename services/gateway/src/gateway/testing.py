@@ -166,7 +166,7 @@ class Chat:
         """The download ends well, as adapters/downloads.py records it."""
         fields = {"width": 800, "height": 600, "size_bytes": 9_000, **measures}
         ref = MediaRef(
-            name="photo", object_key=f"in/{media_id}", sha256="0" * 64, mime="image/jpeg", **fields
+            name="in.jpg", object_key=f"in/{media_id}", sha256="0" * 64, mime="image/jpeg", **fields
         )
         async with self.outbox.begin() as uow:
             await uow.connection.execute(

@@ -52,6 +52,7 @@ class Platform:
             "nats_url": self.nats_url,
             "catalogue_dir": CATALOGUE,
             "log_level": "warning",
+            "log_format": "json",
             "database_pool_max": 4,
         }
         return Settings(**{**defaults, **changes})

@@ -14,6 +14,7 @@ from gateway.bot import texts
 from gateway.domain.order_screen import OrderScreen
 from gateway.domain.screen import CAPTION_MAX, TEXT_MAX
 from gateway.domain.screens import account, menu, order, outcome, upload
+from simulators.telegram.html_markup import parse_html
 
 CATALOGUE = catalogue.load(Path(__file__).parents[4] / "catalogue")
 TEXTS = texts.load()
@@ -184,6 +185,24 @@ def test_every_screen_fits_into_telegrams_limits(say):
         for button in [button for row in screen.buttons for button in row]:
             assert button.text
             assert 0 < len(button.data.encode()) <= 64
+
+
+def test_every_screen_is_markup_that_telegram_accepts(say):
+    for screen in every_screen(say):
+        parse_html(screen.text)
+
+
+def test_names_from_elsewhere_cannot_break_the_markup(say):
+    strange = "<i>"
+    entry = billing.HistoryEntry(
+        at=NOW, kind="hold", credits=-1, amount_credits=1, workflow_id=strange
+    )
+    lot = billing.LotBalance(lot=strange, remaining_credits=1)
+    page = billing.History(entries=(entry,))
+
+    parse_html(account.history(say, page, titles={}, zone=MOSCOW, newest=True).text)
+    rich = billing.Balance(user_id=7, tier=strange, lots=(lot,))
+    assert parse_html(account.balance(say, rich, MOSCOW).text)[0].count(strange) == 2
 
 
 def test_every_media_failure_has_an_answer_of_its_own(say):

@@ -277,10 +277,10 @@ async def test_events_of_orders_that_no_screen_knows_do_no_harm(chat):
 async def test_queue_positions_are_shown_when_they_matter(chat, placed):
     await chat.receive(accepted(chat, placed))
     answers = [
-        billing.QueuePosition(state="queued", ahead=3, eta_seconds=40),
-        billing.QueuePosition(state="queued", ahead=3, eta_seconds=35),
+        billing.QueuePosition(state="accepted", ahead=3, eta_seconds=40),
+        billing.QueuePosition(state="accepted", ahead=3, eta_seconds=35),
         None,
-        billing.QueuePosition(state="queued", ahead=2, eta_seconds=30),
+        billing.QueuePosition(state="accepted", ahead=2, eta_seconds=30),
         billing.QueuePosition(state="running"),
     ]
     asked = iter(answers)

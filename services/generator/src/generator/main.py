@@ -86,6 +86,7 @@ class Generator:
             url=settings.comfyui_url,
             name=settings.server(),
             may_act=lambda: self._lease.held,
+            read_seconds=settings.request_timeout.total_seconds(),
             on_socket_lost=self._health.probe_soon,
         )
         self._session = Session(

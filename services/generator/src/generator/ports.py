@@ -32,6 +32,10 @@ class PromptListener(Protocol):
 
     def ended(self) -> None: ...
 
+    def queue_empty(self) -> None:
+        """The server has nothing left to do: the prompt has just ended, or it is lost."""
+        ...
+
     def look_again(self) -> None:
         """The socket was away: whatever it said meanwhile is lost, so ask over HTTP."""
         ...

@@ -28,6 +28,8 @@ class Settings(ServiceSettings):
     """How long a job that failed here is left to other servers before it is tried here again."""
     claim_silence: timedelta = timedelta(seconds=30)
     interrupt_patience: timedelta = timedelta(seconds=5)
+    request_timeout: timedelta = timedelta(seconds=5)
+    """For one answer of ComfyUI; its worst measured pause is below one second."""
     unreachable_patience: timedelta = timedelta(seconds=10)
     zombie_patience: timedelta = timedelta(seconds=5)
     quarantine: timedelta = timedelta(seconds=60)

@@ -358,6 +358,7 @@ def quick_settings(shop: Shop, comfyui_url: str, catalogue: Path, **changes: Any
         "elsewhere_patience": timedelta(seconds=1),
         "claim_silence": timedelta(seconds=2),
         "interrupt_patience": timedelta(seconds=1),
+        "request_timeout": timedelta(seconds=1.5),
         "unreachable_patience": timedelta(seconds=2),
         "zombie_patience": timedelta(seconds=1),
         "quarantine": timedelta(seconds=3),

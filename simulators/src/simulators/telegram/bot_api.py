@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +27,7 @@ PROXY_PAGE = (
     "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
 )
 CHAT_PARAMS = ("chat_id", "user_id")
+SLICE_BYTES = 1 << 16
 
 
 class Unanswered(Exception):  # noqa: N818 - not an error: the call is to be left without an answer
@@ -147,7 +149,25 @@ class BotApi:
                 _cut(request)
                 raise asyncio.CancelledError from None
         headers = {"Content-Type": "application/octet-stream"}
-        return web.FileResponse(core.files.location(stored), headers=headers)
+        place = core.files.location(stored)
+        if rate := core.options.download_bytes_per_second:
+            return await _slowly(request, place, rate, headers)
+        return web.FileResponse(place, headers=headers)
+
+
+async def _slowly(
+    request: web.Request, place: Path, bytes_per_second: float, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Send a file as a narrow line would: a slice, a pause."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = place.stat().st_size
+    await response.prepare(request)
+    with place.open("rb") as file:
+        while chunk := file.read(SLICE_BYTES):
+            await response.write(chunk)
+            await asyncio.sleep(len(chunk) / bytes_per_second)
+    await response.write_eof()
+    return response
 
 
 def _chat_of(params: Params) -> int | None:

@@ -38,6 +38,8 @@ class Options:
     callback_seconds: float = 900.0
     pre_checkout_seconds: float = 10.0
     draft_seconds: float = 30.0
+    # What one download gets at most; 0: as fast as it goes.
+    download_bytes_per_second: float = 0.0
 
 
 @dataclass(slots=True)

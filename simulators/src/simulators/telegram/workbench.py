@@ -11,7 +11,14 @@ from simulators.telegram.requests import json_response, path_id, read_body
 
 Json = dict[str, Any]
 
-SETTABLE = {"latency_seconds", "callback_seconds", "pre_checkout_seconds", "draft_seconds", "local"}
+SETTABLE = {
+    "latency_seconds",
+    "callback_seconds",
+    "pre_checkout_seconds",
+    "draft_seconds",
+    "download_bytes_per_second",
+    "local",
+}
 
 
 class Workbench:

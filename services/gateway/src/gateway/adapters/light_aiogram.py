@@ -25,12 +25,13 @@ def load() -> None:
         import aiogram.types
     finally:
         setattr(BaseModel, REBUILD, original)
+    from aiogram.methods import SetMyCommands
     from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats, Update
 
     names = {name: getattr(aiogram.types, name) for name in aiogram.types.__all__}
-    for model in (Update, BotCommand, BotCommandScopeAllPrivateChats):
+    for model in (Update, BotCommand, BotCommandScopeAllPrivateChats, SetMyCommands):
         model.model_rebuild(force=True, _types_namespace=names)
 
 
-def _skip(_model: type[BaseModel], **_options: Any) -> None:
+def _skip(_model: type[Any], /, **_options: Any) -> None:
     return None

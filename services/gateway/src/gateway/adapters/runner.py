@@ -156,6 +156,7 @@ class Runner:
 
     async def _try(self, peeked: Peek, delivery: Delivery) -> None:
         """Start counted first on the third delivery: a body that kills the process cannot loop."""
+        starts = 0
         if delivery.deliveries >= topology.STARTS_BEFORE_ALONE:
             starts = await self._count_start(peeked)
             if starts > topology.STARTS_MAX:
@@ -169,15 +170,17 @@ class Runner:
             await self._park(peeked, delivery, f"malformed: {error}")
             return
         except Exception as error:  # noqa: BLE001 - the boundary where a router's bug is parked
-            await self._failed(peeked, delivery, error)
+            await self._failed(peeked, delivery, error, starts)
             return
         handled_count.add(1, {"outcome": "repeated" if worked.repeated else "handled"})
         await self._say(peeked, worked, delivery)
         await delivery.ack()
 
-    async def _failed(self, peeked: Peek, delivery: Delivery, error: Exception) -> None:
+    async def _failed(
+        self, peeked: Peek, delivery: Delivery, error: Exception, counted: int
+    ) -> None:
         """A bug: tried a few times, for it may be the other side's; then parked."""
-        starts = await self._count_start(peeked)
+        starts = counted or await self._count_start(peeked)
         log.error("update_failed", starts=starts, reason=type(error).__name__, exc_info=error)
         if starts >= self._starts_max:
             await self._park(peeked, delivery, f"failed: {type(error).__name__}")
@@ -202,7 +205,7 @@ class Runner:
                 answers = await self._turns.apologise(uow, peeked)
         except (TransientError, *RETRYABLE):
             raise
-        except Exception:  # noqa: BLE001 - even the apology fails: parking must not
+        except Exception:
             log.exception("apology_failed")
             await self._park_silently(delivery, reason)
             return

@@ -24,7 +24,8 @@ EVERY = timedelta(seconds=5)
 ORDERS_MAX = 64
 """So many are asked about in one round; the next round goes on behind them."""
 ASKED_AT_ONCE = 8
-QUEUED = "queued"
+QUEUED = "accepted"
+"""Billing's word for an order whose job has not started."""
 _FIRST = UUID(int=0)
 
 Ask = Callable[[UUID], Awaitable[QueuePosition | None]]

@@ -31,9 +31,8 @@ from generator.ports import PromptListener
 
 log = logs.get("generator.comfyui")
 CONNECT_SECONDS = 3.0
-READ_SECONDS = 5.0
-"""A healthy server answers a GET in milliseconds; its worst measured pause is below one second."""
-POST_SECONDS = 10.0
+POSTS_SLOWER = 2.0
+"""A POST /prompt validates the graph first: it may take this many times as long as a read."""
 TRANSFER_READ_SECONDS = 15.0
 """Between two reads of a file's bytes, not for the whole file."""
 RESULT_BYTES_MAX = 512 << 20
@@ -56,18 +55,20 @@ class ComfyUI:
         url: str,
         name: str,
         may_act: Callable[[], bool],
+        read_seconds: float = 5.0,
         on_socket_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.client_id = f"vitrine-{name}"
         self._url = url.rstrip("/")
         self._may_act = may_act
+        self._post_timeout = aiohttp.ClientTimeout(total=read_seconds * POSTS_SLOWER)
         self._has_jobs: bool | None = None
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(
-                total=READ_SECONDS + CONNECT_SECONDS,
+                total=read_seconds + CONNECT_SECONDS,
                 sock_connect=CONNECT_SECONDS,
-                sock_read=READ_SECONDS,
+                sock_read=read_seconds,
             ),
             json_serialize=lambda value: msgspec.json.encode(value).decode(),
         )
@@ -131,7 +132,7 @@ class ComfyUI:
         }
         self.socket.expect_status()
         status, answer = await self._request(
-            "POST", "/prompt", json=body, timeout=aiohttp.ClientTimeout(total=POST_SECONDS)
+            "POST", "/prompt", json=body, timeout=self._post_timeout
         )
         if status >= SERVER_ERROR:
             raise ServerAnswerError(status, "prompt")

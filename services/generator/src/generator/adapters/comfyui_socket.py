@@ -150,6 +150,9 @@ class ComfySocket:
             self._binary(frame.data)
 
     def _dispatch(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "status":
+            self._on_status(data)
+            return
         prompt_id = str(data.get("prompt_id", ""))
         listener = self.listeners.get(prompt_id)
         if kind == "execution_start":
@@ -164,6 +167,12 @@ class ComfySocket:
             listener.progressed(_nodes(data.get("nodes") or {}))
         elif kind in {"execution_error", "execution_interrupted"}:
             listener.ended()
+
+    def _on_status(self, data: Mapping[str, Any]) -> None:
+        info = (data.get("status") or {}).get("exec_info") or {}
+        if info.get("queue_remaining") == 0:
+            for listener in list(self.listeners.values()):
+                listener.queue_empty()
 
     def _on_executing(self, listener: PromptListener, prompt_id: str, node: object) -> None:
         if node is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +13,7 @@ from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Failure, Kind
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from PIL import Image
 
 RESULT_PIXELS_MAX = 200_000_000
@@ -92,9 +95,8 @@ def _save_bare(image: Image.Image, image_format: str, target: io.BytesIO) -> Non
     from PIL import Image
 
     # A copy of the pixels alone: Pillow would write text chunks and EXIF of `info` back.
-    bare = Image.frombytes(image.mode, image.size, image.tobytes())
-    if image.mode == "P" and (palette := image.getpalette()) is not None:
-        bare.putpalette(palette)
+    pixels = image.convert("RGBA") if image.mode == "P" else image
+    bare = Image.frombytes(pixels.mode, pixels.size, pixels.tobytes())
     match image_format:
         case "PNG":
             bare.save(target, "PNG", compress_level=PNG_COMPRESSION)
@@ -108,37 +110,47 @@ def _strip_video(body: bytes) -> Stripped:
     """Copy the streams' packets into a fresh container: not one pixel is encoded again."""
     import av
 
-    target = io.BytesIO()
     with av.open(io.BytesIO(body), "r") as source:
         extension = "webm" if "webm" in source.format.name else "mp4"
         video = source.streams.video[0]
+        width, height = video.width, video.height
         seconds = float(source.duration or 0) / av.time_base
-        options = {"movflags": "+faststart"} if extension == "mp4" else {}
-        with av.open(target, "w", format=extension, options=options) as remuxed:
-            copies = {
-                stream.index: remuxed.add_stream_from_template(stream)
-                for stream in source.streams
-                if stream.type in {"video", "audio"}
-            }
-            for copy in copies.values():
-                copy.metadata.clear()
-            packets = 0
-            for packet in source.demux():
-                if packet.dts is None or packet.stream.index not in copies:
-                    continue
-                packet.stream = copies[packet.stream.index]
-                remuxed.mux(packet)
-                packets += 1
-        if packets == 0:
-            raise ValueError("no packets")
-        return Stripped(
-            body=target.getvalue(),
-            mime=_VIDEO_MIMES[extension],
-            extension=extension,
-            width=video.width,
-            height=video.height,
-            duration_seconds=seconds,
-        )
+        # A real file: moving the index to the front (faststart) opens the output a second time.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"result.{extension}"
+            _remux(source, path, extension)
+            remuxed = path.read_bytes()
+    return Stripped(
+        body=remuxed,
+        mime=_VIDEO_MIMES[extension],
+        extension=extension,
+        width=width,
+        height=height,
+        duration_seconds=seconds,
+    )
+
+
+def _remux(source: InputContainer, path: Path, extension: str) -> None:
+    import av
+
+    options = {"movflags": "+faststart"} if extension == "mp4" else {}
+    with av.open(str(path), "w", format=extension, options=options) as target:
+        copies = {
+            stream.index: target.add_stream_from_template(stream)
+            for stream in source.streams
+            if isinstance(stream, av.VideoStream | av.AudioStream)
+        }
+        for copy in copies.values():
+            copy.metadata.clear()
+        packets = 0
+        for packet in source.demux():
+            if packet.dts is None or packet.stream.index not in copies:
+                continue
+            packet.stream = copies[packet.stream.index]
+            target.mux(packet)
+            packets += 1
+    if packets == 0:
+        raise ValueError("no packets")
 
 
 def small_preview(image: bytes) -> bytes:

@@ -15,6 +15,7 @@ class PromptFeed:
         self.started_at: float | None = None
         self.over = False
         self.look = False
+        self.idle_seen = False
         self.nodes: Mapping[str, NodeProgress] = {}
         self.preview: bytes = b""
         self.node_seconds: dict[str, float] = {}
@@ -52,6 +53,10 @@ class PromptFeed:
 
     def look_again(self) -> None:
         self.look = True
+        self._news.set()
+
+    def queue_empty(self) -> None:
+        self.idle_seen = True
         self._news.set()
 
     def _leave_node(self) -> None:

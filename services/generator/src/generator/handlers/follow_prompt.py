@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logs.get("generator.follow")
 SOON_SECONDS = 0.1
+IDLE_SECONDS = 0.3
+"""After an empty queue was announced: the prompt's own end follows within milliseconds."""
 STOP_AGAIN_SECONDS = 0.5
 REFUSED_SECONDS = 0.5
 """A port that refuses twice this far apart belongs to no process."""
@@ -42,6 +44,7 @@ class Following:
         self._over_since: float | None = None
         self._idle_since: float | None = None
         self._lost_looks = 0
+        self._behind_another = False
         self.deadline_passed_at: float | None = None
 
     async def follow(self) -> Ending:
@@ -51,8 +54,14 @@ class Following:
                 raise ClaimLostError(self._run.prompt_id)
             if feed.started_at is not None and self._run.waiting:
                 self._run.mark_started()
+                self._look_at = loop_time() + self._look_every()
             if feed.over:
                 self._run.mark_over()
+            if feed.idle_seen:
+                feed.idle_seen = False
+                self._look_at = min(self._look_at, loop_time() + IDLE_SECONDS)
+            if self._away_since is None and self._lost_looks == 0:
+                self._behind_another = self._run.waiting and self._run.ahead
             ending = await self._step()
             if ending is not None:
                 return ending
@@ -129,7 +138,10 @@ class Following:
     async def withdraw(self) -> bool:
         """Delete, then read queue and job: a deleted pending prompt leaves no trace at all."""
         prompt_id = self._run.prompt_id
-        await self._server.delete(prompt_id)
+        try:
+            await self._server.delete(prompt_id)
+        except ServerAnswerError as error:
+            log.warning("delete_answered", status=error.status)  # what is read next decides
         if (await self._server.queue()).where(prompt_id) is not Where.LOST:
             return False
         sighting = await self._server.look_up(prompt_id)
@@ -161,7 +173,9 @@ class Following:
         return None
 
     def _look_every(self) -> float:
-        if self._server.socket_alive:
+        """Rarely while the socket tells; often without it, or when a start is overdue."""
+        overdue = self._run.waiting and not self._run.ahead
+        if self._server.socket_alive and not overdue:
             return self._pace.look_every
         return self._pace.look_every_without_socket
 
@@ -235,7 +249,7 @@ class Following:
 
     def _given_up(self, kind: Kind, detail: str) -> Exception:
         """A job ahead of which another one was running is not to blame for a dead server."""
-        if self._run.waiting and self._run.ahead:
+        if self._run.waiting and self._behind_another:
             self._tools.health.mark(Sickness.GONE, detail)
             return HandBackError(detail)
         return AttemptFailedError(Failure(kind=kind, detail=detail))

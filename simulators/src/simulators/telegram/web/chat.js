@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { avatar, day, drawMessage, el, fileSize, formatted } from "./render.js";
 
 const NEAR_BOTTOM = 120;
+const HAND_MS = 1000;
 const TYPING = {
   typing: "typing", upload_photo: "sending a photo", upload_video: "sending a video",
   upload_document: "sending a file", record_video: "recording a video", upload_voice: "sending audio",
@@ -24,10 +25,17 @@ export class Chat {
     this.status = el("small", { "data-testid": "status" }, "bot");
     this.persona = el("span", { class: "persona" });
     this.log = el("div", { class: "log", "data-testid": "log" });
-    this.scroller = el("div", { class: "scroller", onscroll: () => { this.stuck = this.nearBottom(); } }, this.log);
+    // A message that shrinks scrolls too: only a hand that scrolls away leaves the newest message.
+    const byHand = () => { this.handAt = Date.now(); };
+    const byScrollbar = (event) => { if (event.target === event.currentTarget) byHand(); };
+    this.scroller = el("div", {
+      class: "scroller", onwheel: byHand, ontouchmove: byHand, onkeydown: byHand, onpointerdown: byScrollbar,
+      onscroll: () => { if (this.nearBottom() || Date.now() - this.handAt < HAND_MS) this.stuck = this.nearBottom(); },
+    }, this.log);
     this.toasts = el("div", { class: "toasts", "aria-live": "polite" });
     // Whatever grows - a loaded picture, a keyboard, a narrower pane - the newest message stays in sight.
     this.stuck = true;
+    this.handAt = 0;
     const growth = new ResizeObserver(() => { if (this.stuck) this.scroll(); });
     growth.observe(this.log);
     growth.observe(this.scroller);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from html import escape
 from zoneinfo import ZoneInfo
 
 from contracts.billing import (
@@ -48,7 +49,7 @@ def balance(say: Say, held: Balance, zone: ZoneInfo) -> Screen:
 
 def tier_line(say: Say, tier: str, until: datetime | None, zone: ZoneInfo) -> str:
     """A tier this release does not know keeps its wire name."""
-    name = say(f"tier-{tier.replace('_', '-')}") if tier in _TIERS else tier
+    name = say(f"tier-{tier.replace('_', '-')}") if tier in _TIERS else escape(tier)
     if until is None:
         return say("tier-endless", tier=name)
     return say("tier-until", tier=name, until=moment(say, until, zone))
@@ -82,7 +83,7 @@ def _balance_row(say: Say) -> tuple[tuple[Button, ...], ...]:
 
 
 def _lot(say: Say, lot: LotBalance, zone: ZoneInfo) -> str:
-    name = say(f"lot-{lot.lot}") if lot.lot in _LOTS else lot.lot
+    name = say(f"lot-{lot.lot}") if lot.lot in _LOTS else escape(lot.lot)
     if lot.expires_at is None:
         return say("lot-endless", credits=lot.remaining_credits, lot=name)
     until = moment(say, lot.expires_at, zone)
@@ -115,7 +116,7 @@ def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneI
         signed=signed(entry.credits),
         at=moment(say, entry.at, zone),
     )
-    title = titles.get(entry.workflow_id, entry.workflow_id)
+    title = titles.get(entry.workflow_id, escape(entry.workflow_id))
     return f"{line} · {title}" if title else line
 
 

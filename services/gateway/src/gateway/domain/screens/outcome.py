@@ -91,10 +91,7 @@ def quota_renews(now: datetime, shop_zone: ZoneInfo, zone: ZoneInfo) -> str:
 
 def completed(say: Say, event: OrderCompleted, title: str) -> Screen:
     """The status message's last text; the result itself follows as its own message."""
-    lines = [
-        say("order-completed", title=title),
-        charged(say, event.charged_credits, gift=event.gift),
-    ]
+    lines = [say("order-completed", title=title)]
     if event.cancel_lost:
         lines.append(say("order-cancel-lost"))
     return Screen(text="\n".join(lines))

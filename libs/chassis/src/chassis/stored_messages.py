@@ -1,4 +1,4 @@
-"""Reading the messages of one subject in order, by batched direct gets that can be resumed."""
+"""Reading what a stream holds: the last message of a subject, or all of them in order."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import msgspec
 from chassis.broker import ApiError, Broker
 from chassis.deliveries import BrokerUnavailableError
 from chassis.nats_client import NatsError
-from chassis.wire import Frame, publish_frame
+from chassis.wire import Frame, parse_headers, publish_frame
 
 MESSAGES_AT_ONCE = 16
 ANSWER_SECONDS_MAX = 5.0
 ATTEMPTS_MAX = 5
 RETRY_SECONDS = 0.2
 NOT_FOUND = 404
+NO_MESSAGE = 10037
 NO_RESPONDERS = 503
 SEQUENCE = "Nats-Sequence"
 
@@ -27,6 +28,7 @@ SEQUENCE = "Nats-Sequence"
 class Stored(NamedTuple):
     body: bytes
     sequence: int
+    headers: dict[str, str]
 
 
 async def last_message(broker: Broker, stream: str, subject: str) -> Stored | None:
@@ -34,15 +36,19 @@ async def last_message(broker: Broker, stream: str, subject: str) -> Stored | No
     try:
         answer = await broker.api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
     except ApiError as error:
-        if error.code == NOT_FOUND:
+        if error.err_code == NO_MESSAGE:
             return None
+        if error.code == NOT_FOUND:
+            raise BrokerUnavailableError(f"the stream {stream} is not there yet") from error
         raise
     message = answer["message"]
-    return Stored(base64.b64decode(message.get("data", "")), message["seq"])
+    raw_headers = base64.b64decode(message.get("hdrs", "")) or None
+    body = base64.b64decode(message.get("data", ""))
+    return Stored(body, message["seq"], parse_headers(raw_headers))
 
 
-class ObjectReader:
-    """Needs `allow_direct` on the stream."""
+class MessageReader:
+    """Reads by batched direct gets, which can be resumed; the stream has `allow_direct`."""
 
     def __init__(self, broker: Broker, stream: str) -> None:
         self._broker = broker
@@ -103,6 +109,5 @@ class ObjectReader:
             raise BrokerUnavailableError("no answer to a direct get") from error
         if any(frame.status == NO_RESPONDERS for frame in frames):
             raise BrokerUnavailableError("no stream answers a direct get")
-        return [
-            Stored(frame.body, int(frame.headers[SEQUENCE])) for frame in frames if not frame.status
-        ]
+        found = [(frame.body, frame.headers) for frame in frames if not frame.status]
+        return [Stored(body, int(headers[SEQUENCE]), headers) for body, headers in found]

@@ -1,0 +1,1 @@
+"""One file per figure; each prints a table and JSON. Run all with `make bench`."""

@@ -1,0 +1,113 @@
+"""Results lose their metadata and nothing else."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from generator.adapters.stripping import PREVIEW_BYTES_MAX, small_preview, strip
+from generator.domain.errors import AttemptFailedError
+from generator.domain.failures import Kind
+
+SECRET = "the graph with the person's words"
+
+
+def png(mode="RGB"):
+    noise = np.random.default_rng(1).integers(0, 255, (48, 64, 4), np.uint8)
+    image = Image.fromarray(noise, "RGBA").convert(mode)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("prompt", SECRET)
+    target = io.BytesIO()
+    image.save(target, "PNG", pnginfo=info)
+    return target.getvalue(), image
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_a_png_keeps_every_pixel_and_no_text(mode):
+    body, image = png(mode)
+    assert SECRET.encode() in body
+
+    stripped = strip(body, "image", "out_00001_.png")
+
+    with Image.open(io.BytesIO(stripped.body)) as kept:
+        assert kept.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+        assert "prompt" not in kept.info
+    assert SECRET.encode() not in stripped.body
+    assert (stripped.mime, stripped.width, stripped.height) == ("image/png", 64, 48)
+
+
+def test_an_animated_webp_keeps_its_frames_and_loses_its_metadata():
+    frames = [Image.new("RGB", (32, 32), (step * 40, 0, 0)) for step in range(5)]
+    exif = Image.Exif()
+    exif[0x010F] = SECRET
+    target = io.BytesIO()
+    frames[0].save(target, "WEBP", save_all=True, append_images=frames[1:], duration=100, exif=exif)
+
+    stripped = strip(target.getvalue(), "video", "out.webp")
+
+    with Image.open(io.BytesIO(stripped.body)) as kept:
+        assert kept.n_frames == 5
+    assert SECRET.encode() not in stripped.body
+    assert stripped.mime == "image/webp"
+
+
+def video(extension, codec):
+    target = io.BytesIO()
+    with av.open(target, "w", format=extension) as container:
+        container.metadata["comment"] = SECRET
+        stream = container.add_stream(codec, rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for step in range(12):
+            picture = np.full((48, 64, 3), step * 20, np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec", "mime"),
+    [("mp4", "libx264", "video/mp4"), ("webm", "libvpx-vp9", "video/webm")],
+)
+def test_a_video_keeps_its_frames_and_loses_its_metadata(extension, codec, mime):
+    body = video(extension, codec)
+    assert SECRET.encode() in body
+
+    stripped = strip(body, "video", f"out.{extension}")
+
+    assert SECRET.encode() not in stripped.body
+    with av.open(io.BytesIO(stripped.body)) as kept:
+        assert sum(1 for _ in kept.decode(video=0)) == 12
+    assert (stripped.mime, stripped.width, stripped.height) == (mime, 64, 48)
+    assert stripped.duration_seconds == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+@pytest.mark.parametrize("cut", [0, 10, 300])
+def test_half_a_file_is_a_damaged_output(kind, cut):
+    body = png()[0] if kind == "image" else video("mp4", "libx264")
+    name = "out.png" if kind == "image" else "out.mp4"
+
+    with pytest.raises(AttemptFailedError) as raised:
+        strip(body[:cut], kind, name)
+
+    assert raised.value.failure.kind is Kind.OUTPUT_DAMAGED
+
+
+def test_a_preview_fits_a_progress_message():
+    noise = np.random.default_rng(2).integers(0, 255, (1024, 1024, 3), np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(noise).save(target, "PNG")
+
+    preview = small_preview(target.getvalue())
+
+    assert 0 < len(preview) <= PREVIEW_BYTES_MAX
+    with Image.open(io.BytesIO(preview)) as image:
+        assert image.format == "JPEG"
+
+
+def test_a_preview_that_cannot_be_read_is_left_out():
+    assert small_preview(b"not an image") == b""

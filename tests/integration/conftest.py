@@ -1,0 +1,66 @@
+"""One running platform for all stories that are told through the chat."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from devstack.browser import find_chromium
+from devstack.stage import Stage, running_platform
+
+PHOTOS = Path(__file__).with_name("photos")
+SERVICES = ("gateway", "billing", "generator", "scheduler", "vpn", "nats", "postgres")
+JOB_SECONDS = 1.0
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def platform() -> AsyncIterator[Stage]:
+    """`make up`, on ports and in a folder of its own; its pictures take a third of the time."""
+    async with running_platform() as stage:
+        await stage.comfyui("time_scale", {"time_scale": 1.0, "job_seconds": JOB_SECONDS})
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def steady(platform: Stage) -> AsyncIterator[Stage]:
+    """The platform; at the end, every process must be the one that ran before."""
+    before = {name: platform.pids(name) for name in SERVICES}
+    assert all(len(pids) == 1 for pids in before.values()), before
+    yield platform
+    assert {name: platform.pids(name) for name in SERVICES} == before
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Iterator[int]:
+    return count(700_001)
+
+
+@pytest.fixture
+def new_user(_numbers: Iterator[int]) -> Iterator[int]:
+    """Numbers of people nobody has seen before."""
+    return _numbers
+
+
+@pytest.fixture(scope="session")
+def coffee() -> bytes:
+    return (PHOTOS / "coffee.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def coffee_from_a_phone() -> bytes:
+    """On its side, with EXIF orientation 6 and GPS."""
+    return (PHOTOS / "coffee-phone-rotated-gps.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser. In CI its absence is a failure, elsewhere a skip that says so."""
+    if (found := find_chromium()) is not None:
+        return found
+    reason = "BROWSER TEST NOT RUN: Chromium is missing and cannot be installed here"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
