@@ -26,6 +26,7 @@ from chassis.nats_client import NatsError
 from chassis.publishing import PUBLISH_TIMEOUT, WrongSequenceError, check_ack
 from chassis.stored_messages import MessageReader, last_message
 from chassis.wire import Frame, publish_frame
+from contracts.envelope import HEADER_ID
 
 log = logs.get("chassis.objects")
 CHUNK_BYTES = 128 << 10
@@ -95,7 +96,7 @@ class Objects:
         """Store an object, replacing one of that key.
 
         Raises ObjectDamagedError when the bytes are not those of `sha256`, StreamFullError when
-        there is no room; nothing is left behind then.
+        there is no room, BrokerUnavailableError; the object that was there is still there then.
         """
         described = Description(name=key, bucket=self._bucket, nuid=uuid4().hex)
         waiting: Unacknowledged = deque()
@@ -103,13 +104,14 @@ class Objects:
             await self._store_chunks(described, data, waiting)
             if sha256 is not None and described.info.sha256 != sha256:
                 raise ObjectDamagedError(f"{key}: the bytes given are not those of its digest")
-            await self._describe(described)
         except BaseException:
             await asyncio.shield(self._give_up(described.nuid, waiting))
             raise
         finally:
             for reply, _ in waiting:
                 self._broker.nc.forget_reply(reply)
+        # When this fails nobody knows whether the name is on the chunks: they stay.
+        await self._describe(described)
         return described.info
 
     async def get(self, key: str) -> bytes:
@@ -195,23 +197,29 @@ class Objects:
         """Put the name on the new chunks by compare-and-set, then free those it was on."""
         described.mtime = self._clock.now().isoformat()
         body = msgspec.json.encode(described)
+        replaced = ""
         for _ in range(DESCRIBE_ATTEMPTS_MAX):
             before = await self._find(described.name, deleted=True)
+            if before is not None and before[0].nuid == described.nuid:
+                break  # stored by an attempt whose answer was lost
+            if before is not None:
+                replaced = before[0].nuid
             try:
                 await self._broker.publish(
                     self._meta_subject(described.name),
                     body,
-                    ROLLUP | {"Nats-Msg-Id": described.nuid},
+                    ROLLUP | {HEADER_ID: described.nuid},
                     expect_last_subject_sequence=before[1] if before else 0,
                     timeout=META_TIMEOUT,
                     traced=False,
                 )
             except WrongSequenceError:
                 continue  # another put of the same key was first: its chunks are ours to free
-            if before is not None and before[0].nuid != described.nuid:
-                await self._discard(before[0].nuid)
-            return
-        raise BrokerUnavailableError(f"{described.name} is written by too many at once")
+            break
+        else:
+            raise BrokerUnavailableError(f"{described.name} is written by too many at once")
+        if replaced:
+            await self._discard(replaced)
 
     async def _described(self, key: str) -> Description:
         found = await self._find(key)

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from opentelemetry import trace
@@ -40,7 +40,7 @@ def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
         (COMMAND, COMMAND),
         ("jobs.image.priority", "jobs.{pool}.{lane}"),
         ("gateway.updates.17", "gateway.updates.{shard}"),
-        (progress_subject(7, uuid4()), "progress.{shard}.{order_id}"),
+        (progress_subject(7, UUID(int=7)), "progress.{shard}.{order_id}"),
         ("$KV.jobs.0198", "$KV.jobs.{key}"),
         ("$O.media.C.xyz", "$O.media.{object}"),
     ],

@@ -52,6 +52,15 @@ GATEWAY_EVENTS = (
     "generator.evt.job_started.v1",
 )
 """Only what people are told about: an event nobody handles would be handed back for an hour."""
+BILLING_EVENTS = (
+    "gateway.evt.delivery_recorded.v1",
+    "generator.evt.job_cancelled.v1",
+    "generator.evt.job_failed.v1",
+    "generator.evt.job_started.v1",
+    "generator.evt.job_succeeded.v1",
+    "vpn.evt.access_refused.v1",
+)
+"""What ends or delivers an order."""
 RPC_TIMEOUT = timedelta(seconds=2)
 GIB = 1 << 30
 MIB = 1 << 20
@@ -178,7 +187,7 @@ def consumers() -> tuple[Consumer, ...]:
         Consumer(
             stream="EVENTS",
             name="billing",
-            filters=("generator.evt.>", "gateway.evt.>", "vpn.evt.>"),
+            filters=BILLING_EVENTS,
         ),
         Consumer(stream="EVENTS", name="gateway", filters=GATEWAY_EVENTS),
     )

@@ -11,11 +11,8 @@ import asyncpg
 import msgspec
 import pytest
 import pytest_asyncio
-from devstack.testing import create_database, drop_database, run_blocking, wipe_jetstream
 from PIL import Image
 from pydantic import SecretStr
-from simulators.telegram.server import TelegramSimulator
-from simulators.telegram.testing import ControlClient
 
 from chassis import bootstrap, rpc
 from chassis.broker import Broker
@@ -26,9 +23,13 @@ from chassis.outbox import Outbox
 from contracts.billing import Balance, GetBalance, GetPrice, Price
 from contracts.envelope import Headers, Message
 from contracts.ids import MessageId
+from devstack.testing import create_database, drop_database, run_blocking, wipe_jetstream
 from gateway.main import MIGRATIONS, Gateway, started
 from gateway.settings import Settings
+from simulators.telegram.server import TelegramSimulator
+from simulators.telegram.testing import ControlClient
 
+OPERATORS = 900
 _PEOPLE = itertools.count(1_001)
 CATALOGUE = Path(__file__).parents[4] / "catalogue"
 
@@ -70,9 +71,7 @@ class Platform:
         await self.broker.publish(message.subject, message.encode(), wire)
 
     async def rows(self, query: str, *parameters: Any) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(
-            self.dsn, server_settings={"search_path": "gateway"}
-        )
+        connection = await asyncpg.connect(self.dsn, server_settings={"search_path": "gateway"})
         try:
             await connection.set_type_codec(
                 "jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode
@@ -146,7 +145,13 @@ async def platform(module_dsn, nats_server, broker) -> AsyncIterator[Platform]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(platform) -> Gateway:
     """One replica for the whole file, with a budget that tests do not run into."""
-    return await platform.start(chat_sends_per_second=100, sends_per_second=1_000)
+    await platform.people.user(OPERATORS, first_name="Operators", started=True)
+    return await platform.start(
+        chat_sends_per_second=100,
+        sends_per_second=1_000,
+        retry_attempts=2,
+        admin_chat_id=OPERATORS,
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -8,7 +8,7 @@ from chassis.background import Background
 from chassis.clock import new_id
 from chassis.objects import Objects
 from chassis.testing import drain
-from contracts.gateway import DeliveryRecorded, DeliverResult
+from contracts.gateway import DeliverResult, DeliveryRecorded
 from contracts.media import MediaRef
 from gateway.adapters.commits import Commits
 from gateway.adapters.deliveries import PostgresDeliveries
@@ -98,9 +98,7 @@ async def test_after_the_final_text_an_older_event_changes_nothing(
         )
     await platform.people.wait_message(person)
     async with outbox.begin() as uow:
-        await deliveries.queue(
-            uow, user_id=person, screen=Screen(text="50 %"), key="k", kind=EDIT
-        )
+        await deliveries.queue(uow, user_id=person, screen=Screen(text="50 %"), key="k", kind=EDIT)
 
     query = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND state = 'sent'"
     await drain(lambda: _value_is(platform, query, person, 2), what="both rows are settled")
@@ -124,13 +122,11 @@ async def test_a_result_is_delivered_once_however_often_it_is_asked_for(
     for _ in range(3):
         await platform.publish(command)
 
-    shown = await platform.people.wait_message(person, lambda each: each["kind"] == "photo")
+    shown = await platform.people.wait_message(person, lambda each: each.get("kind") == "photo")
     await drain(lambda: recorded(platform, order_id), what="delivery_recorded")
-    photos = [m for m in await platform.people.messages(person) if m["kind"] == "photo"]
+    photos = [m for m in await platform.people.messages(person) if m.get("kind") == "photo"]
     assert len(photos) == 1
-    assert {each.message_id for each in await recorded(platform, order_id)} == {
-        shown["message_id"]
-    }
+    assert {each.message_id for each in await recorded(platform, order_id)} == {shown["message_id"]}
 
 
 async def test_a_result_shown_again_is_not_uploaded_again(
@@ -143,7 +139,9 @@ async def test_a_result_shown_again_is_not_uploaded_again(
             await deliveries.queue(uow, user_id=person, screen=screen)
     await drain(lambda: _said_count(platform, person, 2), what="both messages")
 
-    files = await platform.rows("SELECT file_id FROM files WHERE object_key = $1", result.object_key)
+    files = await platform.rows(
+        "SELECT file_id FROM files WHERE object_key = $1", result.object_key
+    )
     assert len(files) == 1
 
 
@@ -154,9 +152,7 @@ async def test_a_result_that_is_lost_is_recorded_as_lost(platform, person, outbo
     )
     async with outbox.begin() as uow:
         screen = Screen(text="here", photo=ghost)
-        await deliveries.queue(
-            uow, user_id=person, screen=screen, kind=RESULT, order_id=order_id
-        )
+        await deliveries.queue(uow, user_id=person, screen=screen, kind=RESULT, order_id=order_id)
 
     await drain(lambda: recorded(platform, order_id), what="delivery_recorded")
     assert [each.reason for each in await recorded(platform, order_id)] == ["object_lost"]
@@ -172,9 +168,7 @@ async def test_a_result_to_someone_who_left_is_recorded_with_its_reason(
     result = await output(platform, picture)
     async with outbox.begin() as uow:
         screen = Screen(text="here", photo=result)
-        await deliveries.queue(
-            uow, user_id=person, screen=screen, kind=RESULT, order_id=order_id
-        )
+        await deliveries.queue(uow, user_id=person, screen=screen, kind=RESULT, order_id=order_id)
 
     await drain(lambda: recorded(platform, order_id), what="delivery_recorded")
     assert [each.reason for each in await recorded(platform, order_id)] == ["bot_blocked"]
@@ -191,9 +185,7 @@ async def test_a_result_outlives_telegrams_troubles(
     await platform.people.fault(kind, method="sendPhoto", chat_id=person, times=2, retry_after=1)
     async with outbox.begin() as uow:
         screen = Screen(text="here", photo=result)
-        await deliveries.queue(
-            uow, user_id=person, screen=screen, kind=RESULT, order_id=order_id
-        )
+        await deliveries.queue(uow, user_id=person, screen=screen, kind=RESULT, order_id=order_id)
 
     await drain(lambda: recorded(platform, order_id), what="delivery_recorded")
     assert [bool(each.message_id) for each in await recorded(platform, order_id)] == [True]

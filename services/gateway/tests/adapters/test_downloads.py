@@ -10,6 +10,7 @@ from chassis.objects import Objects
 from chassis.testing import drain
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OPERATORS = 900
 SETTLED = "SELECT state, error, ref, attempts FROM media WHERE user_id = $1"
 
 
@@ -57,7 +58,6 @@ async def test_a_download_that_fails_is_tried_again(platform, person, gateway, p
 async def test_after_the_last_try_the_person_and_the_operators_are_told(
     platform, person, gateway, picture
 ):
-    await platform.rows("UPDATE media SET attempts = 0")
     await platform.people.fault("500", method="getFile")
 
     await platform.people.send_file(person, picture)
@@ -65,6 +65,8 @@ async def test_after_the_last_try_the_person_and_the_operators_are_told(
     row = await settled(platform, person)
     assert (row["state"], row["error"]) == ("failed", "unreachable")
     await platform.people.clear_faults()
+    notice = await platform.people.wait_message(OPERATORS)
+    assert str(person) in notice["text"]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,13 @@ async def test_after_the_last_try_the_person_and_the_operators_are_told(
     [(b"\xff\xd8\xff\xe0 not really", "not_an_image"), (b"", "not_an_image")],
 )
 async def test_what_is_no_picture_fails_at_once(platform, person, gateway, content, error):
-    await platform.people.send_file(
-        person, content or b"\x00", name="a.jpg", as_document=True
-    )
+    await platform.people.send_file(person, content or b"\x00", name="a.jpg", as_document=True)
 
     row = await settled(platform, person)
     assert (row["state"], row["error"], row["attempts"]) == ("failed", error, 1)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 async def test_a_bomb_is_refused(platform, person, gateway):
     bomb = io.BytesIO()
     Image.new("1", (13_000, 13_000)).save(bomb, "PNG")
@@ -95,9 +96,7 @@ async def test_a_bomb_is_refused(platform, person, gateway):
 
 
 async def test_a_file_of_60_mb_is_answered_at_once(platform, person, gateway):
-    await platform.people.send_file(
-        person, os.urandom(60 << 20), name="big.jpg", as_document=True
-    )
+    await platform.people.send_file(person, os.urandom(60 << 20), name="big.jpg", as_document=True)
 
     answer = await platform.people.wait_message(person)
 

@@ -13,7 +13,9 @@ async def test_start_is_answered_and_opens_an_account(platform, person, gateway)
     answer = await platform.people.wait_message(person)
 
     assert answer["buttons"]
-    commands = await platform.rows("SELECT body FROM outbox WHERE subject = $1", OpenAccount.subject)
+    commands = await platform.rows(
+        "SELECT body FROM outbox WHERE subject = $1", OpenAccount.subject
+    )
     assert [OpenAccount.decode(row["body"]).user_id for row in commands] == [person]
 
 

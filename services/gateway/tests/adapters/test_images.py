@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from devstack.testing import ended
 from PIL import Image
 
 from chassis.background import Background
 from chassis.testing import drain
+from devstack.testing import ended
 from gateway.adapters.images import Images, NotTakenError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -126,7 +126,7 @@ async def test_a_truncated_picture_is_refused(images, tmp_path, picture):
 
 async def test_an_animation_is_refused(images, tmp_path):
     source = tmp_path / "a.gif"
-    frames = [Image.new("P", (20, 20), n) for n in range(3)]
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "green", "blue")]
     frames[0].save(source, save_all=True, append_images=frames[1:])
 
     assert await refusal(images, source) == "animated"

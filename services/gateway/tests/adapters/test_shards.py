@@ -77,6 +77,17 @@ async def make(broker):
             await replica.stop()
 
 
+async def test_replicas_that_start_at_the_same_moment_never_hold_the_same(make):
+    replicas = [make(f"{name}3") for name in "abcd"]
+
+    def all_taken() -> bool:
+        return frozenset().union(*(each.shards.held for each in replicas)) == ALL
+
+    await drain(all_taken, what="all shards are held")
+    assert never_two_holders(make.log)
+    assert sum(len(each.shards.held) for each in replicas) == SHARDS
+
+
 def never_two_holders(log: list[tuple[str, str, int]]) -> bool:
     holder: dict[int, str] = {}
     for verb, name, shard in log:
@@ -120,7 +131,7 @@ async def test_a_dead_replicas_shards_move_within_five_seconds(make):
     assert asyncio.get_running_loop().time() - began < 5
 
 
-def test_a_change_of_replicas_moves_only_what_it_must():
+async def test_a_change_of_replicas_moves_only_what_it_must():
     before = {shard: owner(shard, ["a", "b", "c"]) for shard in range(SHARDS)}
     after = {shard: owner(shard, ["a", "b"]) for shard in range(SHARDS)}
 

@@ -48,9 +48,7 @@ async def drained(platform) -> bool:
     return (await platform.broker.api("STREAM.INFO.UPDATES"))["state"]["messages"] == 0
 
 
-async def test_the_same_update_again_repeats_the_answer_and_nothing_else(
-    platform, person, gateway
-):
+async def test_the_same_update_again_repeats_the_answer_and_nothing_else(platform, person, gateway):
     update_id = next(IDS)
     await inject(platform, update_id, person, **text(person, "/start"))
     await inject(platform, update_id, person, **text(person, "/start"))
@@ -137,9 +135,7 @@ async def _blocked(platform, person: int, wanted: bool) -> bool:
     return (at is not None) == wanted
 
 
-async def test_what_a_router_cannot_handle_is_parked_told_and_redriven(
-    platform, person, gateway
-):
+async def test_what_a_router_cannot_handle_is_parked_told_and_redriven(platform, person, gateway):
     await inject(platform, next(IDS), person, **text(person, "/start"))
     welcome = await platform.people.wait_message(person)
     # A conversation that no router ever wrote: the handler trips over the missing media id.

@@ -6,10 +6,10 @@ import aiohttp
 import msgspec
 import pytest
 import pytest_asyncio
-from devstack.testing import free_port
 
 from chassis import bootstrap
 from chassis.testing import drain
+from devstack.testing import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 IDS = itertools.count(1_000_000)
@@ -124,9 +124,7 @@ async def test_unknown_kinds_of_update_are_acknowledged(platform, person, post):
     assert await platform.value("SELECT count(*) FROM parked") == parked
 
 
-async def test_a_known_kind_of_unknown_shape_is_parked_and_the_person_told(
-    platform, person, post
-):
+async def test_a_known_kind_of_unknown_shape_is_parked_and_the_person_told(platform, person, post):
     before = await stored(platform)
     broken = {"message": {"from": {"id": person}, "chat": {"id": person}, "date": "soon"}}
 

@@ -9,6 +9,7 @@ import copy
 import io
 import os
 import random
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -73,7 +74,7 @@ async def url(request):
     if request.param == "COMFYUI_URL":
         yield REAL
         return
-    async with ComfyUISimulator(mode=request.param, time_scale=1.0, job_seconds=0.6) as simulator:
+    async with ComfyUISimulator(mode=request.param, time_scale=1.0, job_seconds=0.3) as simulator:
         yield simulator.url
 
 
@@ -100,8 +101,6 @@ class Driver:
         async def there():
             return (await self.server.look_up(prompt_id)).where is where
 
-        from datetime import timedelta
-
         await drain(there, within=timedelta(seconds=within), what=f"{prompt_id} {where}")
 
     async def end(self, prompt_id, within=60.0):
@@ -126,11 +125,15 @@ async def driver(url):
     await opened.close()
 
 
-def noise():
-    """A graph that is in nobody's cache and takes a while."""
+def noise(side=48, frames=2):
+    """A graph that is in nobody's cache and takes a while: a simulator waits, a real one works."""
     graph = copy.deepcopy(NOISE)
     graph["2"]["inputs"]["seed"] = random.getrandbits(32)
     graph["4"]["inputs"]["seed"] = random.getrandbits(32)
+    if not REAL:
+        for node in ("1", "3"):
+            graph[node]["inputs"] |= {"width": side, "height": side}
+        graph["1"]["inputs"]["batch_size"] = frames
     return graph
 
 

@@ -79,7 +79,11 @@ def refused(uow: UnitOfWork, order: Order, error: OrderRefusedError) -> None:
 
 
 def completed(
-    uow: UnitOfWork, order: Order, outputs: tuple[MediaRef, ...], traceparent: str
+    uow: UnitOfWork,
+    order: Order,
+    outputs: tuple[MediaRef, ...],
+    available_credits: int,
+    traceparent: str,
 ) -> None:
     event = billing.OrderCompleted(
         order_id=order.order_id,
@@ -87,6 +91,7 @@ def completed(
         workflow_id=order.workflow_id,
         charged_credits=0 if order.gift else order.price_credits,
         outputs=outputs,
+        available_credits=available_credits,
         cancel_lost=order.cancel_requested,
         gift=order.gift,
     )

@@ -35,7 +35,8 @@ async def record_jobs_succeeded(
         if order is None:
             log.error("result_of_unknown_order", order_id=str(event.order_id))
         elif case.complete(order, msgspec.msgpack.encode(event.outputs)):
-            announce.completed(uow, order, event.outputs, each.traceparent)
+            available = case.accounts[order.user_id].available
+            announce.completed(uow, order, event.outputs, available, each.traceparent)
             pace.finished(order.workflow_id, event.run_seconds)
         else:
             log.info("result_discarded", order_id=str(order.order_id), state=order.state)

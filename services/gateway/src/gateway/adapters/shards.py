@@ -13,6 +13,7 @@ from chassis import logs
 from chassis.background import Background
 from chassis.database import UNAVAILABLE
 from chassis.errors import TransientError
+from chassis.key_value import Change as KeyChange
 from chassis.key_value import KeyValue, KeyWatch
 from contracts import topology
 from contracts.generator import SHARDS
@@ -21,7 +22,7 @@ log = logs.get("gateway.shards")
 PREFIX = "gateway.replica."
 SAFETY = 0.8
 """A replica gives up this part of the lease's time before others stop counting on it."""
-Change = Callable[[frozenset[int]], Awaitable[None]]
+Moved = Callable[[frozenset[int]], Awaitable[None]]
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -44,8 +45,8 @@ class Shards:
         background: Background,
         *,
         replica: str,
-        acquired: Change,
-        released: Change,
+        acquired: Moved,
+        released: Moved,
         ttl: timedelta = topology.LEASE_TTL,
         renew_every: timedelta = topology.LEASE_RENEW_EVERY,
     ) -> None:
@@ -61,7 +62,11 @@ class Shards:
         """When each other replica was last heard of, and what it said."""
         self.held: frozenset[int] = frozenset()
         self._said_at = float("-inf")
+        self._claimed: frozenset[int] = frozenset()
+        """What we say we hold; shards in it that are not `held` are being taken."""
         self._changed = asyncio.Event()
+        self._echo = asyncio.Event()
+        self._heard_revision = 0
         self._gone = asyncio.Event()
         self._gone.set()
 
@@ -76,6 +81,8 @@ class Shards:
         At the end every shard is let go of and goodbye is said, so that others take them at once.
         """
         watch = self._leases.watch(PREFIX)
+        async for change in watch.initial():
+            self._hear(change)
         listening = self._background.spawn(self._listen(watch), name="shards-listen")
         self._gone.clear()
         try:
@@ -105,13 +112,18 @@ class Shards:
 
     async def _listen(self, watch: KeyWatch) -> None:
         async for change in watch:
-            name = change.key.removeprefix(PREFIX)
-            if name == self._replica:
-                continue
-            if change.entry is None:
-                self._others.pop(name, None)
-                self._changed.set()
-                continue
+            self._hear(change)
+
+    def _hear(self, change: KeyChange) -> None:
+        name = change.key.removeprefix(PREFIX)
+        if name == self._replica:
+            if change.entry is not None:
+                self._heard_revision = change.entry.revision
+                self._echo.set()
+        elif change.entry is None:
+            self._others.pop(name, None)
+            self._changed.set()
+        else:
             member = msgspec.json.decode(change.entry.value, type=Member)
             known = self._others.get(name)
             self._others[name] = (asyncio.get_running_loop().time(), member)
@@ -127,48 +139,88 @@ class Shards:
         except TimeoutError:
             return
 
-    async def _say(self) -> None:
+    async def _say(self) -> int | None:
+        """Write what we claim; return its place among all words, or None if it was not heard."""
         before = asyncio.get_running_loop().time()
+        value = msgspec.json.encode(Member(tuple(sorted(self._claimed))))
+        until = before + self._renew_every
+        if self.alive:
+            # Not past the moment at which we have to let go.
+            until = min(until, self._said_at + self._ttl * SAFETY)
         try:
-            async with asyncio.timeout(self._renew_every):
-                value = msgspec.json.encode(Member(tuple(sorted(self.held))))
-                await self._leases.put(self._key, value)
-            self._said_at = before
+            async with asyncio.timeout_at(until):
+                revision = await self._leases.put(self._key, value)
         except (TransientError, TimeoutError) as error:
             log.warning("replica_not_heard", reason=type(error).__name__)
+            return None
+        self._said_at = before
+        return revision
 
     async def _settle(self) -> None:
         """Let go of what is no longer ours; take what is ours and free."""
+        wanted = self._wanted() if self.alive else frozenset()
+        surplus = self.held - wanted
+        if surplus:
+            await self._let_go(surplus)
+            await self._say()
+        free = wanted - self.held - self._busy()
+        if not free or not self.alive:
+            return
+        won = await self._claim(free)
+        try:
+            await self._acquired(won)
+        except (TransientError, *UNAVAILABLE) as error:
+            log.warning("shards_not_taken", reason=type(error).__name__)
+            self._claimed = self.held  # tried again in a second
+            return
+        self.held |= won
+        log.info("shards_taken", taken=len(won), held=len(self.held))
+
+    async def _claim(self, free: frozenset[int]) -> frozenset[int]:
+        """Say what we take, and keep what nobody said before us.
+
+        Words have one order. Once our own comes back, all earlier ones were heard: of two replicas
+        that claim a shard at the same time exactly the later one sees the other's claim.
+        """
+        self._claimed = self.held | free
+        revision = await self._say()
+        won = frozenset[int]()
+        if revision is not None and await self._heard(revision):
+            won = free - self._busy()
+        if won != free:
+            self._claimed = self.held | won
+            await self._say()
+        return won
+
+    async def _heard(self, revision: int) -> bool:
+        """Whether our own word came back in time."""
+        try:
+            async with asyncio.timeout(self._renew_every):
+                while self._heard_revision < revision:
+                    self._echo.clear()
+                    await self._echo.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _let_go(self, shards: frozenset[int]) -> None:
+        await self._released(shards)
+        self.held -= shards
+        self._claimed = self.held
+        log.info("shards_released", released=len(shards), held=len(self.held))
+
+    def _busy(self) -> frozenset[int]:
+        """What live replicas say they hold; one not heard of for the lease's time is dead."""
         now = asyncio.get_running_loop().time()
         self._others = {
             name: (heard, member)
             for name, (heard, member) in self._others.items()
             if now < heard + self._ttl
         }
-        wanted = self._wanted() if self.alive else frozenset()
-        surplus = self.held - wanted
-        if surplus:
-            await self._let_go(surplus)
-            await self._say()
-        busy = {shard for _, member in self._others.values() for shard in member.held}
-        free = wanted - self.held - busy
-        if free and self.alive:
-            self.held |= free
-            await self._say()  # before the first update is taken: the others then wait for us
-            try:
-                await self._acquired(free)
-            except (TransientError, *UNAVAILABLE) as error:
-                log.warning("shards_not_taken", reason=type(error).__name__)
-                self.held -= free  # tried again in a second
-                return
-            log.info("shards_taken", taken=len(free), held=len(self.held))
-
-    async def _let_go(self, shards: frozenset[int]) -> None:
-        await self._released(shards)
-        self.held -= shards
-        log.info("shards_released", released=len(shards), held=len(self.held))
+        return frozenset(shard for _, member in self._others.values() for shard in member.held)
 
     def _wanted(self) -> frozenset[int]:
+        self._busy()  # forgets the dead
         names = [self._replica, *self._others]
         return frozenset(shard for shard in range(SHARDS) if owner(shard, names) == self._replica)
 

@@ -45,7 +45,7 @@ class ObjectMedia:
         digest = hashlib.sha256(stripped.body).hexdigest()
         await self._put(object_key, stripped, digest)
         return MediaRef(
-            name=object_key.rsplit("/", 1)[1],
+            name=f"vitrine-{object_key.rsplit('/', 1)[1]}",  # what a person's phone calls the file
             object_key=object_key,
             sha256=digest,
             mime=stripped.mime,

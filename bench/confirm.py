@@ -1,0 +1,86 @@
+"""From the confirm tap to POST /prompt at ComfyUI, on an idle platform, one order at a time.
+
+The tap's moment is the Telegram stand-in's `created_at`, the prompt's the ComfyUI stand-in's
+`posted_at_ms`; both clocks are this machine's, and the difference between them is taken out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Any
+from uuid import UUID
+
+from bench.harness import Figure, machine, percentile
+from devstack.chaos.people import CONFIRM_PREFIX, WORKFLOW_PREFIX, picture, unpack
+from devstack.stage import Stage, running_platform
+
+ORDERS = 60
+USER_ID = 8_100_000
+WORKFLOW = "image.enhance"
+
+
+async def measure() -> Figure:
+    figure = Figure("confirm tap -> POST /prompt", "p50 <= 30 ms, p99 <= 100 ms")
+    figure.values |= machine()
+    waits = []
+    async with running_platform({"VITRINE_LOG_FORMAT": "json"}) as stage:
+        await _json(stage, "post", f"{stage.urls['comfyui']}/control/time_scale", time_scale=0)
+        for number in range(ORDERS + 3):
+            wait = await _order(stage, USER_ID + number)
+            if number >= 3:  # the first ones import, connect and compile
+                waits.append(wait)
+    figure.add("orders", len(waits), "", key="orders")
+    figure.add("p50", percentile(waits, 0.5), "ms", key="p50_ms")
+    figure.add("p99", percentile(waits, 0.99), "ms", key="p99_ms")
+    figure.add("max", max(waits), "ms", key="max_ms")
+    return figure
+
+
+async def _order(stage: Stage, user_id: int) -> float:
+    chat = stage.chat(user_id)
+    await chat.say("/start")
+    await chat.wait_for(lambda message: "20" in message.text, "trial credits")
+    await chat.send_photo(picture(random.Random(user_id)))
+    offer = await chat.wait_for(
+        lambda message: message.button(WORKFLOW_PREFIX, WORKFLOW) is not None, "workflows"
+    )
+    choice = offer.button(WORKFLOW_PREFIX, WORKFLOW)
+    assert choice is not None
+    await chat.press(offer, choice)
+    price = await chat.wait_for(lambda message: message.button(CONFIRM_PREFIX) is not None, "price")
+    confirm = price.button(CONFIRM_PREFIX)
+    assert confirm is not None
+    order_id = unpack(confirm.data, CONFIRM_PREFIX)
+    await asyncio.sleep(0.7)  # a person reads; the download of the photo is over
+    await chat.press(price, confirm)
+    await chat.wait_for(lambda message: bool(message.media_kind), "result")
+    tapped_at = await _tapped_at(stage)
+    # One machine, two clocks: the tap is stamped by the monotonic one, the prompt by the wall's.
+    offset = (time.time() - time.monotonic()) * 1_000
+    return await _posted_at(stage, order_id) - (tapped_at + offset)
+
+
+async def _tapped_at(stage: Stage) -> float:
+    found = await _json(stage, "get", f"{stage.urls['telegram_control']}/updates")
+    taps = [each for each in found["updates"] if each["kind"] == "callback_query"]
+    return float(taps[-1]["created_at"])
+
+
+async def _posted_at(stage: Stage, order_id: UUID) -> float:
+    found = await _json(stage, "get", f"{stage.urls['comfyui']}/control/state")
+    for prompt in reversed(found["prompts"]):
+        if str(order_id) in str(prompt["extra_data"]):
+            return float(prompt["posted_at_ms"])
+    raise LookupError(f"ComfyUI never saw {order_id}")
+
+
+async def _json(stage: Stage, verb: str, url: str, **body: object) -> Any:
+    async with stage.session.request(verb, url, json=body or None) as answer:
+        answer.raise_for_status()
+        return await answer.json()
+
+
+if __name__ == "__main__":
+    asyncio.run(measure()).show()
