@@ -92,7 +92,7 @@ async def one_ahead(jobs: int) -> tuple[list[float], list[float]]:
         with tempfile.TemporaryDirectory() as folder:
             catalogue = Path(folder) / "catalogue"
             graph = steps_graph(JOB_STEPS, STEP_SECONDS)
-            write_workflow(catalogue, "job", graph, expected_seconds=0.4)
+            write_workflow(catalogue, "job", graph, expected_seconds=0.4, seeded=True)
             write_workflow(catalogue, "tiny", steps_graph(1, 0.0))
             two_seconds = timedelta(seconds=2)
             settings = quick_settings(shop, comfyui.url, catalogue, late_window=two_seconds)

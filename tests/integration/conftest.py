@@ -1,6 +1,7 @@
 """One running platform for all stories that are told through the chat."""
 
 import os
+import random
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from devstack.browser import find_chromium
-from devstack.stage import Stage, running_platform
+from devstack.customer import Customer
+from devstack.stage import Stage, attached, running_platform
 
 PHOTOS = Path(__file__).with_name("photos")
 SERVICES = ("gateway", "billing", "generator", "scheduler", "vpn", "nats", "postgres")
@@ -18,8 +20,12 @@ JOB_SECONDS = 1.0
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform() -> AsyncIterator[Stage]:
-    """`make up`, on ports and in a folder of its own; its pictures take a third of the time."""
-    async with running_platform() as stage:
+    """`make up`, on ports and in a folder of its own; its pictures take a third of the time.
+
+    VITRINE_TEST_PLATFORM names the state folder of one that runs already, to write tests faster.
+    """
+    running = os.environ.get("VITRINE_TEST_PLATFORM")
+    async with attached(Path(running)) if running else running_platform() as stage:
         await stage.comfyui("time_scale", {"time_scale": 1.0, "job_seconds": JOB_SECONDS})
         yield stage
 
@@ -34,14 +40,17 @@ async def steady(platform: Stage) -> AsyncIterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def _numbers() -> Iterator[int]:
-    return count(700_001)
-
-
-@pytest.fixture
-def new_user(_numbers: Iterator[int]) -> Iterator[int]:
+def new_user() -> Iterator[int]:
     """Numbers of people nobody has seen before."""
-    return _numbers
+    return count(random.randrange(10**8, 10**9))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def customer(steady: Stage, new_user: Iterator[int]) -> Customer:
+    """Somebody who has just got the trial credits."""
+    person = steady.customer(next(new_user))
+    await person.start()
+    return person
 
 
 @pytest.fixture(scope="session")

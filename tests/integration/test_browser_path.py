@@ -3,12 +3,13 @@
 import io
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from PIL import Image, ImageChops, ImageOps, ImageStat
-from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright
 
 from devstack.browser import ARGUMENTS
 from devstack.customer import TRIAL_NOTICE, Customer
@@ -68,32 +69,36 @@ class Screen:
         return picture
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield launched
+        await launched.close()
+
+
 @pytest.fixture
-async def open_chat(
-    steady: Stage, chromium: str, new_user: Iterator[int]
-) -> AsyncIterator[Callable[..., object]]:
+def open_chat(
+    steady: Stage, browser: Browser, new_user: Iterator[int]
+) -> Callable[..., AbstractAsyncContextManager[tuple[Screen, Customer]]]:
     """Opens a new person's chat, as Chromium shows it."""
 
     @asynccontextmanager
     async def opened(name: str, language: str = "en") -> AsyncIterator[tuple[Screen, Customer]]:
         user_id = next(new_user)
         await register(steady, user_id, name, language)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=chromium, args=list(ARGUMENTS)
-            )
-            page = await browser.new_page(viewport=SIZE)
-            page.set_default_timeout(PATIENCE_MS)
-            problems: list[str] = []
-            page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda said: said.type == "error" and problems.append(said.text))
-            await page.goto(f"{steady.urls['chat']}/?user={user_id}")
-            await page.wait_for_selector("body[data-ready]")
-            yield Screen(page, user_id), steady.customer(user_id)
-            await browser.close()
-            assert problems == []
+        page = await browser.new_page(viewport=SIZE)
+        page.set_default_timeout(PATIENCE_MS)
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
+        await page.goto(f"{steady.urls['chat']}/?user={user_id}")
+        await page.wait_for_selector("body[data-ready]")
+        yield Screen(page, user_id), steady.customer(user_id)
+        await page.close()
+        assert problems == []
 
-    yield opened
+    return opened
 
 
 async def register(stage: Stage, user_id: int, name: str, language: str) -> None:

@@ -16,9 +16,11 @@ import aiohttp
 import asyncpg
 import psutil
 
+from devstack import urls
 from devstack.chat import Chat
 from devstack.customer import Customer
 from devstack.ports import is_free
+from devstack.settings import Lock
 from devstack.testing import scratch_folder
 
 START_TIMEOUT_SECONDS = 90.0
@@ -44,9 +46,9 @@ class Stage:
     """A running platform: where it answers, and which processes it is made of."""
 
     def __init__(
-        self, urls: dict[str, Any], supervisor: int, session: aiohttp.ClientSession, folder: Path
+        self, found: dict[str, Any], supervisor: int, session: aiohttp.ClientSession, folder: Path
     ) -> None:
-        self.urls = urls
+        self.urls = found
         self.session = session
         self.folder = folder
         self._supervisor = supervisor
@@ -189,11 +191,21 @@ async def running_platform(
                 stderr=output,
             )
         try:
-            urls = await _wait_ready(process, state / "urls.json", log)
+            found = await _wait_ready(process, state / "urls.json", log)
             async with aiohttp.ClientSession() as session:
-                yield Stage(urls, process.pid, session, state)
+                yield Stage(found, process.pid, session, state)
         finally:
             await _stop(process)
+
+
+@asynccontextmanager
+async def attached(state: Path) -> AsyncIterator[Stage]:
+    """Hand over a platform that runs already, and leave it running."""
+    supervisor = Lock(state).holder()
+    if supervisor is None:
+        raise RuntimeError(f"no platform runs on {state}")
+    async with aiohttp.ClientSession() as session:
+        yield Stage(urls.read(state), supervisor, session, state)
 
 
 async def _wait_ready(process: asyncio.subprocess.Process, file: Path, log: Path) -> dict[str, Any]:
@@ -203,8 +215,8 @@ async def _wait_ready(process: asyncio.subprocess.Process, file: Path, log: Path
         if process.returncode is not None or loop.time() > deadline:
             raise RuntimeError(f"the platform did not get ready:\n{log.read_text()[-4000:]}")
         await asyncio.sleep(POLL_SECONDS)
-    urls: dict[str, Any] = json.loads(file.read_text())
-    return urls
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -91,6 +91,9 @@ class ExactlyOnce:
         self._outbox = outbox
         self._subscription = subscription
         self._routes = {route.message.subject: route for route in subscription.routes}
+        for route in subscription.routes:
+            # A batch handler sees every fresh message; only single ones are judged by version.
+            assert not (route.batch and route.message.carries_state), route.message.subject
         self._pull: Pull | None = None
 
     async def run(self) -> None:

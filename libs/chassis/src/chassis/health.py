@@ -27,6 +27,8 @@ class Health:
         self._ready: dict[str, Check] = {}
         self._server: asyncio.Server | None = None
         self.port = 0
+        self.phase = "starting"
+        """Not ready while it says anything: checks are added one by one as a process starts."""
 
     def add_check(self, name: str, check: Check) -> None:
         """Add a condition of readiness."""
@@ -70,6 +72,8 @@ class Health:
         if path not in (b"/livez", b"/readyz"):
             return "404 Not Found", b"{}"
         unwell = await self.report(self._live if path == b"/livez" else self._ready)
+        if path == b"/readyz" and self.phase:
+            unwell["process"] = self.phase
         body = msgspec.json.encode({"ok": not unwell, "unwell": unwell})
         return ("503 Service Unavailable" if unwell else "200 OK"), body
 

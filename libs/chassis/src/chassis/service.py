@@ -176,8 +176,10 @@ class Service:
 
     async def until_stopped(self) -> None:
         """Wait for SIGTERM or a failure; then claim nothing more."""
+        self.health.phase = ""
         log.info("ready")
         await self.background.stopping.wait()
+        self.health.phase = "stopping"
         log.info("stopping")
 
     async def _stop(self) -> None:

@@ -250,6 +250,23 @@ async def test_a_watch_whose_consumer_vanished_misses_nothing(
     await watch.stop()
 
 
+async def test_a_watch_that_missed_a_change_reads_it_again(broker: Broker) -> None:
+    kv = await bucket(broker)
+    await kv.put("a", b"1")
+    watch = kv.watch()
+    await take(watch, 1)
+    sink = broker.nc._sinks[watch._sid]
+    dropped: list[object] = []
+    broker.nc._sinks[watch._sid] = dropped.append
+    await kv.put("b", b"lost on the way")
+    await drain(lambda: dropped)
+    broker.nc._sinks[watch._sid] = sink
+    await kv.put("c", b"")
+
+    assert [change.key for change in await take(watch, 2)] == ["b", "c"]
+    await watch.stop()
+
+
 async def test_stopping_a_watch_leaves_no_consumer(broker: Broker) -> None:
     kv = await bucket(broker)
     await kv.put("a", b"1")

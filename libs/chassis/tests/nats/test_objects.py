@@ -78,6 +78,17 @@ async def test_a_damaged_chunk_is_noticed(
     assert not (tmp_path / "a").exists()
 
 
+async def test_other_bytes_of_the_same_number_are_noticed(broker: Broker) -> None:
+    objects = await store(broker)
+    await objects.put("a", os.urandom(2 * CHUNK_BYTES))
+    found = await broker.api("STREAM.MSG.GET.OBJ_media", {"seq": 2})
+    await broker.api("STREAM.MSG.DELETE.OBJ_media", {"seq": 2})
+    await broker.publish(found["message"]["subject"], os.urandom(CHUNK_BYTES))
+
+    with pytest.raises(ObjectDamagedError, match="2 of 2 chunks"):
+        await objects.get("a")
+
+
 async def test_deleting_frees_the_bytes(broker: Broker) -> None:
     objects = await store(broker)
     await objects.put("a", b"x" * MIB)

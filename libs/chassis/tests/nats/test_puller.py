@@ -361,5 +361,10 @@ async def test_the_shared_reply_inbox_swallows_a_job(connect, nats_url: str) -> 
     await jobs(broker, ack_wait=30)
     await broker.publish("jobs.regular", b"")
 
+    async def there() -> bool:
+        return (await broker.consumer_info("JOBS", "regular")).num_pending == 1
+
+    await drain(there)
+
     assert await puller(broker).next(["regular"], timeout=timedelta(seconds=0.9)) is None
     assert (await broker.consumer_info("JOBS", "regular")).num_ack_pending == 1

@@ -68,8 +68,12 @@ def write_workflow(
     kind: str = "image",
     expected_seconds: float = 1.0,
     inputs: bool = False,
+    seeded: bool = False,
 ) -> None:
-    """One workflow folder; node 9 is the output, node 1 reads the photo where there is one."""
+    """One workflow folder; node 9 is the output, node 1 reads the photo where there is one.
+
+    Unless `seeded`, a second run finds all but its saving in ComfyUI's cache and is short.
+    """
     home = folder / workflow_id
     home.mkdir(parents=True)
     lines = [
@@ -86,7 +90,7 @@ def write_workflow(
         f'kind = "{kind}"',
         "[variation]",
         'filename_prefix = [["9", "filename_prefix"]]',
-        "seed = []",
+        'seed = [["2", "seed"]]' if seeded else "seed = []",
     ]
     if inputs:
         lines += [
@@ -183,6 +187,18 @@ class Shop:
         self.objects = Objects(broker)
         self.claims = KvClaims(broker)
         self.clock = SystemClock()
+
+    async def prepare(self) -> None:
+        """Only what a generator meets: the whole topology takes a second for every test."""
+        for stream in topology.streams():
+            if stream.name in STREAMS:
+                config = topology.stream_config(stream)
+                await self.broker.api(f"STREAM.CREATE.{stream.name}", config)
+        for consumer in topology.consumers():
+            if consumer.stream in {"JOBS", "GENERATOR"}:
+                config = topology.consumer_config(consumer)
+                request = {"stream_name": consumer.stream, "config": config}
+                await self.broker.api(f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}", request)
 
     async def put_photo(self, name: str = "photo", body: bytes | None = None) -> MediaRef:
         content = body if body is not None else photo()
@@ -320,28 +336,16 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(nats_url: str) -> AsyncIterator[Shop]:
+async def open_shop(nats_url: str, *, prepared: bool = True) -> AsyncIterator[Shop]:
     """Streams, consumers and buckets on an empty server."""
     broker = await Broker.connect(nats_url, name="test", on_fatal=_fatal)
     try:
-        await _prepare(broker)
-        yield Shop(broker, nats_url)
+        shop = Shop(broker, nats_url)
+        if prepared:
+            await shop.prepare()
+        yield shop
     finally:
         await broker.close()
-
-
-async def _prepare(broker: Broker) -> None:
-    """Only what a generator meets: the whole topology takes a second for every test."""
-    for stream in topology.streams():
-        if stream.name in STREAMS:
-            await broker.api(f"STREAM.CREATE.{stream.name}", topology.stream_config(stream))
-    for consumer in topology.consumers():
-        if consumer.stream in {"JOBS", "GENERATOR"}:
-            request = {
-                "stream_name": consumer.stream,
-                "config": topology.consumer_config(consumer),
-            }
-            await broker.api(f"CONSUMER.CREATE.{consumer.stream}.{consumer.name}", request)
 
 
 def _fatal(reason: str) -> None:

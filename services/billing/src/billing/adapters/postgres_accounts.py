@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from billing.adapters.queries import SQL
-from billing.domain.ledger import Account, Ledger
+from billing.domain.ledger import Account, Ledger, Transfer
 from billing.domain.lots import Lot
 from billing.ports import Grant
 from chassis.database import Connection
@@ -37,8 +37,11 @@ class PostgresAccounts:
     async def save(self, connection: Connection, ledger: Ledger) -> None:
         await _save_lots(connection, ledger)
         if ledger.transfers:
-            columns = list(zip(*ledger.transfers, strict=True))
-            await connection.execute(SQL["add_transfers"], ledger.now, *columns)
+            await connection.copy_records_to_table(
+                "transfers",
+                columns=(*Transfer._fields, "at"),
+                records=[(*transfer, ledger.now) for transfer in ledger.transfers],
+            )
         accounts = list(ledger.accounts.values())
         if accounts:
             await connection.execute(

@@ -16,6 +16,25 @@ from billing.domain.quotas import Quota
 from billing.ports import Due, Undelivered
 from chassis.database import Connection
 
+# New rows go in by COPY: it costs both sides less than arrays unnested by an INSERT.
+ORDER_COLUMNS = (
+    "placed_at",
+    "order_id",
+    "user_id",
+    "workflow_id",
+    "catalogue_version",
+    "price_credits",
+    "digest",
+    "pool",
+    "lane",
+    "state",
+    "version",
+    "reason",
+    "start_before",
+    "finished_at",
+    "traceparent",
+)
+
 
 class PostgresOrders:
     async def digests(self, connection: Connection, order_ids: Sequence[UUID]) -> dict[UUID, bytes]:
@@ -24,23 +43,8 @@ class PostgresOrders:
     async def add(self, connection: Connection, orders: Sequence[Order], now: datetime) -> None:
         if not orders:
             return
-        await connection.execute(
-            SQL["add_orders"],
-            now,
-            [order.order_id for order in orders],
-            [order.user_id for order in orders],
-            [order.workflow_id for order in orders],
-            [order.catalogue_version for order in orders],
-            [order.price_credits for order in orders],
-            [order.digest for order in orders],
-            [order.pool for order in orders],
-            [order.lane for order in orders],
-            [order.state for order in orders],
-            [order.version for order in orders],
-            [order.reason for order in orders],
-            [order.start_before for order in orders],
-            [order.finished_at for order in orders],
-            [order.traceparent for order in orders],
+        await connection.copy_records_to_table(
+            "orders", columns=ORDER_COLUMNS, records=[_record(order, now) for order in orders]
         )
         holds = [order.hold for order in orders if order.hold is not None]
         if holds:
@@ -127,6 +131,26 @@ class PostgresOrders:
     async def postpone(self, connection: Connection, due: Sequence[tuple[UUID, datetime]]) -> None:
         if due:
             await connection.execute(SQL["postpone_deliveries"], *zip(*due, strict=True))
+
+
+def _record(order: Order, now: datetime) -> tuple[Any, ...]:
+    return (
+        now,
+        order.order_id,
+        order.user_id,
+        order.workflow_id,
+        order.catalogue_version,
+        order.price_credits,
+        order.digest,
+        order.pool,
+        order.lane,
+        order.state,
+        order.version,
+        order.reason,
+        order.start_before,
+        order.finished_at,
+        order.traceparent,
+    )
 
 
 def _hold(row: Any, state: str) -> Hold:

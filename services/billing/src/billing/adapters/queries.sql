@@ -49,12 +49,6 @@ FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[],
     AS t(user_id, number, granted, remaining, expires_at, state)
 WHERE l.user_id = t.user_id AND l.number = t.number
 
--- name: add_transfers
--- Every movement of a sitting, under the numbers the domain gave.
-INSERT INTO transfers (at, user_id, number, lot, debit, credit, amount, kind, order_id, reason)
-SELECT $1, * FROM unnest($2::bigint[], $3::integer[], $4::integer[], $5::text[], $6::text[],
-                         $7::integer[], $8::text[], $9::uuid[], $10::text[])
-
 -- name: due_trials
 -- Accounts whose trial credits are to be renewed, locked; those busy now come next time.
 SELECT user_id FROM accounts
@@ -91,15 +85,6 @@ SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::integer[], $5::text[], $6
 -- name: find_digests
 -- Which of these order ids are used, and by what business fields.
 SELECT order_id, digest FROM orders WHERE order_id = ANY($1::uuid[])
-
--- name: add_orders
--- Orders decided in one sitting, accepted and refused.
-INSERT INTO orders (placed_at, order_id, user_id, workflow_id, catalogue_version, price_credits,
-                    digest, pool, lane, state, version, reason, start_before, finished_at,
-                    traceparent)
-SELECT $1, * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::integer[], $6::integer[],
-                         $7::bytea[], $8::text[], $9::text[], $10::text[], $11::integer[],
-                         $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[])
 
 -- name: add_holds
 -- One hold for every accepted order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -19,8 +20,9 @@ async def accept_job(
 ) -> tuple[Answer, Claim | None]:
     """Claim the order, or settle the delivery; the claim is None when there is nothing to run.
 
-    `held` are the orders of this server, this one included: noted before the claim, so that a
-    restart finds them. A job nobody has seen is tried first: it costs one write and no read.
+    `held` are the orders of this server, this one included: noted beside the claim, so that a
+    restart finds them at once (a lost note costs it the wait for a redelivery). A job nobody has
+    seen is tried first: it costs one write and no read.
     """
     assert arrival.order_id is not None
     delivered = Delivered(
@@ -41,9 +43,8 @@ async def accept_job(
             limits=tools.limits,
         )
         try:
-            if decision.record is not None:
-                await tools.claims.note_held(tools.server.name, held)
-            claim = await _carry_out(tools, arrival, decision, stored)
+            note = tools.claims.note_held(tools.server.name, held)
+            claim, _ = await asyncio.gather(_carry_out(tools, arrival, decision, stored), note)
         except RevisionConflictError:
             stored = await tools.claims.read(arrival.order_id)
         else:
