@@ -4,30 +4,21 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from PIL import Image
 
-from chassis.broker import Broker
-from chassis.clock import SystemClock, new_id
-from contracts import billing, gateway, generator, scheduler, vpn
-from contracts.envelope import HEADER_ID, HEADER_ORDER, Message
-from contracts.generator import SHARDS
-from contracts.topology import UNKNOWN_MESSAGE_PATIENCE
+from chassis.clock import new_id
 from devstack.chat import Button
 from devstack.customer import (
     CANCEL_PREFIX,
     CONFIRM_PREFIX,
-    ORBIT,
     PRODUCT_SCENE,
     Customer,
-    button_of,
     packed,
 )
 from devstack.stage import Account, Stage
-from devstack.testing import wait_until
 
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.asyncio(loop_scope="session")]
 

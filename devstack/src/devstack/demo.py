@@ -70,7 +70,7 @@ async def _order(console: Console, known: dict[str, Any]) -> None:
         console.print(f"[bold green]Delivered after {seconds:.1f} s:[/bold green] {result.text}")
         console.print(f"The {result.media_kind}: {result.media_url}", soft_wrap=True)
         order_id = unpack_order_id(button.data)
-        trace_id, spans = await _trace_of(session, known["traces"], order_id)
+        trace_id, spans = await trace_of(session, known["traces"], order_id)
         console.print(f"\nOrder {order_id}, trace [bold]{trace_id}[/bold]", soft_wrap=True)
         console.print(f"In the browser: {known['traces']}/#{trace_id}\n", soft_wrap=True)
         console.print(waterfall(trace_id, spans, console.width))
@@ -129,7 +129,7 @@ async def _watch(chat: Chat, confirmed: Message) -> Message:
     return result
 
 
-async def _trace_of(
+async def trace_of(
     session: aiohttp.ClientSession, traces_url: str, order_id: UUID
 ) -> tuple[str, list[dict[str, Any]]]:
     """The order's biggest trace, once it has stopped growing."""

@@ -40,7 +40,18 @@ from devstack.testing import DatabaseServer, create_database, drop_database, run
 CONTRACTS = contracts_of(billing, gateway, generator)
 ALL_LOTS = list(range(1, 20))
 MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
-TABLES = ("accounts", "lots", "transfers", "orders", "holds", "quotas", "grants", "tier_changes")
+TABLES = (
+    "accounts",
+    "lots",
+    "transfers",
+    "orders",
+    "holds",
+    "quotas",
+    "grants",
+    "tier_changes",
+    "outbox",
+    "effects",
+)
 
 
 class Desk:

@@ -22,7 +22,7 @@ from billing.handlers.record_job_succeeded import record_jobs_succeeded
 from billing.handlers.renew_trials import renew_trials
 from billing.handlers.run_audit import run_audit
 from billing.handlers.set_tier import set_tiers
-from billing.ports import Auditor, Books, Queues
+from billing.ports import Books, Queues
 from chassis.consumers import Route, Subscription
 from contracts import billing, gateway, generator, vpn
 from contracts.catalogue import Workflow
@@ -32,7 +32,6 @@ def table(
     *,
     books: Books,
     queues: Queues,
-    auditor: Auditor,
     pace: Pace,
     catalogue: Mapping[str, Workflow],
     terms: Terms,
@@ -49,7 +48,7 @@ def table(
         Route(message=billing.SetTier, handler=with_books(set_tiers), batch=True),
         Route(message=billing.OpenAccount, handler=open_),
         Route(message=billing.RenewTrials, handler=renew),
-        Route(message=billing.RunAudit, handler=partial(run_audit, auditor=auditor)),
+        Route(message=billing.RunAudit, handler=run_audit),
     )
     started = partial(record_jobs_started, books=books, pace=pace)
     failed = with_books(record_jobs_failed)

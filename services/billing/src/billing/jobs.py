@@ -1,4 +1,4 @@
-"""Billing's own sweeps: what must happen though no message asks for it."""
+"""Billing's own sweeps and effects: what happens without, or after, a message."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from billing.domain.terms import Terms
+from billing.handlers import run_audit
 from billing.handlers.ask_deliveries import ask_deliveries
 from billing.handlers.expire_holds import expire_holds
 from billing.handlers.expire_lots import expire_lots
-from billing.ports import Books
+from billing.ports import Auditor, Books
+from chassis.effects import EffectKind
 from chassis.outbox import Outbox
 
 Sweep = Callable[[], Awaitable[None]]
@@ -26,6 +28,11 @@ def sweeps(outbox: Outbox, *, books: Books, terms: Terms) -> dict[str, Sweep]:
             _sweep, outbox, partial(ask_deliveries, books=books, terms=terms)
         ),
     }
+
+
+def effects(auditor: Auditor) -> dict[str, EffectKind]:
+    """What is done outside any transaction, by kind."""
+    return {run_audit.EFFECT: run_audit.effect(auditor)}
 
 
 async def _sweep(outbox: Outbox, take: Callable[..., Awaitable[int]]) -> None:

@@ -18,6 +18,7 @@ from billing.ports import Auditor, Books, Queues, Reads
 from billing.settings import Settings
 from chassis import metrics
 from chassis.consumers import Subscription
+from chassis.effects import EffectKind
 from chassis.errors import ConfigurationError
 from chassis.outbox import Outbox
 from chassis.service import Service, migrate_main, run_main
@@ -36,6 +37,7 @@ class Billing:
     subscriptions: tuple[Subscription, ...]
     answers: tuple[rpc.Answer, ...]
     sweeps: dict[str, tuple[timedelta, jobs.Sweep]]
+    effects: dict[str, EffectKind]
     queues: Queues
 
 
@@ -72,7 +74,6 @@ def build(
         consumers.table(
             books=books,
             queues=queues or sampled,
-            auditor=auditor or PostgresAuditor(database),
             pace=pace,
             catalogue=workflows,
             terms=terms,
@@ -91,6 +92,7 @@ def build(
             "expire-lots": (settings.expire_lots_every, found["expire-lots"]),
             "ask-deliveries": (settings.ask_deliveries_every, found["ask-deliveries"]),
         },
+        jobs.effects(auditor or PostgresAuditor(database)),
         queues or sampled,
     )
 
@@ -115,6 +117,7 @@ async def run(settings: Settings) -> None:
         while not (built.queues.sampled or background.stopping.is_set()):
             await background.pause(FIRST_SAMPLE_POLL_SECONDS)
         service.consume(outbox, *built.subscriptions)
+        service.carry_out(outbox, built.effects)
         for request, handler in built.answers:
             service.answer(request.subject, request, handler)
         await service.until_stopped()

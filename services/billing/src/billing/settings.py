@@ -35,6 +35,8 @@ class Settings(DatabaseSettings):
     hold_margin: timedelta = timedelta(minutes=10)
     trial_credits: Annotated[int, Field(ge=0)] = 20
     trial_period: timedelta = timedelta(days=2)
+    expired_lots_kept: timedelta = timedelta(hours=1)
+    """So long an expired lot waits to be written off: a trial is renewed in place meanwhile."""
     delivery_within: timedelta = timedelta(minutes=10)
     """A delivery not confirmed after this is asked for again, then ever more seldom."""
     delivery_spacing_max: timedelta = timedelta(hours=6)
@@ -71,6 +73,7 @@ class Settings(DatabaseSettings):
             hold_margin=self.hold_margin,
             trial_credits=self.trial_credits,
             trial_period=self.trial_period,
+            expired_lots_kept=self.expired_lots_kept,
             delivery_within=self.delivery_within,
             delivery_spacing_max=self.delivery_spacing_max,
             rows_max=self.sweep_rows_max,

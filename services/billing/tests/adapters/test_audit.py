@@ -1,10 +1,12 @@
 import pytest
 
+from billing import jobs
 from billing.adapters.audit import audit
 from billing.handlers.expire_holds import expire_holds
 from billing.handlers.record_job_failed import record_jobs_failed
 from billing.handlers.run_audit import run_audit
 from billing.testing import ENHANCE, ORBIT
+from chassis.effects import EffectWorker
 from contracts import billing, generator
 
 
@@ -89,16 +91,25 @@ async def test_the_audit_sees_who_touched_what(busy_desk, statement):
     assert not report.healthy
 
 
-async def test_the_audit_is_told_to_the_others(busy_desk):
+async def test_the_audit_runs_after_the_command_and_is_told_once(busy_desk):
     class Auditor:
         async def audit(self):
             return await report_of(busy_desk)
 
-    async with busy_desk.begin() as uow:
-        command = billing.RunAudit(due_at=busy_desk.now)
-        await run_audit(command, uow, auditor=Auditor())
+    command = billing.RunAudit(due_at=busy_desk.now)
+    worker = EffectWorker(busy_desk.outbox, jobs.effects(Auditor()))
+    for _ in range(2):
+        async with busy_desk.begin() as uow:
+            await run_audit(command, uow)
 
-    event = billing.AuditCompleted.decode(uow.rows[-1].body)
+    done = [await worker.work_once() for _ in range(2)]
+
+    async with busy_desk.database.read() as connection:
+        bodies = await connection.fetch(
+            "SELECT body FROM outbox WHERE subject = $1", billing.AuditCompleted.subject
+        )
+    assert done == [1, 0]
+    (event,) = [billing.AuditCompleted.decode(row["body"]) for row in bodies]
     assert (event.accounts, event.drift) == (3, ())
 
 

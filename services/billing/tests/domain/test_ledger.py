@@ -106,6 +106,15 @@ def test_void_into_an_expired_lot_reopens_it_for_a_day():
     assert lot.expires_at == later.now + timedelta(hours=24)
 
 
+def test_void_brings_back_only_what_was_held():
+    account, ledger = rich(("bonus", 10, 1))
+    hold = ledger.hold(account, new_id(), 4, LATER)
+
+    Ledger(NOW + timedelta(hours=3)).void(account, hold, "timeout")
+
+    assert (account.available, account.lots[1].remaining) == (4, 4)
+
+
 def test_void_of_nothing_leaves_an_expired_lot_closed():
     account, ledger = rich(("bonus", 10, 1))
     hold = ledger.hold(account, new_id(), 0, LATER)

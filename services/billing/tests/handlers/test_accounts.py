@@ -44,9 +44,20 @@ async def test_trial_credits_are_reset_not_added(desk):
     assert await renew(desk) == 0
 
 
-async def test_an_expired_trial_is_renewed_too(desk):
+async def test_an_untouched_trial_is_renewed_without_a_line_in_the_history(desk):
     await desk.open(1)
     desk.clock.advance(timedelta(days=2))
+    await desk.sweep(expire_lots)
+
+    renewed = await renew(desk)
+
+    account = await desk.account(1)
+    assert (renewed, account.available, account.transfers) == (1, 20, 1)
+
+
+async def test_an_expired_trial_is_renewed_too(desk):
+    await desk.open(1)
+    desk.clock.advance(timedelta(days=2, hours=1))
     await desk.sweep(expire_lots)
     gone = (await desk.account(1)).available
 
@@ -119,18 +130,21 @@ async def test_bonus_credits_expire_on_their_day(desk):
     await desk.open(1)
     await desk.grant(1, 30, lot="bonus", expires_at=desk.now + timedelta(hours=1))
     desk.clock.advance(timedelta(hours=1))
+    await desk.sweep(expire_lots)
+    early = (await desk.account(1)).lots[2].state
+    desk.clock.advance(timedelta(hours=1))
 
     await desk.sweep(expire_lots)
 
     account = await desk.account(1)
-    assert (account.available, account.lots[2].state) == (20, "expired")
+    assert (early, account.available, account.lots[2].state) == ("open", 20, "expired")
 
 
 async def test_spent_lots_are_closed_too_and_do_not_stop_the_sweep(desk):
     await desk.open(1)
     order = await desk.placed(1)
     await desk.succeed(order, await desk.placed(1))
-    desk.clock.advance(timedelta(days=2))
+    desk.clock.advance(timedelta(days=2, hours=1))
     await desk.sweep(expire_lots)
 
     async with desk.begin() as uow:
@@ -144,7 +158,6 @@ async def test_a_refund_into_an_expired_lot_reopens_it_for_a_day(desk):
     desk.clock.advance(timedelta(days=1, hours=23, minutes=50))
     order = await desk.placed(1)
     desk.clock.advance(timedelta(minutes=20))
-    await desk.sweep(expire_lots)
     event = generator.JobFailed(order_id=order.order_id, user_id=1, failure_class="timeout")
 
     await desk.batch(record_jobs_failed, event, books=desk.books)

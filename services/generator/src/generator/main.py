@@ -60,6 +60,7 @@ class Generator:
             f"generator-{uuid4().hex[:8]}",
         )
         self._session: Session | None = None
+        self._served_before = False
         service.health.add_check("comfyui", self.ready)
 
     async def ready(self) -> str | None:
@@ -89,8 +90,9 @@ class Generator:
             read_seconds=settings.request_timeout.total_seconds(),
             on_socket_lost=self._health.probe_soon,
         )
+        fresh, self._served_before = not self._served_before, True
         self._session = Session(
-            partial(self._tools, server), JobStream(self._service.broker), self._lease.lost
+            partial(self._tools, server, fresh), JobStream(self._service.broker), self._lease.lost
         )
         if self._service.background.stopping.is_set():
             self._session.ask_stop()
@@ -100,7 +102,7 @@ class Generator:
             self._session = None
             await server.close()
 
-    def _tools(self, server: ComfyUI, spawn: Spawn) -> Tools:
+    def _tools(self, server: ComfyUI, fresh: bool, spawn: Spawn) -> Tools:
         return Tools(
             server=server,
             claims=self._claims,
@@ -118,6 +120,7 @@ class Generator:
             durations=self._durations,
             spawn=spawn,
             new_prompt_id=lambda: str(uuid4()),
+            fresh_process=fresh,
         )
 
     async def stop(self) -> None:
@@ -137,6 +140,7 @@ class Generator:
 
 
 STANDBY_SECONDS = 0.5
+SICK_PROBE_SECONDS = 1.0
 
 
 def _pace(settings: Settings) -> Pace:
@@ -148,6 +152,7 @@ def _pace(settings: Settings) -> Pace:
         zombie_patience=settings.zombie_patience.total_seconds(),
         quarantine=settings.quarantine.total_seconds(),
         probe_every=settings.probe_every.total_seconds(),
+        sick_probe_every=min(settings.probe_every.total_seconds(), SICK_PROBE_SECONDS),
     )
 
 

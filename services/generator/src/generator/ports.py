@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -146,6 +146,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     ack_subject: str
     traceparent: str
     deliveries: int
+    sent_at: datetime | None = None
 
 
 class Jobs(Protocol):

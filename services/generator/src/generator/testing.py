@@ -366,7 +366,7 @@ def quick_settings(shop: Shop, comfyui_url: str, catalogue: Path, **changes: Any
         "unreachable_patience": timedelta(seconds=1.5),
         "zombie_patience": timedelta(seconds=1),
         "quarantine": timedelta(seconds=3),
-        "probe_every": timedelta(seconds=1),
+        "probe_every": timedelta(seconds=0.25),
         "shutdown_grace": timedelta(seconds=6),
         **changes,
     }

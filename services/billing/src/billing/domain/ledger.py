@@ -137,6 +137,8 @@ class Ledger:
 
     def void(self, account: Account, hold: Hold, reason: str, *, expired: bool = False) -> None:
         """Nobody is charged: what was held returns to its lots, after the debt, if there is one."""
+        # First, or what had expired in a lot would come back to life with the returned part.
+        self.expire_lots(account)
         self._end(account, hold, HOLD_EXPIRED if expired else VOIDED)
         for number, amount in hold.parts:
             lot = account.lots[number]

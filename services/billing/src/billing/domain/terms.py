@@ -19,6 +19,7 @@ class Terms:
     hold_margin: timedelta = timedelta(minutes=10)
     trial_credits: int = 20
     trial_period: timedelta = timedelta(days=2)
+    expired_lots_kept: timedelta = timedelta(hours=1)
     delivery_within: timedelta = timedelta(minutes=10)
     delivery_spacing_max: timedelta = timedelta(hours=6)
     rows_max: int = 500

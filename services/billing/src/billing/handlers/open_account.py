@@ -9,7 +9,6 @@ from billing.domain.terms import Terms
 from billing.ports import Books
 from chassis.outbox import UnitOfWork
 from contracts.billing import AccountOpened, OpenAccount
-from contracts.errors import INVALID, RefusalError
 
 DEEP_LINK = re.compile(r"[A-Za-z0-9_-]{0,64}")
 """What Telegram allows in a start parameter; anything else is not a link of ours."""
@@ -18,8 +17,6 @@ DEEP_LINK = re.compile(r"[A-Za-z0-9_-]{0,64}")
 async def open_account(
     command: OpenAccount, uow: UnitOfWork, *, books: Books, terms: Terms
 ) -> None:
-    if command.user_id < 1:
-        raise RefusalError(code=INVALID)
     deep_link = command.deep_link if DEEP_LINK.fullmatch(command.deep_link) else ""
     if not await books.accounts.open(uow.connection, command.user_id, deep_link, uow.now):
         return

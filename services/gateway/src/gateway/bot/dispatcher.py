@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from aiogram import Dispatcher, F
-from aiogram.enums import ChatType
+from aiogram import Dispatcher
 from aiogram.fsm.storage.base import BaseStorage
 
 from gateway.bot import (
@@ -24,12 +23,11 @@ from gateway.ports import Shop
 def build_dispatcher(shop: Shop, storage: BaseStorage) -> Dispatcher:
     """Called with `feed_update(bot, update, turn=Turn, reads=Reads)`, private chats only.
 
-    Commands ignore a mention (`/help@some_bot`): checking it would ask Telegram for the bot's
+    The runner keeps groups out. Commands ignore a mention (`/help@some_bot`): checking it would ask Telegram for the bot's
     name in the middle of the transaction, and in a private chat there is nobody else.
     """
     dispatcher = Dispatcher(storage=storage, shop=shop)
     dispatcher.update.outer_middleware(PersonMiddleware(shop))
-    dispatcher.message.filter(F.chat.type == ChatType.PRIVATE)
     for feature in (start, help, language, balance, history, cancel, order, photo, fallback):
         # A router belongs to one dispatcher at a time; a second one (tests) takes it over.
         feature.router._parent_router = None  # noqa: SLF001

@@ -6,6 +6,7 @@ from aiogram import F, Router
 from aiogram.enums import ContentType
 from aiogram.types import CallbackQuery, Message
 
+from gateway.bot.where import Where
 from gateway.domain.screen import Say
 from gateway.domain.screens import menu
 from gateway.ports import Turn
@@ -30,12 +31,12 @@ _SENT_BY_PEOPLE = frozenset(
 )
 
 
-@router.message(F.text.startswith("/"))
+@router.message(Where(F.text.startswith("/")))
 async def unknown_command(_message: Message, turn: Turn, say: Say) -> None:
     turn.reply(menu.page(say, "unknown-command"))
 
 
-@router.message(F.content_type.in_(_SENT_BY_PEOPLE))
+@router.message(Where(F.content_type.in_(_SENT_BY_PEOPLE)))
 async def not_a_photo(_message: Message, turn: Turn, say: Say) -> None:
     turn.reply(menu.page(say, "other-not-photo"))
 

@@ -10,16 +10,18 @@ from aiogram.fsm.context import FSMContext
 from aiogram.types import Document, Message, PhotoSize
 
 from gateway.bot.states import MEDIA_ID, Making
+from gateway.bot.where import Where
 from gateway.domain import keys
 from gateway.domain.screen import Say
 from gateway.domain.screens import menu, upload
 from gateway.ports import MEDIA_ANIMATED, MEDIA_NOT_AN_IMAGE, Incoming, Shop, Turn
 
 router = Router(name="photo")
+_WORDS = F.text & ~F.text.startswith("/")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp", ".tif", ".tiff")
 
 
-@router.message(F.photo)
+@router.message(Where(F.photo))
 async def photo(message: Message, turn: Turn, shop: Shop, say: Say, state: FSMContext) -> None:
     """Telegram offers several sizes; the last is the largest."""
     size: PhotoSize = (message.photo or [])[-1]
@@ -32,13 +34,13 @@ async def photo(message: Message, turn: Turn, shop: Shop, say: Say, state: FSMCo
     await _take(incoming, turn=turn, shop=shop, say=say, state=state)
 
 
-@router.message(F.animation)
+@router.message(Where(F.animation))
 async def animation(_message: Message, turn: Turn, say: Say) -> None:
     """A GIF comes as an animation, with a document beside it: it must not reach the next one."""
     turn.reply(upload.failed(say, MEDIA_ANIMATED))
 
 
-@router.message(F.document)
+@router.message(Where(F.document))
 async def document(message: Message, turn: Turn, shop: Shop, say: Say, state: FSMContext) -> None:
     file = message.document
     assert file is not None, "the filter passes documents only"
@@ -60,12 +62,12 @@ async def document(message: Message, turn: Turn, shop: Shop, say: Say, state: FS
         await _take(incoming, turn=turn, shop=shop, say=say, state=state)
 
 
-@router.message(F.video | F.video_note)
+@router.message(Where(F.video | F.video_note))
 async def video(_message: Message, turn: Turn, say: Say) -> None:
     turn.reply(menu.page(say, "video-not-photo"))
 
 
-@router.message(StateFilter(Making.choosing), F.text, ~F.text.startswith("/"))
+@router.message(StateFilter(Making.choosing), Where(_WORDS))
 async def text_instead_of_choice(
     _message: Message, turn: Turn, shop: Shop, say: Say, state: FSMContext
 ) -> None:
@@ -74,7 +76,7 @@ async def text_instead_of_choice(
     turn.reply(upload.choices(say, media_id, shop.catalogue.values()), key=keys.upload(media_id))
 
 
-@router.message(F.text, ~F.text.startswith("/"))
+@router.message(Where(_WORDS))
 async def text_instead_of_photo(_message: Message, turn: Turn, shop: Shop, say: Say) -> None:
     turn.reply(menu.photo_wanted(say, shop.catalogue.values()))
 

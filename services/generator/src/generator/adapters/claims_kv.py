@@ -10,6 +10,7 @@ import msgspec
 
 from chassis import logs
 from chassis.broker import Broker, Ephemeral
+from chassis.errors import TransientError
 from chassis.key_value import KeyExistsError, KeyValue, WrongRevisionError
 from chassis.keys import encode_key
 from generator.domain.claims import JobRecord, job_key, slot_key
@@ -33,7 +34,11 @@ class KvClaims:
         entry = await self._key_value.get(job_key(order_id))
         if entry is None:
             return None
-        return StoredRecord(record=_RECORDS.decode(entry.value), revision=entry.revision)
+        try:
+            record = _RECORDS.decode(entry.value)
+        except msgspec.DecodeError as error:
+            raise TransientError(f"record of {order_id} unreadable") from error
+        return StoredRecord(record=record, revision=entry.revision)
 
     async def create(self, order_id: UUID, record: JobRecord) -> int:
         try:

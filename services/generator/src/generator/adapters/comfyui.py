@@ -93,9 +93,14 @@ class ComfyUI:
         self.socket.listeners.pop(prompt_id, None)
 
     async def probe(self) -> str:
-        stats = await self._get_json("/system_stats")
-        status, _ = await self._request("GET", "/api/jobs?limit=1")
-        self._has_jobs = status == OK
+        try:
+            stats = await self._get_json("/system_stats")
+        except ServerUnreachableError:
+            self._has_jobs = None  # what comes back may be another version
+            raise
+        if self._has_jobs is None:
+            status, _ = await self._request("GET", "/api/jobs?limit=1")
+            self._has_jobs = status == OK
         return str(stats.get("system", {}).get("comfyui_version", "unknown"))
 
     async def missing_classes(self, classes: set[str]) -> set[str]:

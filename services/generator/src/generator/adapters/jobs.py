@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from chassis.broker import Broker, BrokerUnavailableError, Delivery
 from chassis.clock import new_id
 from chassis.errors import TransientError
 from chassis.puller import TieredPuller
-from contracts.envelope import HEADER_ID, HEADER_ORDER, HEADER_TRACE
+from contracts.envelope import HEADER_ID, HEADER_ORDER, HEADER_SENT_AT, HEADER_TRACE
 from contracts.generator import RunJob
 from generator.domain.tiers import Wish
 from generator.ports import Arrival
@@ -49,7 +49,15 @@ def arrival_of(delivery: Delivery) -> Arrival:
         ack_subject=delivery.ack_subject,
         traceparent=delivery.headers.get(HEADER_TRACE, ""),
         deliveries=delivery.deliveries,
+        sent_at=_sent_at(delivery),
     )
+
+
+def _sent_at(delivery: Delivery) -> datetime | None:
+    try:
+        return datetime.fromisoformat(delivery.headers.get(HEADER_SENT_AT, ""))
+    except ValueError:
+        return None
 
 
 def _order_id(delivery: Delivery) -> UUID | None:

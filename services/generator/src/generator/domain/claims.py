@@ -177,15 +177,25 @@ def _taken(record: JobRecord, delivered: Delivered, server: str, now: datetime) 
     )
 
 
-def adopted(record: JobRecord, server: str, now: datetime, *, ack_subject: str = "") -> JobRecord:
-    """The next epoch of a record whose prompt goes on: the pod before this one is fenced off."""
+def adopted(
+    record: JobRecord,
+    server: str,
+    now: datetime,
+    *,
+    ack_subject: str = "",
+    counted: bool = True,
+) -> JobRecord:
+    """The next epoch of a record whose prompt goes on: the pod before this one is fenced off.
+
+    `counted`: a process died in between; a lease that was lost and won again does not count.
+    """
     return msgspec.structs.replace(
         record,
         epoch=record.epoch + 1,
         server=server,
         renewed_at=now,
         ack_subject=ack_subject or record.ack_subject,
-        adoptions=record.adoptions + 1,
+        adoptions=record.adoptions + counted,
     )
 
 

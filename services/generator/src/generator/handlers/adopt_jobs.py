@@ -22,7 +22,7 @@ async def adopt_jobs(tools: Tools) -> list[Claim]:
         stored = await tools.claims.read(order_id)
         if stored is None or stored.record.server != name or stored.record.state in TERMINAL:
             continue
-        record = claims.adopted(stored.record, name, tools.clock.now())
+        record = claims.adopted(stored.record, name, tools.clock.now(), counted=tools.fresh_process)
         try:
             revision = await tools.claims.write(order_id, record, stored.revision)
         except RevisionConflictError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chassis import logs, tracing
+from chassis import logs, metrics, tracing
 from contracts import errors
 from contracts.billing import LANE_PRIORITY
 from generator.domain import attempts, claims, outcomes
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from generator.handlers.run_job import JobRun
 
 log = logs.get("generator.attempt")
+FAILED = metrics.counter("generator.attempts_failed", description="Failed attempts, by kind")
 UNSERVED_DELAY = timedelta(seconds=5)
 UNSERVED_DELIVERIES_MAX = 12
 """About a minute: long enough for a rolling upgrade to bring a server that knows the workflow."""
@@ -54,6 +55,7 @@ class JobAttempts:
         if early is not None:
             await settle(self._tools, claim, early)
         elif self._run.workflow is None:
+            await self._run.stop_stray_prompt()
             reason = "workflow_not_served"
             await give_back(self._tools, claim, reason=reason, delay=UNSERVED_DELAY)
         else:
@@ -107,9 +109,11 @@ class JobAttempts:
             await self._post(post)
         run.mark_posted()
         following = Following(tools, run)
-        with tracing.span("run_prompt", attributes={"prompt_id": run.prompt_id}):
-            ending = await following.follow()
-        run.mark_over()
+        with tracing.span("follow_prompt", attributes={"prompt_id": run.prompt_id}):
+            try:
+                ending = await following.follow()
+            finally:
+                run.mark_over()
         self._check_ending(ending, deadline_passed=following.deadline_passed_at is not None)
         tools.durations.learn(run.workflow.id, ending.run_seconds, run.feed.node_seconds)
         outputs = await collect_result(tools, run.claim, run.workflow, ending)
@@ -117,8 +121,7 @@ class JobAttempts:
 
     async def _post(self, post: PromptPost) -> None:
         run = self._run
-        with tracing.span("upload_inputs"):
-            await post.prepare()
+        await post.prepare()
         if run.lane == LANE_PRIORITY:
             await run.make_room()
         self._check_orders()
@@ -161,6 +164,7 @@ class JobAttempts:
             detail=failure.detail,
             step=verdict.step.value,
         )
+        FAILED.add(1, {"kind": failure.kind.value, "step": verdict.step.value})
         self._tell_health(verdict, failure)
         if run.claim.record.cancel:
             await self._settle_cancelled()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from chassis import logs
+from chassis import logs, tracing
 from contracts.catalogue import Workflow
 from contracts.generator import RunJob
 from contracts.media import MediaRef
@@ -50,7 +50,8 @@ class PromptPost:
             if self._failure is not None:
                 raise self._failure
             if self._uploaded is None and self._job and self._workflow:
-                self._uploaded = await self._upload_all(self._job, self._workflow)
+                with tracing.span("upload_inputs"):
+                    self._uploaded = await self._upload_all(self._job, self._workflow)
 
     async def prepare_early(self) -> None:
         """`prepare` whose failure waits for whoever needs its result."""

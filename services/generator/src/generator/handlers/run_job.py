@@ -8,8 +8,9 @@ from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from opentelemetry.trace import Span, SpanKind
 
-from chassis import logs, tracing
+from chassis import logs, metrics, tracing
 from chassis.errors import TransientError
 from contracts.catalogue import Workflow
 from contracts.generator import JobStarted, RunJob
@@ -31,6 +32,9 @@ from generator.handlers.tools import Tools, loop_time
 from generator.ports import Arrival
 
 log = logs.get("generator.run")
+
+
+WAITED = metrics.histogram("generator.queue_wait", description="From queueing to the claim")
 
 
 class Phase(Enum):
@@ -90,6 +94,7 @@ class JobRun:
         self._tools = tools
         self._place = place
         self._over = False
+        self._execution: Span | None = None
         self._record_moved = asyncio.Event()
 
     @classmethod
@@ -148,10 +153,14 @@ class JobRun:
 
     def mark_started(self) -> None:
         self._enter(Phase.RUNNING)
+        self._execution = tracing.start("execute_prompt", attributes={"prompt_id": self.prompt_id})
         self._tools.spawn(self._tell_started())
         self._tools.spawn(report_progress(self._tools, self))
 
     def mark_over(self) -> None:
+        if self._execution is not None:
+            self._execution.end()
+            self._execution = None
         self._enter(Phase.FINISHING)
 
     def start_over(self, prompt_id: str) -> None:
@@ -191,12 +200,13 @@ class JobRun:
             with tracing.span(
                 "run_job",
                 traceparent=self.arrival.traceparent,
+                kind=SpanKind.CONSUMER,
                 attributes={"order_id": str(self.order_id), "server": self._tools.server.name},
             ):
                 await self._run()
         except ClaimLostError:
             log.warning("claim_lost", order_id=str(self.order_id))
-            await self._stop_stray_prompt()
+            await self.stop_stray_prompt()
         except NotHolderError:
             log.warning("lease_not_held", order_id=str(self.order_id))
         finally:
@@ -242,6 +252,9 @@ class JobRun:
         self.claimed = claim
         if answer is Answer.REATTACH:
             self._go_on(claim)
+        if self.arrival.sent_at is not None:
+            waited = (self._tools.clock.now() - self.arrival.sent_at).total_seconds()
+            WAITED.record(waited, {"pool": self.arrival.pool, "lane": self.lane})
         return True
 
     async def redelivered(self, ack_subject: str) -> None:
@@ -305,7 +318,7 @@ class JobRun:
         )
         await tools.events.tell(self.order_id, claim.epoch, event)
 
-    async def _stop_stray_prompt(self) -> None:
+    async def stop_stray_prompt(self) -> None:
         """The order is somebody else's now; what still runs here is nobody's."""
         if not self.posted:
             return

@@ -43,6 +43,12 @@ class Slot:
         self._stopping = False
         self._ended_at: float | None = None
 
+        metrics.gauge(
+            "generator.gpu_busy",
+            lambda: float(bool(self._in_phase(Phase.RUNNING))),
+            description="1 while a prompt of ours is executed",
+        )
+
     # What runs ask (run_job.Place).
 
     def changed(self) -> None:

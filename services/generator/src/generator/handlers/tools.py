@@ -59,6 +59,8 @@ class Tools:
     durations: Durations
     spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
     new_prompt_id: Callable[[], str]
+    fresh_process: bool = True
+    """Whether what is adopted was left by a process that ended, not by this one's last lease."""
 
 
 def loop_time() -> float:
