@@ -65,6 +65,23 @@ def test_each_real_comfyui_gets_a_generator_of_its_own(tmp_path):
     assert len({*urls.health.values()}) == 6
 
 
+def test_gateway_replicas_have_ports_of_their_own_and_migrate_once(tmp_path):
+    settings = settings_of(tmp_path, VITRINE_GATEWAYS="2")
+    urls = plan(settings, "postgresql://postgres@127.0.0.1:8504/vitrine")
+
+    children = platform(settings, urls, Passwords(tmp_path / "passwords.json")).services
+
+    gateways = [child for child in children if child.name.startswith("gateway")]
+    ports = {
+        child.environment[f"GATEWAY_{name}_PORT"]
+        for child in gateways
+        for name in ("HEALTH", "WEBHOOK")
+    }
+    assert [child.name for child in gateways] == ["gateway-1", "gateway-2"]
+    assert [bool(child.migrate_command) for child in gateways] == [True, False]
+    assert len(ports) == 4
+
+
 def test_each_service_enters_a_real_database_as_itself(tmp_path):
     settings = settings_of(
         tmp_path, DATABASE_URL="postgresql://admin:a%2Fb@db.example:5433/shop?sslmode=require"

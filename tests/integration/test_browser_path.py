@@ -23,7 +23,6 @@ pytestmark = [
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "images"
 BESIDE = 1002
-JOB_SECONDS = 1.0  # as conftest.py sets it
 SIZE = {"width": 1200, "height": 800}
 PATIENCE_MS = 60_000
 SMALL = (60, 40)
@@ -213,4 +212,3 @@ async def keep_screenshot(stage: Stage, screen: Screen, photo: bytes) -> None:
     await screen.page.wait_for_timeout(4_000)  # progress comes in steps, toasts fade away
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     await screen.page.screenshot(path=SCREENSHOTS / "chat.png")
-    await stage.comfyui("time_scale", {"time_scale": 1.0, "job_seconds": JOB_SECONDS})

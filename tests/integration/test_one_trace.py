@@ -16,7 +16,6 @@ STORY = (
     ("generator", "claim_job"),
     ("generator", "upload_inputs"),
     ("generator", "submit_prompt"),
-    ("generator", "run_prompt"),
     ("generator", "download_result"),
     ("generator", "store_result"),
     ("billing", "process generator.evt.job_succeeded.v1"),

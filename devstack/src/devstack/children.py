@@ -5,16 +5,16 @@ Values of the caller's own environment win, so `BILLING_LOG_LEVEL=debug make up`
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from devstack.settings import REPOSITORY, Passwords, Settings
-from devstack.urls import Urls, generator_name
+from devstack.urls import Port, Urls, numbered
 
 # The simulator takes any token; this one looks like a real one to the client library.
 SIMULATED_BOT_TOKEN = "1000000001:simulated-bot-of-the-vitrine-devstack"  # noqa: S105
-SERVICES_WITH_DATABASE = ("gateway", "billing", "scheduler", "vpn")
+OTHERS_WITH_DATABASE = ("billing", "scheduler", "vpn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +91,11 @@ def stand_ins(settings: Settings, urls: Urls) -> list[Child]:
 
 
 def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
-    """The five services; one generator per ComfyUI server."""
-    own: dict[str, dict[str, str]] = {
-        "gateway": {
-            "BOT_TOKEN": settings.bot_token or SIMULATED_BOT_TOKEN,
-            "TELEGRAM_API_URL": urls.telegram_api,
-        },
-        "billing": {},
-        "scheduler": {},
-        "vpn": {},
-    }
-    found = []
-    for name in SERVICES_WITH_DATABASE:
-        values = {
-            **common(settings, urls, urls.health[name]),
-            "DATABASE_URL": with_login(urls.database, name, passwords.of(name)),
-            "MIGRATION_DATABASE_URL": urls.database,
-            **own[name],
-        }
-        found.append(
-            Child(
-                name=name,
-                command=module(name),
-                environment=prefixed(name, values),
-                ready_url=f"{urls.health[name]}/readyz",
-                migrate_command=module(name, "migrate"),
-            )
-        )
+    """The five services: as many gateways as asked for, one generator per ComfyUI server."""
+    found = [gateway(settings, urls, passwords, number) for number in range(settings.gateways)]
+    found += [with_database(name, name, settings, urls, passwords) for name in OTHERS_WITH_DATABASE]
     for number, server in enumerate(urls.comfyui):
-        name = generator_name(number, len(urls.comfyui))
+        name = numbered("generator", number, len(urls.comfyui))
         values = {**common(settings, urls, urls.health[name]), "COMFYUI_URL": server}
         found.append(
             Child(
@@ -130,6 +106,39 @@ def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child
             )
         )
     return found
+
+
+def gateway(settings: Settings, urls: Urls, passwords: Passwords, number: int) -> Child:
+    child = with_database(
+        numbered("gateway", number, settings.gateways),
+        "gateway",
+        settings,
+        urls,
+        passwords,
+        BOT_TOKEN=settings.bot_token or SIMULATED_BOT_TOKEN,
+        TELEGRAM_API_URL=urls.telegram_api,
+        WEBHOOK_PORT=str(settings.port_base + Port.WEBHOOK + number),
+    )
+    return child if number == 0 else replace(child, migrate_command=())
+
+
+def with_database(
+    name: str, service: str, settings: Settings, urls: Urls, passwords: Passwords, **own: str
+) -> Child:
+    """One process of a service that has a schema and a login of its own."""
+    values = {
+        **common(settings, urls, urls.health[name]),
+        "DATABASE_URL": with_login(urls.database, service, passwords.of(service)),
+        "MIGRATION_DATABASE_URL": urls.database,
+        **own,
+    }
+    return Child(
+        name=name,
+        command=module(service),
+        environment=prefixed(service, values),
+        ready_url=f"{urls.health[name]}/readyz",
+        migrate_command=module(service, "migrate"),
+    )
 
 
 def common(settings: Settings, urls: Urls, health_url: str) -> dict[str, str]:

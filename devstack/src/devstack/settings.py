@@ -12,6 +12,7 @@ from devstack.errors import SettingsError
 
 PORT_BASE = 8500
 PORT_BASE_MIN, PORT_BASE_MAX = 1_024, 65_000
+GATEWAYS_MAX = 5
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -26,6 +27,8 @@ class Settings:
     database_url: str = ""
     nats_url: str = ""
     log_format: str = "console"
+    gateways: int = 1
+    """Replicas of the gateway; by webhook each listens on a port of its own (urls.Port)."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -37,6 +40,11 @@ class Settings:
         log_format = environment.get("VITRINE_LOG_FORMAT", "") or "console"
         if log_format not in {"console", "json"}:
             raise SettingsError(f"VITRINE_LOG_FORMAT is {log_format!r}, not console or json")
+        gateways = environment.get("VITRINE_GATEWAYS", "") or "1"
+        if not gateways.isdigit() or not 1 <= int(gateways) <= GATEWAYS_MAX:
+            raise SettingsError(
+                f"VITRINE_GATEWAYS is {gateways!r}, not between 1 and {GATEWAYS_MAX}"
+            )
         servers = environment.get("COMFYUI_URL", "").split(",")
         return cls(
             state_dir=Path(environment.get("VITRINE_STATE_DIR", "") or REPOSITORY / ".vitrine"),
@@ -46,6 +54,7 @@ class Settings:
             database_url=environment.get("DATABASE_URL", "").strip(),
             nats_url=environment.get("NATS_URL", "").strip(),
             log_format=log_format,
+            gateways=int(gateways),
         )
 
 

@@ -140,6 +140,11 @@ class Stage:
         async with self.session.delete(f"{self.urls['telegram_control']}/faults") as answer:
             answer.raise_for_status()
 
+    async def comfyui_well(self) -> None:
+        """Forget every fault that was ordered of the ComfyUI stand-in."""
+        async with self.session.delete(f"{self.urls['comfyui']}/control/faults") as answer:
+            answer.raise_for_status()
+
 
 def _command_of(pid: int) -> list[str]:
     try:

@@ -30,6 +30,8 @@ class Port(IntEnum):
     SCHEDULER = 12
     VPN = 13
     GENERATOR = 20  # and upwards, one per ComfyUI server
+    GATEWAY_MORE = 30  # and upwards, one per further replica
+    WEBHOOK = 35  # and upwards, one per replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +73,16 @@ def plan(settings: Settings, database: str) -> Urls:
 
     telegram = at(Port.TELEGRAM)
     comfyui = settings.comfyui_urls or (at(Port.COMFYUI),)
-    health = {
-        "gateway": at(Port.GATEWAY),
+    health = {numbered("gateway", 0, settings.gateways): at(Port.GATEWAY)}
+    for number in range(1, settings.gateways):
+        health[numbered("gateway", number, settings.gateways)] = at(Port.GATEWAY_MORE + number)
+    health |= {
         "billing": at(Port.BILLING),
         "scheduler": at(Port.SCHEDULER),
         "vpn": at(Port.VPN),
     }
     for number, _ in enumerate(comfyui):
-        health[generator_name(number, len(comfyui))] = at(Port.GENERATOR + number)
+        health[numbered("generator", number, len(comfyui))] = at(Port.GENERATOR + number)
     return Urls(
         chat=TELEGRAM_CHAT if settings.bot_token else telegram,
         telegram_api=TELEGRAM_API if settings.bot_token else telegram,
@@ -92,8 +96,9 @@ def plan(settings: Settings, database: str) -> Urls:
     )
 
 
-def generator_name(number: int, count: int) -> str:
-    return "generator" if count == 1 else f"generator-{number + 1}"
+def numbered(service: str, number: int, count: int) -> str:
+    """The name of one of several processes of a service; a single one is just the service."""
+    return service if count == 1 else f"{service}-{number + 1}"
 
 
 def read(state_dir: Path) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Database:
                     min_size=1,
                     max_size=pool_max,
                     init=_codecs,
+                    reset=_keep,
                     timeout=CONNECT_TIMEOUT_SECONDS,
                     command_timeout=COMMAND_TIMEOUT_SECONDS,
                     max_inactive_connection_lifetime=IDLE_CONNECTION_SECONDS,
@@ -105,6 +106,16 @@ class Database:
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+
+async def _keep(connection: Connection) -> None:
+    """Give a connection back as it is, unless a cancelled rollback left a transaction open.
+
+    Nobody here sets anything for a session; asyncpg's own four reset statements would follow
+    every single transaction.
+    """
+    if connection.is_in_transaction():
+        await connection.reset()
 
 
 async def _codecs(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -64,7 +64,16 @@ class UnitOfWork:
         """The trace of the message being handled; set by the consumer."""
         self.rows: list[OutboxRow] = []
         self.effects: list[EffectRow] = []
+        self.hooks: list[Callable[[], None]] = []
         self._ids = ids
+
+    def after_commit(self, hook: Callable[[], None]) -> None:
+        """Call `hook` once this transaction has committed: to wake a worker, never to decide.
+
+        A crash in between loses the call, so whatever it wakes must also look by itself.
+        """
+        if hook not in self.hooks:
+            self.hooks.append(hook)
 
     def emit(
         self,
@@ -163,9 +172,12 @@ class Outbox:
                 uow = UnitOfWork(connection, self.clock.now(), self._ids)
                 yield uow
                 await uow.write()
-        self.committed(uow.rows)
+            # Before the connection goes back to the pool: nothing more may delay a message.
+            self.committed(uow.rows)
         if uow.effects:
             self.effects_due.set()
+        for hook in uow.hooks:
+            hook()
 
     def committed(self, rows: Sequence[OutboxRow]) -> None:
         """Hand committed rows to the publisher; too many at once are left to the sweeper."""

@@ -113,3 +113,22 @@ async def test_old_marked_days_are_dropped_and_unpublished_ones_kept(
     assert dropped == 1
     async with database.read() as connection:
         assert await connection.fetchval("SELECT count(*) FROM outbox") == 1
+
+
+async def test_a_hook_runs_after_the_commit_and_not_without_it(outbox: Outbox) -> None:
+    seen: list[bool] = []
+
+    async def fails() -> None:
+        async with outbox.begin() as uow:
+            uow.after_commit(lambda: seen.append(False))
+            raise ZeroDivisionError
+
+    async with outbox.begin() as uow:
+        hook = uow.connection.is_in_transaction
+        uow.after_commit(lambda: seen.append(True))
+        assert hook()
+        assert seen == []
+    with pytest.raises(ZeroDivisionError):
+        await fails()
+
+    assert seen == [True]

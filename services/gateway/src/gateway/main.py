@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import cast
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from aiogram import Bot
@@ -65,25 +63,180 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SCHEMA = "gateway"
 
 
-@dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything the process runs, wired."""
+    """Everything the process runs, wired: what is said, what is fetched, what is heard."""
 
-    shop: Shop
-    telegram: Telegram
-    bot: Bot
-    bot_budget: BotBudget
-    images: Images
-    sweep: Sweep
-    intake: Intake
-    runner: Runner
-    delivery_runner: DeliveryRunner
-    downloads: Downloads
-    progress: Progress
-    shards: Shards
-    positions: PositionRefresher
-    leases: KeyValue
-    replica: UUID
+    def __init__(self, settings: Settings, service: Service, outbox: Outbox) -> None:
+        self.replica = new_id()
+        self.background = service.background
+        self.broker = outbox.broker
+        self.outbox = outbox
+        self.leases = KeyValue(self.broker, "leases")
+        self.objects = Objects(self.broker)
+        self.commits = Commits(self.background)
+        self.shards = Shards(
+            self.leases,
+            self.background,
+            replica=str(self.replica),
+            acquired=self._acquired,
+            released=self._released,
+        )
+        self._connect_telegram(settings)
+        self._wire_shop(settings)
+        self._wire_speech(settings)
+        self._wire_uploads(settings)
+        self._wire_updates(settings)
+
+    def _connect_telegram(self, settings: Settings) -> None:
+        token, local = settings.bot_token.get_secret_value(), settings.telegram_local_mode
+        self.telegram = Telegram(
+            token=token,
+            api_url=settings.telegram_api_url,
+            timeout=settings.telegram_timeout,
+            local=local,
+        )
+        server = TelegramAPIServer.from_base(settings.telegram_api_url, is_local=local)
+        self.bot = Bot(token, session=AiohttpSession(api=server))
+
+    def _wire_shop(self, settings: Settings) -> None:
+        self.deliveries = PostgresDeliveries(self.commits, new_id, self._wake_deliveries)
+        self.shop = Shop(
+            catalogue=_catalogue(settings),
+            texts=texts.load(settings.catalogue_dir),
+            screens=PostgresOrderScreens(),
+            people=PostgresPeople(),
+            media=PostgresMedia(self.commits, new_id, self._wake_downloads),
+            deliveries=self.deliveries,
+            new_id=new_id,
+            shop_zone=ZoneInfo(settings.shop_time_zone),
+            file_bytes_max=settings.file_bytes_max,
+        )
+        self.notices = BotNotices(self.shop)
+        self.sweep = Sweep(self.outbox.database, self.objects, self.outbox.clock, self.background)
+
+    def _wire_speech(self, settings: Settings) -> None:
+        clock, database = self.outbox.clock, self.outbox.database
+        self.bot_budget = BotBudget(
+            KeyValue(self.broker, "buckets"),
+            clock,
+            bot_id=self.telegram.bot_id,
+            per_second=settings.sends_per_second,
+        )
+        private = ChatBudget(
+            clock, per_second=settings.chat_sends_per_second, burst=settings.chat_sends_burst
+        )
+        per_minute = settings.group_sends_per_minute
+        group = ChatBudget(clock, per_second=per_minute / 60, burst=max(1, int(per_minute / 4)))
+        edits = Edits(self.background, interval=settings.edit_interval)
+        self.sender = Sender(
+            self.telegram,
+            Budget(self.bot_budget, private, group),
+            Chats(database, clock),
+            edits,
+            self.objects,
+            upload_timeout=settings.upload_timeout,
+        )
+        edits.connect(self.sender.edit_quietly)
+        self.delivery_runner = DeliveryRunner(
+            self.outbox,
+            self.broker,
+            self.sender,
+            self.background,
+            replica=self.replica,
+            held=self._held,
+            result_patience=settings.result_patience,
+            notice_patience=settings.notice_patience,
+        )
+        self.progress = Progress(self.broker, database, edits, self.notices)
+
+    def _wire_uploads(self, settings: Settings) -> None:
+        self.images = Images(
+            self.background,
+            pixels_max=settings.image_pixels_max,
+            side_max=settings.image_side_max,
+            timeout=settings.image_timeout,
+            idle=settings.image_worker_idle,
+            memory_mib=settings.image_worker_memory_mib,
+        )
+        alerts = MediaAlerts(
+            self.deliveries,
+            self.notices,
+            partial(media_failed, shop=self.shop),
+            admin_chat_id=settings.admin_chat_id,
+            language=texts.DEFAULT_LANGUAGE,
+        )
+        self.downloads = Downloads(
+            self.outbox,
+            self.telegram,
+            self.objects,
+            self.images,
+            self.background,
+            replica=self.replica,
+            held=self._held,
+            available=partial(media_available, shop=self.shop),
+            failed=alerts.failed,
+            concurrent_max=settings.max_concurrent_downloads,
+            timeout=settings.download_timeout,
+            attempts_max=settings.retry_attempts,
+            bytes_max=settings.file_bytes_max,
+        )
+
+    def _wire_updates(self, settings: Settings) -> None:
+        asking = Asking(self.broker, timeout=settings.read_timeout)
+        conversations = Conversations(self.telegram.bot_id, ttl=settings.conversation_ttl)
+        turns = Turns(
+            self.outbox,
+            conversations,
+            self.deliveries,
+            build_dispatcher(self.shop, ConversationStorage()),
+            self.bot,
+            notices=self.notices,
+            wanted=reads.wanted,
+            ask=asking.all,
+            pick_language=self.shop.texts.pick,
+            new_id=new_id,
+        )
+        self.runner = Runner(
+            self.broker,
+            self.outbox,
+            turns,
+            conversations,
+            self.deliveries,
+            self.sender,
+            self.background,
+            concurrent_max=settings.updates_concurrent_max,
+            starts_max=settings.update_starts_max,
+            send_wait_max=settings.send_wait_max,
+        )
+        self.intake = Intake(
+            self.broker,
+            self.outbox.clock,
+            bot_id=self.telegram.bot_id,
+            pre_checkout=decline(self.telegram.call, self.notices.payments_closed),
+        )
+        self.positions = PositionRefresher(
+            self.shop, self.outbox, ask=asking.position, held=self._held
+        )
+
+    def _wake_deliveries(self, shard: int) -> None:
+        self.delivery_runner.wake(shard)
+
+    def _wake_downloads(self) -> None:
+        self.downloads.wake()
+
+    def _held(self) -> frozenset[int]:
+        return self.shards.held
+
+    async def _acquired(self, taken: frozenset[int]) -> None:
+        await self.delivery_runner.take_over(taken)
+        await self.downloads.take_over(taken)
+        await self.progress.take(taken)
+        await self.runner.take(taken)
+
+    async def _released(self, left: frozenset[int]) -> None:
+        await self.runner.let_go(left)
+        await self.delivery_runner.let_go(left)
+        await self.progress.let_go(left)
 
     async def close(self) -> None:
         await self.images.stop()
@@ -93,158 +246,7 @@ class Gateway:
 
 def build(settings: Settings, service: Service, outbox: Outbox) -> Gateway:
     """Wire the service. Raises ConfigurationError."""
-    replica, background, broker = new_id(), service.background, outbox.broker
-    database, clock = outbox.database, outbox.clock
-    objects, leases = Objects(broker), KeyValue(broker, "leases")
-    token = settings.bot_token.get_secret_value()
-    api_url = settings.telegram_api_url
-    telegram = Telegram(
-        token=token,
-        api_url=api_url,
-        timeout=settings.telegram_timeout,
-        local=settings.telegram_local_mode,
-    )
-    server = TelegramAPIServer.from_base(api_url, is_local=settings.telegram_local_mode)
-    bot = Bot(token, session=AiohttpSession(api=server))
-    commits = Commits(background)
-    deliveries = PostgresDeliveries(commits, new_id, lambda shard: delivery_runner.wake(shard))  # noqa: PLW0108 - made below
-    known = _catalogue(settings)
-    shop = Shop(
-        catalogue=known,
-        texts=_texts(settings, known),
-        screens=PostgresOrderScreens(),
-        people=PostgresPeople(),
-        media=PostgresMedia(commits, new_id, lambda: downloads.wake()),  # noqa: PLW0108 - made below
-        deliveries=deliveries,
-        new_id=new_id,
-        shop_zone=ZoneInfo(settings.shop_time_zone),
-        file_bytes_max=settings.file_bytes_max,
-    )
-    notices = BotNotices(shop)
-    bot_budget, budget = _budgets(settings, outbox, telegram.bot_id)
-    edits = Edits(background, interval=settings.edit_interval)
-    chats = Chats(database, clock)
-    sender = Sender(telegram, budget, chats, edits, objects, upload_timeout=settings.upload_timeout)
-    edits.connect(sender.edit_quietly)
-    delivery_runner = DeliveryRunner(
-        outbox,
-        broker,
-        sender,
-        background,
-        replica=replica,
-        held=lambda: shards.held,
-        result_patience=settings.result_patience,
-        notice_patience=settings.notice_patience,
-    )
-    images = Images(
-        background,
-        pixels_max=settings.image_pixels_max,
-        side_max=settings.image_side_max,
-        timeout=settings.image_timeout,
-        idle=settings.image_worker_idle,
-        memory_mib=settings.image_worker_memory_mib,
-    )
-    alerts = MediaAlerts(
-        deliveries,
-        notices,
-        partial(media_failed, shop=shop),
-        admin_chat_id=settings.admin_chat_id,
-        language=texts.DEFAULT_LANGUAGE,
-    )
-    downloads = Downloads(
-        outbox,
-        telegram,
-        objects,
-        images,
-        background,
-        replica=replica,
-        held=lambda: shards.held,
-        available=partial(media_available, shop=shop),
-        failed=alerts.failed,
-        concurrent_max=settings.max_concurrent_downloads,
-        timeout=settings.download_timeout,
-        attempts_max=settings.retry_attempts,
-        bytes_max=settings.file_bytes_max,
-    )
-    progress = Progress(broker, database, edits, notices)
-    asking = Asking(broker, timeout=settings.read_timeout)
-    conversations = Conversations(telegram.bot_id, ttl=settings.conversation_ttl)
-    turns = Turns(
-        outbox,
-        conversations,
-        deliveries,
-        build_dispatcher(shop, ConversationStorage()),
-        bot,
-        notices=notices,
-        wanted=reads.wanted,
-        ask=asking.all,
-        pick_language=shop.texts.pick,
-        new_id=new_id,
-    )
-    runner = Runner(
-        broker,
-        outbox,
-        turns,
-        conversations,
-        deliveries,
-        sender,
-        background,
-        concurrent_max=settings.updates_concurrent_max,
-        starts_max=settings.update_starts_max,
-        send_wait_max=settings.send_wait_max,
-    )
-
-    async def acquired(taken: frozenset[int]) -> None:
-        await delivery_runner.take_over(taken)
-        await downloads.take_over(taken)
-        await progress.take(taken)
-        await runner.take(taken)
-
-    async def released(left: frozenset[int]) -> None:
-        await runner.let_go(left)
-        await delivery_runner.let_go(left)
-        await progress.let_go(left)
-
-    shards = Shards(leases, background, replica=str(replica), acquired=acquired, released=released)
-    return Gateway(
-        shop=shop,
-        telegram=telegram,
-        bot=bot,
-        bot_budget=bot_budget,
-        images=images,
-        sweep=Sweep(database, objects, clock, background),
-        intake=Intake(
-            broker,
-            clock,
-            bot_id=telegram.bot_id,
-            pre_checkout=decline(telegram.call, notices.payments_closed),
-        ),
-        runner=runner,
-        delivery_runner=delivery_runner,
-        downloads=downloads,
-        progress=progress,
-        shards=shards,
-        positions=PositionRefresher(shop, outbox, ask=asking.position, held=lambda: shards.held),
-        leases=leases,
-        replica=replica,
-    )
-
-
-def _budgets(settings: Settings, outbox: Outbox, bot_id: int) -> tuple[BotBudget, Budget]:
-    bot = BotBudget(
-        KeyValue(outbox.broker, "buckets"),
-        outbox.clock,
-        bot_id=bot_id,
-        per_second=settings.sends_per_second,
-    )
-    private = ChatBudget(
-        outbox.clock,
-        per_second=settings.chat_sends_per_second,
-        burst=settings.chat_sends_burst,
-    )
-    per_minute = settings.group_sends_per_minute
-    group = ChatBudget(outbox.clock, per_second=per_minute / 60, burst=max(1, int(per_minute / 4)))
-    return bot, Budget(bot, private, group)
+    return Gateway(settings, service, outbox)
 
 
 def _catalogue(settings: Settings) -> catalogue.Catalogue:

@@ -1,5 +1,6 @@
 """Messages that events cause: in order, tried until settled, results recorded."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -212,3 +213,18 @@ async def _said_count(platform, person: int, count: int) -> bool:
 
 async def _value_is(platform, query: str, person: int, wanted) -> bool:
     return await platform.value(query, person) == wanted
+
+
+async def test_rows_written_by_another_replica_wake_the_holder_of_the_shard(
+    platform, person, outbox, gateway
+):
+    """The writer holds no shard itself, like a replica that handles the event of another's user."""
+    commits = Commits(Background())
+    deliveries = PostgresDeliveries(commits, new_id, lambda _shard: None)
+    async with outbox.begin() as uow:
+        await deliveries.queue(uow, user_id=person, screen=Screen(text="from afar"))
+    began = asyncio.get_running_loop().time()
+    await platform.broker.publish_ephemeral(f"gateway.wake.{person % 32}", b"")
+
+    await platform.people.wait_message(person)
+    assert asyncio.get_running_loop().time() - began < 1.0

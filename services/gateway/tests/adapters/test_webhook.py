@@ -136,6 +136,17 @@ async def test_a_known_kind_of_unknown_shape_is_parked_and_the_person_told(platf
     await drain(lambda: _acknowledged(platform, before + 1), what="it is acknowledged")
 
 
+async def test_an_update_of_which_only_the_id_can_be_read_is_parked(platform, post):
+    before = await stored(platform)
+    strange = {"update_id": next(IDS), "message": {"from": {"id": "somebody"}, "chat": []}}
+
+    assert await post(msgspec.json.encode(strange)) == 200
+
+    await drain(lambda: _acknowledged(platform, before + 1), what="it is acknowledged")
+    reasons = await platform.rows("SELECT reason FROM parked")
+    assert "malformed" in {row["reason"] for row in reasons}
+
+
 async def test_without_a_stream_telegram_is_told_to_come_again(platform, person, post):
     body = message(person, "/start")
     await platform.broker.api("STREAM.DELETE.UPDATES")

@@ -159,8 +159,8 @@ async def test_a_queue_that_does_not_move_is_noticed_and_the_job_is_not_blamed(
     shop, comfyui, catalogue
 ):
     async with aiohttp.ClientSession() as session:
-        for _ in range(2):
-            await session.post(f"{comfyui.url}/prompt", json={"prompt": steps_graph(3, 0.1)})
+        for steps in (12, 1):
+            await session.post(f"{comfyui.url}/prompt", json={"prompt": steps_graph(steps, 0.1)})
         same = {
             "prompt": steps_graph(1, 0.01),
             "prompt_id": "5a0cf2c6-1111-4222-8333-444455556666",

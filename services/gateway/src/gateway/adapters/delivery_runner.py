@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from chassis import logs, metrics, tracing
 from chassis.background import Background
-from chassis.broker import Broker, Ephemeral
+from chassis.broker import Broker, Ephemeral, Subscription
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.objects import ObjectDamagedError, ObjectMissingError
@@ -31,6 +31,7 @@ SWEEP_SECONDS = 2.0
 CONCURRENT_MAX = 16
 BUDGET_WAIT_MAX = timedelta(seconds=1)
 """Deliveries reserve little of the budget ahead, so that answers to taps keep overtaking them."""
+LET_GO_SECONDS_MAX = 8.0
 RETRY_FIRST = timedelta(seconds=1)
 RETRY_MAX = timedelta(seconds=60)
 WAKE_SUBJECT = "gateway.wake.{shard}"
@@ -97,6 +98,7 @@ class DeliveryRunner:
         self._result_patience = result_patience
         self._notice_patience = notice_patience
         self._due = asyncio.Event()
+        self._listening: dict[int, Subscription] = {}
         self._finished = asyncio.Event()
         self._leaving: frozenset[int] = frozenset()
         self._under_way: dict[UUID, int] = {}
@@ -115,12 +117,15 @@ class DeliveryRunner:
         except TransientError as error:
             log.info("wake_lost", reason=type(error).__name__)
 
-    async def told(self, _message: Ephemeral) -> None:
+    async def _told(self, _message: Ephemeral) -> None:
         """Another replica committed rows of a shard held here."""
         self._due.set()
 
     async def take_over(self, shards: frozenset[int]) -> None:
         """Free what the former holder of these shards was sending: it is not sending any more."""
+        for shard in shards - self._listening.keys():
+            subject = WAKE_SUBJECT.format(shard=shard)
+            self._listening[shard] = await self._broker.subscribe(subject, self._told)
         async with self._outbox.database.read() as connection:
             await connection.execute(
                 "UPDATE deliveries SET leased_by = NULL "
@@ -133,9 +138,9 @@ class DeliveryRunner:
     async def let_go(self, shards: frozenset[int]) -> None:
         """Finish what is being sent there; `held` no longer names these shards' rows to others."""
         self._leaving |= shards
-        while any(shard in shards for shard in self._under_way.values()):
-            self._finished.clear()
-            await self._finished.wait()
+        for shard in shards & self._listening.keys():
+            await self._listening.pop(shard).stop()
+        await self._ended(shards)
         self._leaving -= shards
 
     async def run(self) -> None:
@@ -156,9 +161,17 @@ class DeliveryRunner:
     async def stop(self) -> None:
         """Claim nothing more, and finish what is being sent."""
         self._due.set()
-        while self._under_way:
-            self._finished.clear()
-            await self._finished.wait()
+        await self._ended(frozenset(self._under_way.values()))
+
+    async def _ended(self, shards: frozenset[int]) -> None:
+        """Wait for the sends under way, but not for ever: what is cut off is sent again."""
+        try:
+            async with asyncio.timeout(LET_GO_SECONDS_MAX):
+                while shards & set(self._under_way.values()):
+                    self._finished.clear()
+                    await self._finished.wait()
+        except TimeoutError:
+            log.warning("sends_left_at_work", count=len(self._under_way))
 
     async def _wait(self) -> None:
         try:
@@ -200,10 +213,19 @@ class DeliveryRunner:
             # The row keeps our lease, and is claimed again when the database answers again.
             log.warning("delivery_not_recorded", reason=type(error).__name__)
             await self._background.pause(SWEEP_SECONDS)
+        except Exception:
+            log.exception("delivery_broke", kind=row.kind)
+            await self._give_up(row)
         finally:
             del self._under_way[row.id]
             self._finished.set()
             self._due.set()
+
+    async def _give_up(self, row: Row) -> None:
+        try:
+            await self._settle(row, FAILED, reason=errors.UNDELIVERABLE_REJECTED)
+        except (TransientError, *RETRYABLE) as error:
+            log.warning("delivery_not_recorded", reason=type(error).__name__)
 
     async def _try(self, row: Row) -> None:
         try:

@@ -176,9 +176,28 @@ class Downloads:
             # Postgres is away: the row keeps our lease and is claimed again.
             log.warning("download_not_recorded", reason=type(error).__name__)
             await self._background.pause(SWEEP_SECONDS)
+        except Exception:
+            log.exception("download_broke")
+            await self._break_off(row)
         finally:
             del self._under_way[row.id]
             self._due.set()
+
+    async def _break_off(self, row: Claimed) -> None:
+        """A bug: again a little later; when tries run out the row fails without its hook."""
+        over = row.attempts >= self._attempts_max
+        try:
+            async with self._outbox.database.read() as connection:
+                await connection.execute(
+                    "UPDATE media SET leased_by = NULL, state = $2, error = $3, due_at = $4 "
+                    "WHERE id = $1",
+                    row.id,
+                    MEDIA_FAILED if over else MEDIA_PENDING,
+                    MEDIA_UNREACHABLE if over else "",
+                    self._outbox.clock.now() + RETRY_FIRST * row.attempts,
+                )
+        except (TransientError, *RETRYABLE) as error:
+            log.warning("download_not_recorded", reason=type(error).__name__)
 
     async def _try(self, row: Claimed) -> None:
         started = asyncio.get_running_loop().time()

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from chassis import logs
 from chassis.background import Background
 from gateway.ports import Screen
 
+log = logs.get("gateway.edits")
 FINISHED_MAX = 20_000
 Place = tuple[int, int]
 Edit = Callable[[int, int, Screen], Awaitable[None]]
@@ -58,8 +60,12 @@ class Edits:
 
     async def _now(self, place: Place, screen: Screen) -> None:
         assert self._carry_out is not None
-        if place not in self._finished:
+        if place in self._finished:
+            return
+        try:
             await self._carry_out(*place, screen)
+        except Exception:
+            log.exception("progress_broke")
 
     def cancel(self, chat_id: int, message_id: int) -> None:
         """The message is being changed by an answer: what waits is older."""

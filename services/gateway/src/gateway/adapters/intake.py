@@ -64,6 +64,8 @@ class Peek(msgspec.Struct):
     """The little that must be known of an update to route it; the rest stays as it came."""
 
     update_id: int
+    malformed: bool = False
+    """The id could be read, the rest is of another shape: it is stored, then parked."""
     message: _Message | None = None
     callback_query: _Callback | None = None
     my_chat_member: _Message | None = None
@@ -91,13 +93,21 @@ class Peek(msgspec.Struct):
         return self.callback_query.id if self.callback_query else ""
 
 
+class _Number(msgspec.Struct):
+    update_id: int
+
+
+_NUMBER = msgspec.json.Decoder(_Number)
 _PEEK = msgspec.json.Decoder(Peek)
 AnswerPreCheckout = Callable[[PreCheckout], Awaitable[None]]
 
 
 def peek(body: bytes) -> Peek:
     """Raises msgspec.DecodeError or ValidationError for what is not an update."""
-    return _PEEK.decode(body)
+    try:
+        return _PEEK.decode(body)
+    except msgspec.ValidationError:
+        return Peek(_NUMBER.decode(body).update_id, malformed=True)
 
 
 class Intake:

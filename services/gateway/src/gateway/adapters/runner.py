@@ -33,6 +33,7 @@ SERVICE = "gateway"
 BATCH_MAX = 64
 IDLE_HEARTBEAT = timedelta(seconds=15)
 BEAT_SECONDS = topology.ACK_WAIT_UPDATES.total_seconds() / 3
+LET_GO_SECONDS_MAX = 8.0
 NAK_FIRST = timedelta(milliseconds=200)
 NAK_MAX = timedelta(seconds=10)
 ANSWER_BITS = 10
@@ -96,9 +97,13 @@ class Runner:
         pulls = [self._pulls.pop(shard) for shard in shards if shard in self._pulls]
         await asyncio.gather(*(pull.stop() for pull in pulls))
         names = {topology.shard_consumer(shard) for shard in shards}
-        while any(delivery.consumer in names for delivery in self._held):
-            self._finished.clear()
-            await self._finished.wait()
+        try:
+            async with asyncio.timeout(LET_GO_SECONDS_MAX):
+                while any(delivery.consumer in names for delivery in self._held):
+                    self._finished.clear()
+                    await self._finished.wait()
+        except TimeoutError:
+            log.warning("shards_left_at_work", count=len(shards))
 
     async def _pull(self, pull: Pull) -> None:
         async for batch in pull:
@@ -151,6 +156,9 @@ class Runner:
         except (TransientError, *RETRYABLE) as error:
             log.warning("update_handed_back", reason=type(error).__name__)
             await self._hand_back(delivery)
+        except Exception:
+            log.exception("update_broke")
+            await self._hand_back(delivery)
         finally:
             self._drop(delivery)
 
@@ -162,6 +170,9 @@ class Runner:
             if starts > topology.STARTS_MAX:
                 await self._park(peeked, delivery, "started too often without an end")
                 return
+        if peeked.malformed:
+            await self._park(peeked, delivery, "malformed")
+            return
         try:
             worked = await self._turns.work(peeked, delivery.body)
         except (TransientError, *RETRYABLE):

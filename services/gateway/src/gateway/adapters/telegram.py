@@ -19,6 +19,8 @@ from chassis.errors import TransientError
 log = logs.get("gateway.telegram")
 CONNECTIONS_MAX = 100
 CONNECT_TIMEOUT_SECONDS = 5.0
+FAILING_AFTER_SECONDS = 30.0
+"""One failed call says little; readiness is lost when none succeeded for so long."""
 READY_TIMEOUT = timedelta(seconds=1.5)
 CHUNK_BYTES = 256 * 1024
 RETRY_AFTER_DEFAULT = timedelta(seconds=1)
@@ -143,7 +145,9 @@ class Telegram:
                 await self.call("getMe", timeout=READY_TIMEOUT)
             except (TransientError, RejectedError, BlockedError) as error:
                 return f"Telegram: {type(error).__name__}"
-        return f"Telegram: {self.problem}" if self.problem else None
+        silence = asyncio.get_running_loop().time() - self.succeeded_at
+        failing = self.problem is not None and silence > FAILING_AFTER_SECONDS
+        return f"Telegram: {self.problem}" if failing else None
 
     async def call(
         self,

@@ -23,8 +23,9 @@ from gateway.ports import Shop
 def build_dispatcher(shop: Shop, storage: BaseStorage) -> Dispatcher:
     """Called with `feed_update(bot, update, turn=Turn, reads=Reads)`, private chats only.
 
-    The runner keeps groups out. Commands ignore a mention (`/help@some_bot`): checking it would ask Telegram for the bot's
-    name in the middle of the transaction, and in a private chat there is nobody else.
+    The runner keeps groups out. Commands ignore a mention (`/help@some_bot`): checking it would
+    ask Telegram for the bot's name in the middle of the transaction, and in a private chat there
+    is nobody else.
     """
     dispatcher = Dispatcher(storage=storage, shop=shop)
     dispatcher.update.outer_middleware(PersonMiddleware(shop))

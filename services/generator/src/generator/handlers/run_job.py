@@ -276,6 +276,8 @@ class JobRun:
         while not self._over:
             claim = self.claimed
             ack_subject = claim.record.ack_subject if claim else self.arrival.ack_subject
+            if not ack_subject:  # settled a moment ago: a closed record names no delivery
+                return
             await self._tools.settlement.in_progress(ack_subject)
             if claim is not None and loop_time() >= renew_at:
                 renew_at = loop_time() + pace.renew_every

@@ -1,0 +1,62 @@
+"""Every figure, one after the other, on an otherwise quiet machine; writes bench/RESULTS.md.
+
+`python -m bench.run_all confirm footprint` measures only these and keeps the other results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.harness import Figure
+
+NAMES = ("pipeline", "replies", "confirm", "idle_gap", "footprint")
+FOLDER = Path(__file__).parent
+FILE = FOLDER / "results.json"
+INTRODUCTION = """# Results
+
+Measured by `make bench`; what is compared was measured in the same run. Regenerate, do not edit.
+The machine is a small shared virtual one: read ratios before absolutes.
+"""
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or NAMES
+    results: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
+    for name in chosen:
+        figure: Figure = asyncio.run(importlib.import_module(f"bench.{name}").measure())
+        figure.show()
+        results[name] = {
+            "title": figure.name,
+            "goal": figure.goal,
+            "rows": figure.rows,
+            "values": figure.values,
+            "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        }
+        FILE.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    (FOLDER / "RESULTS.md").write_text(page(results))
+
+
+def page(results: dict[str, Any]) -> str:
+    parts = [INTRODUCTION]
+    for name in NAMES:
+        if name not in results:
+            continue
+        found = results[name]
+        values = found["values"]
+        parts.append(
+            f"\n## {found['title']}\n\nGoal: {found['goal']}. `bench/{name}.py`, "
+            f"{found['measured']}, {values.get('cores')} cores, "
+            f"load before {values.get('load_before')}.\n\n| figure | measured |\n|---|---|\n"
+        )
+        parts += [f"| {label} | {value} |\n" for label, value in found["rows"]]
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    main()
