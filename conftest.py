@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
+from _pytest.nodeid import NodeId
 
 import simulators  # noqa: F401 - before pytest takes the folder of that name for the package
 from devstack.testing import (
@@ -27,6 +28,20 @@ FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-orders", type=int, default=0, help="0: the 60-second version")
     parser.addoption("--chaos-seed", type=int, default=20261121)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of one `xdist_group` in one process, where they share a platform.
+
+    pytest-xdist 3.8 writes groups into a field that pytest 9.2 no longer reads (pytest-xdist#1386).
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        for mark in item.iter_markers("xdist_group"):
+            if not item.nodeid.endswith(f"@{mark.args[0]}"):
+                item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,13 @@
 
 Server clock alone: from a prompt's end (history written) to the next one's start. The simulator
 and the generator are processes of their own, as they are in life.
-`python bench/idle_gap.py [--jobs 30] [--polled-jobs 6] [--json FILE]`
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
-import json
 import random
-import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -24,6 +20,7 @@ from uuid import uuid4
 
 import aiohttp
 
+from bench.harness import Figure, machine, percentile
 from chassis.testing import drain
 from devstack.testing import private_nats
 from generator.testing import (
@@ -37,7 +34,6 @@ from generator.testing import (
 
 JOB_STEPS, STEP_SECONDS = 4, 0.1
 POLL_SECONDS = 3.0
-GOAL_MS = 3.0
 LATENCY_ROUNDS = 40
 
 
@@ -144,40 +140,21 @@ async def polled(jobs: int) -> list[float]:
         return await comfyui.gaps()
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    return {
-        "n": len(ordered),
-        "p50_ms": round(statistics.median(ordered), 2),
-        "p90_ms": round(ordered[int(len(ordered) * 0.9)], 2),
-        "p99_ms": round(ordered[int(len(ordered) * 0.99)], 2),
-        "max_ms": round(ordered[-1], 2),
-    }
-
-
-async def measure(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    gaps, latencies = await one_ahead(options.jobs)
-    return {
-        "idle gap, one job ahead": summary(gaps),
-        f"idle gap, /history every {POLL_SECONDS:g} s": summary(await polled(options.polled_jobs)),
-        "job queued -> POST /prompt, idle server": summary(latencies),
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=30)
-    parser.add_argument("--polled-jobs", type=int, default=6)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    figures = asyncio.run(measure(options))
-    print(f"| figure (goal: one-ahead gap p50 <= {GOAL_MS:g} ms) | n | p50 ms | p90 | p99 | max |")
-    print("|---|---|---|---|---|---|")
-    for name, values in figures.items():
-        print(f"| {name} | {' | '.join(str(value) for value in values.values())} |")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2))
+async def measure(jobs: int = 30, polled_jobs: int = 6) -> Figure:
+    figure = Figure("GPU idle gap between back-to-back jobs", "median <= 3 ms with one job ahead")
+    figure.values |= machine()
+    gaps, latencies = await one_ahead(jobs)
+    waits = await polled(polled_jobs)
+    figure.add("one job ahead, median", percentile(gaps, 0.5), "ms", key="ahead_p50_ms")
+    figure.add("one job ahead, p90", percentile(gaps, 0.9), "ms", key="ahead_p90_ms")
+    figure.add("one job ahead, max", max(gaps), "ms", key="ahead_max_ms")
+    label = f"/history every {POLL_SECONDS:g} s, median"
+    figure.add(label, percentile(waits, 0.5), "ms", key="polled_p50_ms")
+    queued = "job queued -> POST /prompt, idle server"
+    figure.add(f"{queued}, median", percentile(latencies, 0.5), "ms", key="posted_p50_ms")
+    figure.add(f"{queued}, p99", percentile(latencies, 0.99), "ms", key="posted_p99_ms")
+    return figure
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(measure()).show()
