@@ -103,9 +103,12 @@ class ExactlyOnce:
             subscription.stream, subscription.consumer, batch=subscription.batch_max
         )
         self._pull = pull
-        while deliveries := await pull.next(subscription.batch_max):
-            async with self._kept_alive(deliveries):
-                await self._take(deliveries)
+        try:
+            while deliveries := await pull.next(subscription.batch_max):
+                async with self._kept_alive(deliveries):
+                    await self._take(deliveries)
+        finally:
+            await pull.stop()  # or the next run's messages would go to this one's inbox
 
     async def stop(self) -> None:
         if self._pull is not None:
@@ -165,7 +168,7 @@ class ExactlyOnce:
             headers = Headers.from_wire(delivery.headers)
             uuid7_time(headers.id)
             message = route.message.decode(delivery.body)
-        except (ValueError, msgspec.DecodeError):
+        except (ValueError, msgspec.DecodeError, RecursionError):
             return None
         received = Received(message, headers, delivery.subject, delivery.deliveries)
         received.delivery = delivery
@@ -184,7 +187,7 @@ class ExactlyOnce:
                 starts = await inbox.count_start(
                     connection, received.headers.id, self._outbox.clock.now()
                 )
-        except (TransientError, *RETRYABLE) as error:
+        except Exception as error:
             await self._failed(received, error)
             return
         if starts > self._subscription.starts_max:
@@ -315,8 +318,9 @@ class ExactlyOnce:
         """A rolling upgrade may bring who knows it; after an hour it is parked, never dropped."""
         first_seen = parked.made_at(delivery.headers)
         age = self._outbox.clock.now() - first_seen if first_seen else None
-        if age is not None and age < topology.UNKNOWN_MESSAGE_PATIENCE:
-            log.warning("unknown_message", subject=delivery.subject, age_seconds=age.seconds)
+        if age is not None and abs(age) < topology.UNKNOWN_MESSAGE_PATIENCE:
+            seconds = age.total_seconds()
+            log.warning("unknown_message", subject=delivery.subject, age_seconds=seconds)
             await delivery.nak(UNKNOWN_NAK)
             return
         await self._park(delivery, "undecodable or unknown")
@@ -326,8 +330,10 @@ class ExactlyOnce:
         try:
             async with self._outbox.begin() as uow:
                 await parked.park(uow, delivery, reason=reason, service=self._service)
-        except (TransientError, *RETRYABLE) as error:
-            log.warning("parking_postponed", reason=type(error).__name__)
+        except Exception as error:
+            transient = isinstance(error, (TransientError, *RETRYABLE))
+            write = log.warning if transient else log.error
+            write("parking_postponed", subject=delivery.subject, reason=type(error).__name__)
             await delivery.nak(NAK_MAX)
             return
         await delivery.ack()

@@ -32,9 +32,10 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
-"""What asyncpg raises while Postgres is away, starting or stopping."""
+"""What asyncpg raises while Postgres is away, starting, stopping, full or no longer primary."""
 
 RETRYABLE = (*UNAVAILABLE, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
@@ -52,9 +53,19 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, dsn: str, *, schema: str, pool_max: int = 8, application_name: str = "vitrine"
+        cls,
+        dsn: str,
+        *,
+        schema: str,
+        pool_max: int = 8,
+        application_name: str = "vitrine",
+        stopping: asyncio.Event | None = None,
     ) -> Database:
-        """Wait for Postgres with capped backoff; raise ConfigurationError on bad credentials."""
+        """Wait for Postgres with capped backoff; raise ConfigurationError on bad credentials.
+
+        `stopping` ends the wait: DatabaseUnavailableError.
+        """
+        stopping = stopping or asyncio.Event()
         wait = 0.1
         while True:
             try:
@@ -79,8 +90,13 @@ class Database:
                 raise ConfigurationError(f"Postgres refuses the credentials: {error}") from error
             except (*UNAVAILABLE, asyncpg.InvalidCatalogNameError) as error:
                 log.warning("waiting_for_postgres", reason=type(error).__name__)
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, BACKOFF_MAX_SECONDS)
+            try:
+                async with asyncio.timeout(wait):
+                    await stopping.wait()
+            except TimeoutError:
+                wait = min(wait * 2, BACKOFF_MAX_SECONDS)
+            else:
+                raise DatabaseUnavailableError("stopped before Postgres was there")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -90,6 +106,12 @@ class Database:
                 yield connection
         except UNAVAILABLE as error:
             raise DatabaseUnavailableError(type(error).__name__) from error
+        except asyncpg.PostgresError as error:
+            # Errors are logged, and these quote values and whole rows.
+            error.detail = None
+            if isinstance(error, asyncpg.DataError):
+                error.args = ("a value was not accepted",)
+            raise
 
     async def ready(self) -> str | None:
         """Say what is missing, or None: a readiness check."""

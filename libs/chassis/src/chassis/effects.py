@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from chassis import logs, metrics, tracing
-from chassis.database import UNAVAILABLE
+from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
 
@@ -89,7 +89,7 @@ class EffectWorker:
             try:
                 if await self.work_once():
                     continue
-            except (TransientError, *UNAVAILABLE) as error:
+            except (TransientError, *RETRYABLE) as error:
                 log.warning("effects_postponed", reason=type(error).__name__)
             try:
                 async with asyncio.timeout(POLL_EVERY_SECONDS):
@@ -145,7 +145,14 @@ class EffectWorker:
                 # Whether it happened is unknown: the row stays ambiguous for reconcile.
                 log.warning("effect_ambiguous", key=effect.key, reason=type(error).__name__)
                 result = EffectResult(outcome="unknown", reason=type(error).__name__)
-            await self._settle(kind, effect, result)
+            try:
+                await self._settle(kind, effect, result)
+            except (TransientError, *RETRYABLE):
+                raise  # the lease runs out, and the effect is claimed again
+            except Exception as error:
+                log.exception("effect_not_recorded", key=effect.key)
+                reason = f"not recorded: {type(error).__name__}"
+                await self._settle(kind, effect, EffectResult(outcome="unknown", reason=reason))
 
     async def _call(self, kind: EffectKind, effect: Effect, *, ambiguous: bool) -> EffectResult:
         async with asyncio.timeout(kind.lease.total_seconds() * 0.9):
@@ -153,10 +160,15 @@ class EffectWorker:
                 found = await kind.reconcile(effect)
                 if found.outcome != "retry":
                     return found
+            if effect.attempt > kind.attempts_max:
+                return EffectResult.retry("started too often")
             return await kind.call(effect)
 
     async def _settle(self, kind: EffectKind, effect: Effect, result: EffectResult) -> None:
+        # What may have happened is not given up but reconciled, however long that takes.
+        open_question = result.outcome == "unknown" and kind.reconcile is not None
         over = result.outcome in {"retry", "unknown"} and effect.attempt >= kind.attempts_max
+        over = over and not open_question
         async with self._outbox.begin() as uow:
             uow.traceparent = tracing.inject()
             if result.outcome in {"done", "failed"} or over:
@@ -179,7 +191,9 @@ class EffectWorker:
                     failed_count.add(1, {"kind": effect.kind})
                     log.error("effect_failed", key=effect.key, reason=result.reason)
                 return
-            wait = result.after or min(BACKOFF_FIRST * 2 ** (effect.attempt - 1), BACKOFF_MAX)
+            wait = result.after or min(
+                BACKOFF_FIRST * 2 ** min(effect.attempt - 1, 16), BACKOFF_MAX
+            )
             await self._postpone(uow, effect, uow.now + wait, result)
 
     async def _postpone(

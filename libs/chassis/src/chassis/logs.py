@@ -23,7 +23,12 @@ def configure(*, service: str, log_format: str, level: str) -> None:
         shared += [structlog.processors.format_exc_info]
         renderer: Any = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=28)
+        # Plain: a rich traceback shows every local, and a local may be a secret or a person's text.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(),
+            pad_event_to=28,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -93,42 +94,44 @@ async def migrate(
     file was edited afterwards.
     """
     steps = steps_of(folder)
-    if phase == "pre":
-        posts = [index for index, step in enumerate(steps) if step.phase == "post"]
-        target = posts[0] if posts and target is None else target
-    wanted = len(steps) if target is None else target
     connection = await asyncpg.connect(dsn, server_settings={"search_path": schema})
     try:
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}:migrate")
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (number integer PRIMARY KEY, "
             "key text NOT NULL UNIQUE, digest text NOT NULL, "
             "applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        applied = await connection.fetch("SELECT key, digest FROM schema_version ORDER BY number")
-        _check(steps, [(row["key"], row["digest"]) for row in applied])
-        done = await _up(connection, steps[:wanted], len(applied))
-        return done + await _down(connection, steps, len(applied), wanted)
+        rows = await connection.fetch("SELECT key, digest FROM schema_version")
+        applied = {row["key"]: row["digest"] for row in rows}
+        _check(steps, applied)
+        pending = [step for step in steps[:target] if step.key not in applied]
+        if phase == "pre":
+            pending = list(takewhile(lambda step: step.phase == "pre", pending))
+        done = await _up(connection, pending)
+        extra = steps[target:] if target is not None else []
+        return done + await _down(connection, [step for step in extra if step.key in applied])
     finally:
         await connection.close()
 
 
-def _check(steps: list[Migration], applied: list[tuple[str, str]]) -> None:
-    for step, (key, digest) in zip(steps, applied, strict=False):
-        if step.key != key or step.digest != digest:
-            raise ConfigurationError(f"{key} was applied with other content than {step.key} has")
+def _check(steps: list[Migration], applied: dict[str, str]) -> None:
+    """By key, not by place: the runtime gets steps after a service has steps of its own."""
+    for step in steps:
+        if applied.get(step.key, step.digest) != step.digest:
+            raise ConfigurationError(f"{step.key} was applied with other content than it has now")
 
 
-async def _up(connection: Connection, steps: list[Migration], applied: int) -> list[str]:
+async def _up(connection: Connection, steps: list[Migration]) -> list[str]:
     done = []
-    for number, step in enumerate(steps[applied:], start=applied + 1):
+    for step in steps:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             await connection.execute(step.up)
             await connection.execute(
-                "INSERT INTO schema_version (number, key, digest) VALUES ($1, $2, $3)",
-                number,
+                "INSERT INTO schema_version (number, key, digest) "
+                "SELECT coalesce(max(number), 0) + 1, $1, $2 FROM schema_version",
                 step.key,
                 step.digest,
             )
@@ -136,16 +139,13 @@ async def _up(connection: Connection, steps: list[Migration], applied: int) -> l
     return done
 
 
-async def _down(
-    connection: Connection, steps: list[Migration], applied: int, wanted: int
-) -> list[str]:
+async def _down(connection: Connection, steps: list[Migration]) -> list[str]:
     done = []
-    for number in range(applied, wanted, -1):
-        step = steps[number - 1]
+    for step in reversed(steps):
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             await connection.execute(step.down)
-            await connection.execute("DELETE FROM schema_version WHERE number = $1", number)
+            await connection.execute("DELETE FROM schema_version WHERE key = $1", step.key)
         done.append(f"down {step.key}")
     return done
 

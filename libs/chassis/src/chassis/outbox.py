@@ -14,10 +14,10 @@ import msgspec
 from chassis import logs, tracing
 from chassis.broker import Broker, OutgoingMessage
 from chassis.clock import Clock, IdFactory, id_floor, new_id
-from chassis.database import RETRYABLE, UNAVAILABLE, Connection, Database
+from chassis.database import RETRYABLE, Connection, Database
 from chassis.errors import TransientError
 from chassis.partitions import Partitions
-from contracts import envelope
+from contracts import envelope, topology
 from contracts.envelope import Headers, Message
 from contracts.ids import MessageId, uuid7_time
 
@@ -28,6 +28,7 @@ SWEEP_ROWS_MAX = 500
 MEMORY_ROWS_MAX = 20_000
 """Beyond this, committed rows are left to the sweeper instead of being kept in memory."""
 PUBLISH_ROWS_MAX = 1_000
+_FIRST = UUID(int=0)
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
@@ -106,7 +107,13 @@ class UnitOfWork:
         """Publish a body that is encoded already (a timer carries one); else use `emit`."""
         if len(body) > envelope.MESSAGE_BYTES_MAX:
             raise ValueError(f"{subject} would be {len(body)} bytes")
-        wire = msgspec.json.encode(headers.to_wire()).decode()
+        topology.stream_of(subject)  # committed, what no stream stores would be tried for ever
+        if not headers.traceparent.isprintable():
+            headers = msgspec.structs.replace(headers, traceparent="")
+        values = headers.to_wire()
+        if any("\n" in value or "\r" in value for value in values.values()):
+            raise ValueError(f"a line break in a header of {subject}")
+        wire = msgspec.json.encode(values).decode()
         self.rows.append(OutboxRow(self.now.date(), headers.id, subject, wire, body))
         return headers.id
 
@@ -163,6 +170,7 @@ class Outbox:
         self._committed: deque[OutboxRow] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._swept_to = _FIRST
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
@@ -207,11 +215,25 @@ class Outbox:
 
     async def _publish(self, rows: list[OutboxRow]) -> None:
         try:
-            stored = await self.broker.publish_all([row.outgoing() for row in rows])
+            stored = await self._store(rows)
             async with self.database.read() as connection:
                 await self._mark(connection, rows, stored)
         except (TransientError, *RETRYABLE) as error:
             log.warning("outbox_left_to_sweeper", rows=len(rows), reason=type(error).__name__)
+        except Exception:
+            log.exception("outbox_left_to_sweeper", rows=len(rows))
+
+    async def _store(self, rows: Sequence[OutboxRow]) -> list[bool]:
+        """Publish rows; one that cannot even be written to the wire stops only itself."""
+        try:
+            return await self.broker.publish_all([row.outgoing() for row in rows])
+        except ValueError as error:
+            if len(rows) == 1:
+                # Not the error's own text: it may quote the row.
+                reason = type(error).__name__
+                log.error("outbox_row_refused", id=str(rows[0].id), reason=reason)  # noqa: TRY400
+                return [False]
+        return [ok for row in rows for ok in await self._store([row])]
 
     async def _mark(
         self, connection: Connection, rows: Sequence[OutboxRow], stored: Sequence[bool]
@@ -231,15 +253,18 @@ class Outbox:
         async with self.database.read() as connection, connection.transaction():
             found = await connection.fetch(
                 "SELECT day, id, subject, headers, body FROM outbox "
-                "WHERE published_at IS NULL AND id < $1 "
-                "ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+                "WHERE published_at IS NULL AND id > $1 AND id < $2 "
+                "ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED",
+                self._swept_to,
                 id_floor(self.clock.now() - SWEEP_OLDER_THAN),
                 SWEEP_ROWS_MAX,
             )
+            # Page by page: what a full stream refuses must not hide what is behind it.
+            self._swept_to = found[-1]["id"] if len(found) == SWEEP_ROWS_MAX else _FIRST
             if not found:
                 return 0
             rows = [OutboxRow(*row.values()) for row in found]
-            stored = await self.broker.publish_all([row.outgoing() for row in rows])
+            stored = await self._store(rows)
             done = await self._mark(connection, rows, stored)
         log.info("outbox_swept", rows=len(rows), stored=done)
         return done
@@ -250,8 +275,10 @@ class Outbox:
             swept = 0
             try:
                 swept = await self.sweep()
-            except (TransientError, *UNAVAILABLE) as error:
+            except (TransientError, *RETRYABLE) as error:
                 log.warning("outbox_sweep_postponed", reason=type(error).__name__)
+            except Exception:
+                log.exception("outbox_sweep_failed")
             if swept < SWEEP_ROWS_MAX:
                 try:
                     async with asyncio.timeout(SWEEP_EVERY.total_seconds()):
@@ -263,6 +290,13 @@ class Outbox:
         """Let the publisher end once it has published what is in memory."""
         self._stopping = True
         self._wake.set()
+
+    async def flush(self) -> None:
+        """Publish what was committed after the publisher had ended, in one batch."""
+        if self._committed:
+            rows = list(self._committed)
+            self._committed.clear()
+            await self._publish(rows)
 
     async def oldest_pending(self, subject_prefix: str) -> datetime | None:
         """Return when the oldest unpublished row below a subject was made, or None."""

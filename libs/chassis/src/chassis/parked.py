@@ -83,13 +83,18 @@ class Redriven(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def made_at(headers: Mapping[str, str]) -> datetime | None:
-    """Return when a message was made, by its id or its header; None when neither tells."""
+    """Return when a message was made, by its header or its id; None when neither tells.
+
+    The header first: a derived id carries the time of what it is derived from.
+    """
+    try:
+        sent_at = datetime.fromisoformat(headers.get(HEADER_SENT_AT, ""))
+        if sent_at.tzinfo is not None:
+            return sent_at
+    except ValueError:
+        log.debug("not_a_time")
     try:
         return uuid7_time(UUID(headers.get(HEADER_ID, "")))
-    except ValueError:
-        log.debug("id_without_time")
-    try:
-        return datetime.fromisoformat(headers.get(HEADER_SENT_AT, ""))
     except ValueError:
         return None
 
@@ -107,6 +112,10 @@ def row_id(delivery: Delivery) -> UUID:
 async def park(uow: UnitOfWork, delivery: Delivery, *, reason: str, service: str) -> None:
     """Keep a message nobody could handle, with its inbox row, and send the notice."""
     parked_id = row_id(delivery)
+    age = uow.now - uuid7_time(parked_id)
+    recordable = timedelta(days=-2) < age < topology.INBOX_HORIZON - timedelta(days=1)
+    if recordable and not await inbox.record(uow.connection, [parked_id]):
+        return  # handled, or parked before: only its acknowledgement was lost
     inserted = await uow.connection.fetchval(
         "INSERT INTO parked (id, stream, consumer, subject, headers, body, reason, traceparent, "
         "parked_at, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'parked') "
@@ -114,22 +123,24 @@ async def park(uow: UnitOfWork, delivery: Delivery, *, reason: str, service: str
         parked_id,
         delivery.stream,
         delivery.consumer,
-        delivery.subject,
-        dict(delivery.headers),
+        _storable(delivery.subject),
+        {_storable(name): _storable(value) for name, value in delivery.headers.items()},
         delivery.body,
         reason,
-        delivery.headers.get(HEADER_TRACE, ""),
+        _storable(delivery.headers.get(HEADER_TRACE, "")),
         uow.now,
     )
     if inserted is None:
         return
-    age = uow.now - uuid7_time(parked_id)
-    if timedelta(days=-2) < age < topology.INBOX_HORIZON - timedelta(days=1):
-        await inbox.record(uow.connection, [parked_id])
     notice = MessageParked(parked_id=parked_id, message_subject=delivery.subject, reason=reason)
     uow.emit(notice, subject=f"dead.{service}", id=new_id())
     parked_count.add(1, {"service": service})
     log.error("message_parked", subject=delivery.subject, id=str(parked_id), reason=reason)
+
+
+def _storable(text: str) -> str:
+    """Postgres keeps no NUL in a text."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 _COLUMNS = "id, stream, consumer, subject, headers, body, reason, traceparent, parked_at, state"
@@ -164,14 +175,30 @@ async def refresh(uow: UnitOfWork, parked_id: UUID, *, actor: str) -> bool:
         uow.now,
         actor,
     )
-    return bool(status == "UPDATE 1")
+    if status != "UPDATE 1":
+        return False
+    # The operator's word is a new beginning: starts before it no longer count.
+    await uow.connection.execute("DELETE FROM starts WHERE id = $1", parked_id)
+    return True
 
 
-async def take_fresh(uow: UnitOfWork) -> ParkedRow | None:
-    """Lock the oldest fresh row, mark it done in this transaction, and return it."""
-    row = await uow.connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM parked WHERE state = 'fresh' "  # noqa: S608 - constant columns
+async def begin_fresh(uow: UnitOfWork) -> tuple[UUID, int] | None:
+    """Count a start of the oldest fresh row; to be committed before its handler begins."""
+    parked_id = await uow.connection.fetchval(
+        "SELECT id FROM parked WHERE state = 'fresh' "
         "ORDER BY parked_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+    )
+    if parked_id is None:
+        return None
+    return parked_id, await inbox.count_start(uow.connection, parked_id, uow.now)
+
+
+async def take_fresh(uow: UnitOfWork, parked_id: UUID) -> ParkedRow | None:
+    """Lock a fresh row, mark it done in this transaction, and return it; None: taken meanwhile."""
+    row = await uow.connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM parked WHERE id = $1 AND state = 'fresh' "  # noqa: S608 - constant columns
+        "FOR UPDATE SKIP LOCKED",
+        parked_id,
     )
     if row is None:
         return None

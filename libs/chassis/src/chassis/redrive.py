@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from chassis import logs, parked
 from chassis.consumers import ExactlyOnce
+from chassis.database import RETRYABLE
+from chassis.errors import TransientError
 from chassis.outbox import Outbox
+from contracts import topology
 
 if TYPE_CHECKING:
     from chassis.service import Service
@@ -49,26 +53,35 @@ class Redrive:
         return parked.Redriven(changed=changed)
 
     async def run_left_over(self) -> None:
-        """Handle every fresh row; at start, those a crash left behind."""
+        """Handle every fresh row; also those a crash or an outage left behind."""
         more = True
         while more:
             more = await self._run_one()
 
     async def _run_one(self) -> bool:
-        row: parked.ParkedRow | None = None
+        async with self._outbox.begin() as uow:
+            begun = await parked.begin_fresh(uow)
+        if begun is None:
+            return False
+        parked_id, starts = begun
+        if starts > topology.STARTS_MAX:
+            await self._give_up(parked_id, "started too often without an end")
+            return True
         try:
             async with self._outbox.begin() as uow:
-                row = await parked.take_fresh(uow)
-                if row is None:
-                    return False
-                await self._consumer_of(row.subject).redrive(uow, row)
+                row = await parked.take_fresh(uow, parked_id)
+                if row is not None:
+                    await self._consumer_of(row.subject).redrive(uow, row)
+        except (TransientError, *RETRYABLE):
+            raise  # it stays fresh, for the next run
         except Exception as error:
-            if row is None:
-                raise
-            log.exception("redrive_failed", id=str(row.id))
-            async with self._outbox.begin() as uow:
-                await parked.give_up(uow, row.id, f"re-drive failed: {type(error).__name__}")
+            log.exception("redrive_failed", id=str(parked_id))
+            await self._give_up(parked_id, f"re-drive failed: {type(error).__name__}")
         return True
+
+    async def _give_up(self, parked_id: UUID, reason: str) -> None:
+        async with self._outbox.begin() as uow:
+            await parked.give_up(uow, parked_id, reason)
 
     def _consumer_of(self, subject: str) -> ExactlyOnce:
         for consumer in self._consumers:

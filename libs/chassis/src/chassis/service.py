@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.consumers import ExactlyOnce, Subscription
 from chassis.database import Database
 from chassis.effects import EffectKind, EffectWorker
-from chassis.errors import ConfigurationError
+from chassis.errors import ConfigurationError, TransientError
 from chassis.health import Health
 from chassis.outbox import Outbox
 from chassis.partitions import MAINTAIN_EVERY
@@ -31,9 +32,11 @@ from contracts.envelope import Reply, Request
 log = logs.get("chassis.service")
 S = TypeVar("S", bound=ServiceSettings)
 R = TypeVar("R", bound=Request)
+T = TypeVar("T")
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
 SCHEMA_POLL_SECONDS = 0.5
+REDRIVE_EVERY = timedelta(seconds=30)
 
 
 class Service:
@@ -107,27 +110,41 @@ class Service:
         """Open the pool and wait until the schema has every `pre` step of this release."""
         settings = self.settings
         assert isinstance(settings, DatabaseSettings)
-        database = await Database.connect(
-            settings.database_url,
-            schema=schema,
-            pool_max=settings.database_pool_max,
-            application_name=self.name,
+        database = await self._patiently(
+            lambda: Database.connect(
+                settings.database_url,
+                schema=schema,
+                pool_max=settings.database_pool_max,
+                application_name=self.name,
+                stopping=self.background.stopping,
+            )
         )
         self._databases.append(database)
         self.health.add_check("postgres", database.ready)
-        while not self.background.stopping.is_set():
+
+        async def migrated() -> None:
             async with database.read() as connection:
                 lacking = await migrations.missing(connection, folder)
-            if lacking is None:
-                break
-            log.warning("waiting_for_schema", reason=lacking)
-            await self.background.pause(SCHEMA_POLL_SECONDS)
+            if lacking is not None:
+                raise TransientError(lacking)
+
+        await self._patiently(migrated)
         return database
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Repeat what the database is not ready for; asked to stop meanwhile, the process ends."""
+        while not self.background.stopping.is_set():
+            try:
+                return await work()
+            except TransientError as error:
+                log.warning("waiting_for_database", reason=str(error))
+            await self.background.pause(SCHEMA_POLL_SECONDS)
+        raise SystemExit(EXIT_FAILED if self.background.failure else 0)
 
     async def outbox(self, database: Database) -> Outbox:
         """Return the process's outbox, with publisher, sweeper and partitions at work."""
         outbox = Outbox(database, self.broker, self.clock)
-        await outbox.partitions.maintain()
+        await self._patiently(outbox.partitions.maintain)
         self._outboxes.append(outbox)
         self.background.spawn(outbox.run_publisher(), name="outbox-publisher")
         self.background.spawn(outbox.run_sweeper(self.background.stopping), name="outbox-sweeper")
@@ -145,7 +162,11 @@ class Service:
             self.background.supervise(consumer.run, name=f"consume-{subscription.stream}")
         redrive = Redrive(self.name, outbox, added)
         redrive.answer(self)
-        self.background.supervise(redrive.run_left_over, name="redrive")
+        # Again and again: Postgres may go away between a row's release and its handling.
+        self.background.spawn(
+            self.background.every(REDRIVE_EVERY, redrive.run_left_over, name="redrive"),
+            name="redrive",
+        )
 
     def carry_out(self, outbox: Outbox, kinds: Mapping[str, EffectKind]) -> None:
         """Run the worker that makes outside calls for effect rows."""
@@ -190,6 +211,8 @@ class Service:
         for outbox in self._outboxes:
             outbox.stop()
         await self.background.stop(self.settings.shutdown_grace)
+        for outbox in self._outboxes:
+            await outbox.flush()
         if self._connected:
             await self.broker.close(self.settings.shutdown_grace)
         for database in self._databases:

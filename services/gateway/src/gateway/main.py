@@ -27,7 +27,6 @@ from gateway import consumers
 from gateway.adapters.alerts import MediaAlerts
 from gateway.adapters.budget import BotBudget, Budget, ChatBudget
 from gateway.adapters.chats import Chats
-from gateway.adapters.commits import Commits
 from gateway.adapters.conversations import Conversations
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.adapters.delivery_runner import DeliveryRunner
@@ -73,7 +72,6 @@ class Gateway:
         self.outbox = outbox
         self.leases = KeyValue(self.broker, "leases")
         self.objects = Objects(self.broker)
-        self.commits = Commits(self.background)
         self.shards = Shards(
             self.leases,
             self.background,
@@ -99,13 +97,13 @@ class Gateway:
         self.bot = Bot(token, session=AiohttpSession(api=server))
 
     def _wire_shop(self, settings: Settings) -> None:
-        self.deliveries = PostgresDeliveries(self.commits, new_id, self._wake_deliveries)
+        self.deliveries = PostgresDeliveries(new_id, self._wake_deliveries)
         self.shop = Shop(
             catalogue=_catalogue(settings),
             texts=texts.load(settings.catalogue_dir),
             screens=PostgresOrderScreens(),
             people=PostgresPeople(),
-            media=PostgresMedia(self.commits, new_id, self._wake_downloads),
+            media=PostgresMedia(new_id, self._wake_downloads),
             deliveries=self.deliveries,
             new_id=new_id,
             shop_zone=ZoneInfo(settings.shop_time_zone),

@@ -56,7 +56,8 @@ class Settings(DatabaseSettings):
     """How long a result is tried again while Telegram is away."""
     notice_patience: timedelta = timedelta(hours=1)
 
-    updates_concurrent_max: Count = 32
+    updates_concurrent_max: Count = 16
+    """Transactions at once; sending their answers is not counted."""
     update_starts_max: Count = 3
     """So many failed tries park an update."""
     conversation_ttl: timedelta = timedelta(hours=1)

@@ -27,7 +27,6 @@ from contracts import billing, catalogue, gateway, generator
 from contracts.envelope import Message, Reply, Request, contracts_of
 from contracts.media import MediaRef
 from gateway import consumers
-from gateway.adapters.commits import Commits
 from gateway.adapters.conversations import Conversations
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.adapters.intake import peek
@@ -80,14 +79,13 @@ class Chat:
         self.billing: dict[type[Request], Reply] = {}
         self.asked: list[Request] = []
         self.sweeper = NoSweeper()
-        commits = Commits(background)
-        deliveries = PostgresDeliveries(commits, new_id, lambda _shard: None)
+        deliveries = PostgresDeliveries(new_id, lambda _shard: None)
         self.shop = Shop(
             catalogue=_catalogue(folder),
             texts=_texts(folder),
             screens=PostgresOrderScreens(),
             people=PostgresPeople(),
-            media=PostgresMedia(commits, new_id, lambda: None),
+            media=PostgresMedia(new_id, lambda: None),
             deliveries=deliveries,
             new_id=new_id,
             shop_zone=SHOP_ZONE,

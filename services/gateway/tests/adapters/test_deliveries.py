@@ -5,13 +5,11 @@ import hashlib
 
 import pytest
 
-from chassis.background import Background
 from chassis.clock import new_id
 from chassis.objects import Objects
 from chassis.testing import drain
 from contracts.gateway import DeliverResult, DeliveryRecorded
 from contracts.media import MediaRef
-from gateway.adapters.commits import Commits
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.ports import EDIT, RESULT, Screen
 
@@ -20,8 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture
 def deliveries(gateway):
-    commits = Commits(Background())
-    return PostgresDeliveries(commits, new_id, gateway.delivery_runner.wake)
+    return PostgresDeliveries(new_id, gateway.delivery_runner.wake)
 
 
 async def said(platform, person: int) -> list[str]:
@@ -219,8 +216,7 @@ async def test_rows_written_by_another_replica_wake_the_holder_of_the_shard(
     platform, person, outbox, gateway
 ):
     """The writer holds no shard itself, like a replica that handles the event of another's user."""
-    commits = Commits(Background())
-    deliveries = PostgresDeliveries(commits, new_id, lambda _shard: None)
+    deliveries = PostgresDeliveries(new_id, lambda _shard: None)
     async with outbox.begin() as uow:
         await deliveries.queue(uow, user_id=person, screen=Screen(text="from afar"))
     began = asyncio.get_running_loop().time()

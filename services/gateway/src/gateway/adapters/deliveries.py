@@ -12,7 +12,6 @@ from chassis.clock import IdFactory
 from chassis.outbox import UnitOfWork
 from contracts.gateway import DeliveryRecorded
 from contracts.generator import shard_of
-from gateway.adapters.commits import Commits
 from gateway.ports import DELETE, EDIT, RESULT, SEND, Answer, Screen
 
 INTENT = "intent"
@@ -31,8 +30,7 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
 class PostgresDeliveries:
     """Implements ports.Deliveries."""
 
-    def __init__(self, commits: Commits, new_id: IdFactory, wake: Callable[[int], None]) -> None:
-        self._commits = commits
+    def __init__(self, new_id: IdFactory, wake: Callable[[int], None]) -> None:
         self._new_id = new_id
         self._wake = wake
         self._wakes: dict[int, Callable[[], None]] = {}
@@ -116,7 +114,7 @@ class PostgresDeliveries:
             uow.traceparent or tracing.inject(),
         )
         if added is not None:
-            self._commits.after(uow, self._wake_of(shard))
+            uow.after_commit(self._wake_of(shard))
         return added is not None
 
     async def _supersede(self, uow: UnitOfWork, user_id: int, key: str) -> None:

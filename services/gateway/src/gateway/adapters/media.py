@@ -13,7 +13,6 @@ from chassis.clock import IdFactory
 from chassis.outbox import UnitOfWork
 from contracts.generator import shard_of
 from contracts.media import MediaRef
-from gateway.adapters.commits import Commits
 from gateway.ports import MEDIA_AVAILABLE, MEDIA_FAILED, MEDIA_PENDING, Incoming, Media
 
 _COLUMNS = "id, user_id, state, ref, thumbnail, error"
@@ -22,8 +21,7 @@ _COLUMNS = "id, user_id, state, ref, thumbnail, error"
 class PostgresMedia:
     """Implements ports.MediaStore."""
 
-    def __init__(self, commits: Commits, new_id: IdFactory, wake: Callable[[], None]) -> None:
-        self._commits = commits
+    def __init__(self, new_id: IdFactory, wake: Callable[[], None]) -> None:
         self._new_id = new_id
         self._wake = wake
 
@@ -52,7 +50,7 @@ class PostgresMedia:
         )
         media = media_of(row)
         if media.state not in (MEDIA_AVAILABLE, MEDIA_FAILED):
-            self._commits.after(uow, self._wake)
+            uow.after_commit(self._wake)
         return media
 
     async def find(self, uow: UnitOfWork, media_ids: tuple[UUID, ...]) -> list[Media]:

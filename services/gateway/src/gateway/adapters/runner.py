@@ -132,8 +132,7 @@ class Runner:
         try:
             while line:
                 peeked, delivery = line.popleft()
-                async with self._free:
-                    await self._handle(peeked, delivery)
+                await self._handle(peeked, delivery)
         finally:
             del self._lines[user_id]
 
@@ -174,7 +173,8 @@ class Runner:
             await self._park(peeked, delivery, "malformed")
             return
         try:
-            worked = await self._turns.work(peeked, delivery.body)
+            async with self._free:  # not while Telegram is being talked to: that takes longer
+                worked = await self._turns.work(peeked, delivery.body)
         except (TransientError, *RETRYABLE):
             raise
         except MalformedUpdateError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 import msgspec
@@ -22,7 +22,7 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 FAILING_AFTER_SECONDS = 30.0
 """One failed call says little; readiness is lost when none succeeded for so long."""
 READY_TIMEOUT = timedelta(seconds=1.5)
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1 << 20
 RETRY_AFTER_DEFAULT = timedelta(seconds=1)
 
 calls_count = metrics.counter("gateway.telegram.calls", description="by method and outcome")
@@ -233,24 +233,33 @@ class Telegram:
         limit = aiohttp.ClientTimeout(
             total=timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT_SECONDS
         )
-        size = 0
         try:
             async with self._http().get(
-                self._files + file_path.lstrip("/"), timeout=limit
+                self._files + file_path.lstrip("/"), timeout=limit, read_bufsize=CHUNK_BYTES
             ) as response:
                 if response.status != 200:  # noqa: PLR2004 - HTTP's own number
                     raise UnreachableError(f"HTTP {response.status}")
                 if (response.content_length or 0) > bytes_max:
                     raise FileTooLargeError
                 with target.open("wb") as file:
-                    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-                        size += len(chunk)
-                        if size > bytes_max:
-                            raise FileTooLargeError
-                        await asyncio.to_thread(file.write, chunk)
+                    return await _save(response.content, file, bytes_max)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnreachableError(type(error).__name__) from None
-        return size
+
+
+async def _save(content: aiohttp.StreamReader, file: BinaryIO, bytes_max: int) -> int:
+    """Write what comes, in large pieces: a slow sender would cost a thread for every packet."""
+    size, piece = 0, bytearray()
+    async for chunk in content.iter_any():
+        size += len(chunk)
+        if size > bytes_max:
+            raise FileTooLargeError
+        piece += chunk
+        if len(piece) >= CHUNK_BYTES:
+            await asyncio.to_thread(file.write, bytes(piece))
+            piece.clear()
+    await asyncio.to_thread(file.write, bytes(piece))
+    return size
 
 
 def _copy(source: Path, target: Path, bytes_max: int) -> int | None:
