@@ -26,6 +26,14 @@ ORDER_SECONDS_MAX = 240.0
 POLL_SECONDS = 0.3
 TAPS_TWICE = 0.15
 CANCELS = 0.08
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What asyncpg raises when its server is killed, wherever the connection stood."""
 ENDED = frozenset({"completed", "refunded", "refused"})
 WORKFLOWS = (
     *("image.enhance",) * 3,
@@ -56,7 +64,7 @@ class Screens:
         while not stopped.is_set():
             try:
                 await self._read(stopped)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError):
+            except AWAY:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _read(self, stopped: asyncio.Event) -> None:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
-import asyncpg
 
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
@@ -20,7 +19,7 @@ from contracts.envelope import Command, Headers
 from contracts.ids import MessageId
 from devstack.chaos import invariants
 from devstack.chaos.invariants import Finding
-from devstack.chaos.people import Log, Person, Screens
+from devstack.chaos.people import AWAY, Log, Person, Screens
 from devstack.chaos.trouble import Trouble
 from devstack.ports import free_port
 from devstack.processes import ChildProcess
@@ -250,7 +249,7 @@ async def _settle(stage: Stage) -> list[str]:
                 left = await connection.fetchval(_QUIET)
             finally:
                 await connection.close()
-        except (OSError, asyncpg.PostgresError):
+        except AWAY:
             left = "Postgres is away"
         if left == 0:
             return []

@@ -19,8 +19,6 @@ class ServiceSettings(BaseSettings):
 
     nats_url: str = "nats://127.0.0.1:4222"
     """One URL or several, comma-separated."""
-    nats_nkey_seed: str = ""
-    nats_ca_file: str = ""
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port (it is logged)."""

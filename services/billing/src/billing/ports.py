@@ -86,8 +86,10 @@ class Accounts(Protocol):
         ...
 
     async def lock_due_trials(
-        self, connection: Connection, now: datetime, limit: int
-    ) -> list[int]: ...
+        self, connection: Connection, now: datetime, limit: int, seen: Sequence[int] = ()
+    ) -> list[int]:
+        """Lock accounts whose trial is due, oldest first, those `seen` before left out."""
+        ...
 
     async def expired_lots(
         self, connection: Connection, now: datetime, limit: int

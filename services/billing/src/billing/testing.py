@@ -174,11 +174,15 @@ class FakeAccounts:
         kept.tier, kept.tier_until = account.tier, account.tier_until
         kept.tier_version = account.tier_version
 
-    async def lock_due_trials(self, connection: Connection, now: datetime, limit: int) -> list[int]:
+    async def lock_due_trials(
+        self, connection: Connection, now: datetime, limit: int, seen: Sequence[int] = ()
+    ) -> list[int]:
         due = [
             (account.trial_renews_at, account.user_id)
             for account in self._tables.accounts.values()
-            if account.trial_renews_at is not None and account.trial_renews_at <= now
+            if account.trial_renews_at is not None
+            and account.trial_renews_at <= now
+            and account.user_id not in seen
         ]
         return [user_id for _, user_id in sorted(due)[:limit]]
 

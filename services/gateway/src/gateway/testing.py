@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 from aiogram import Bot
 
-from chassis.background import Background
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.database import Database
@@ -72,7 +71,7 @@ class NoSweeper:
 class Chat:
     """One person in front of the real routers; billing says what the test wants it to say."""
 
-    def __init__(self, outbox: Outbox, background: Background, folder: Path) -> None:
+    def __init__(self, outbox: Outbox, folder: Path) -> None:
         self.outbox = outbox
         self.user_id = random.randrange(1 << 32, 1 << 40)  # noqa: S311 - not a secret
         self.language_code = "en"
@@ -245,14 +244,11 @@ async def migrated(dsn: str) -> None:
 async def opened_chat(dsn: str, folder: Path) -> AsyncIterator[Chat]:
     """A chat over a migrated database; `folder` is the catalogue's."""
     database = await Database.connect(dsn, schema=SCHEMA, pool_max=4)
-    background = Background()
     outbox = Outbox(database, NoBroker(), SystemClock())
-    chat = Chat(outbox, background, folder)
+    chat = Chat(outbox, folder)
     try:
         yield chat
     finally:
-        background.stopping.set()
-        await background.stop(timedelta(seconds=1))
         await database.close()
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from chassis import logs, metrics
 from chassis.clock import id_floor
-from chassis.database import UNAVAILABLE
+from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
 from contracts import billing, gateway
@@ -60,7 +60,7 @@ class Firing:
             try:
                 fired = await self.fire_once()
                 wait = 0.0 if fired else await self._wait()
-            except (TransientError, *UNAVAILABLE) as error:
+            except (TransientError, *RETRYABLE) as error:
                 log.warning("firing_postponed", reason=type(error).__name__)
                 wait = RETRY_WAIT_SECONDS
             await self._sleep(wait, stopping)

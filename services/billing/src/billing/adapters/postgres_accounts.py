@@ -70,8 +70,11 @@ class PostgresAccounts:
             now,
         )
 
-    async def lock_due_trials(self, connection: Connection, now: datetime, limit: int) -> list[int]:
-        return [row["user_id"] for row in await connection.fetch(SQL["due_trials"], now, limit)]
+    async def lock_due_trials(
+        self, connection: Connection, now: datetime, limit: int, seen: Sequence[int] = ()
+    ) -> list[int]:
+        rows = await connection.fetch(SQL["due_trials"], now, limit, seen)
+        return [row["user_id"] for row in rows]
 
     async def expired_lots(
         self, connection: Connection, now: datetime, limit: int

@@ -4,10 +4,11 @@ SELECT user_id FROM accounts WHERE user_id = ANY($1::bigint[])
 ORDER BY user_id FOR NO KEY UPDATE
 
 -- name: load_accounts
--- The balances and tiers of the given people.
+-- The balances and tiers of the given people; the lock also covers an account opened since.
 SELECT user_id, available, held, debt, in_flight, transfers, lots_opened,
        tier, tier_until, tier_version, trial_renews_at
 FROM accounts WHERE user_id = ANY($1::bigint[])
+ORDER BY user_id FOR NO KEY UPDATE
 
 -- name: load_lots
 -- Lots that hold something, the trial lot, and lots of the given numbers.
@@ -50,9 +51,9 @@ FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::integer[],
 WHERE l.user_id = t.user_id AND l.number = t.number
 
 -- name: due_trials
--- Accounts whose trial credits are to be renewed, locked; those busy now come next time.
+-- Accounts whose trial credits are to be renewed, locked, those seen before ($3) left out.
 SELECT user_id FROM accounts
-WHERE trial_renews_at <= $1
+WHERE trial_renews_at <= $1 AND user_id <> ALL($3::bigint[])
 ORDER BY trial_renews_at LIMIT $2
 FOR NO KEY UPDATE SKIP LOCKED
 

@@ -150,9 +150,8 @@ def _hold(
     expires_at = terms.hold_expiry(workflow, desk.ledger.now)
     hold = desk.ledger.hold(account, command.order_id, price, expires_at)
     if quota is not None:
-        quotas.use(quota, desk.today)
+        hold.quota_day = quotas.use(quota, desk.today)
         desk.quotas[key] = desk.used[key] = quota
-        hold.quota_day = desk.today
     return hold
 
 

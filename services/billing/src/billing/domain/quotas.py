@@ -47,16 +47,26 @@ def left_today(workflow: Workflow, tier: str, used: int) -> int | None:
 def check(quota: Quota, workflow: Workflow, tier: str, day: date) -> None:
     """Raises QuotaExceededError when the day's free orders are used up."""
     limit = daily_limit(workflow, tier)
-    if limit is not None and quota.used_on(day) >= limit:
+    if limit is not None and quota.used_on(_never_back(quota, day)) >= limit:
         raise QuotaExceededError(limit=limit)
 
 
-def use(quota: Quota, day: date) -> None:
-    """Count one free order of `day`: unlimited tiers count too, they may lose the tier today."""
+def use(quota: Quota, day: date) -> date:
+    """Count one free order and return the day it counts for.
+
+    Unlimited tiers count too: they may lose the tier today.
+    """
+    day = _never_back(quota, day)
     quota.day, quota.used = day, quota.used_on(day) + 1
+    return day
 
 
 def give_back(quota: Quota, day: date) -> None:
     """A voided hold no longer counts; of a day gone by nothing is left to give back."""
     if quota.day == day:
-        quota.used -= 1
+        quota.used = max(quota.used - 1, 0)
+
+
+def _never_back(quota: Quota, day: date) -> date:
+    """Two replicas' clocks differ around midnight: a day that has begun does not end again."""
+    return max(day, quota.day)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from billing.domain.orders import is_overdue
 from billing.domain.terms import Terms
 from billing.handlers import announce
@@ -14,11 +17,19 @@ from contracts import errors
 log = logs.get("billing.orders")
 
 
+Found = Sequence[tuple[UUID, int]]
+"""Overdue holds: (order id, user id)."""
+
+
 async def expire_holds(uow: UnitOfWork, *, books: Books, terms: Terms) -> int:
     """Void what is overdue, at most `rows_max`; return how many were found."""
     found = await books.orders.overdue(uow.connection, uow.now, terms.rows_max)
-    if not found:
-        return 0
+    if found:
+        await void_overdue(found, uow, books=books)
+    return len(found)
+
+
+async def void_overdue(found: Found, uow: UnitOfWork, *, books: Books) -> None:
     owners = sorted({user_id for _, user_id in found})
     await books.accounts.lock(uow.connection, owners)
     # Loaded under the lock: an answer may have come since the holds were found.
@@ -30,4 +41,3 @@ async def expire_holds(uow: UnitOfWork, *, books: Books, terms: Terms) -> int:
                 uow, order, cancelled=order.cancel_requested, traceparent=order.traceparent
             )
     await close_case(uow, books, case)
-    return len(found)

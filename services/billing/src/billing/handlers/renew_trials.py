@@ -8,13 +8,22 @@ from billing.ports import Books
 from chassis.outbox import UnitOfWork
 from contracts.billing import RenewTrials, TrialRenewed
 
+PAGES_MAX = 4
+"""One tick renews at most so many pages of accounts; the next comes five minutes later."""
+
 
 async def renew_trials(_tick: RenewTrials, uow: UnitOfWork, *, books: Books, terms: Terms) -> None:
-    if not terms.trial_credits:
-        return
-    users = await books.accounts.lock_due_trials(uow.connection, uow.now, terms.rows_max)
-    if not users:
-        return
+    """Page by page: accounts that wait for a pending hold must not hide those behind them."""
+    seen: list[int] = []
+    for _ in range(PAGES_MAX if terms.trial_credits else 0):
+        users = await books.accounts.lock_due_trials(uow.connection, uow.now, terms.rows_max, seen)
+        if not users:
+            return
+        await _renew(users, uow, books=books, terms=terms)
+        seen += users
+
+
+async def _renew(users: list[int], uow: UnitOfWork, *, books: Books, terms: Terms) -> None:
     accounts = await books.accounts.load(uow.connection, users)
     busy = [account.user_id for account in accounts.values() if account.in_flight]
     pending: dict[int, list[Hold]] = {}
