@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.harness import Figure
+from bench.harness import Figure, stolen_and_total
 
 NAMES = ("pipeline", "replies", "confirm", "idle_gap", "footprint")
 FOLDER = Path(__file__).parent
@@ -29,7 +29,10 @@ def main() -> None:
     chosen = sys.argv[1:] or NAMES
     results: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {}
     for name in chosen:
+        before = stolen_and_total()
         figure: Figure = asyncio.run(importlib.import_module(f"bench.{name}").measure())
+        stolen, total = (now - was for now, was in zip(stolen_and_total(), before, strict=True))
+        figure.values["stolen_percent"] = round(stolen / total * 100, 1)
         figure.show()
         results[name] = {
             "title": figure.name,
@@ -52,7 +55,9 @@ def page(results: dict[str, Any]) -> str:
         parts.append(
             f"\n## {found['title']}\n\nGoal: {found['goal']}. `bench/{name}.py`, "
             f"{found['measured']}, {values.get('cores')} cores, "
-            f"load before {values.get('load_before')}.\n\n| figure | measured |\n|---|---|\n"
+            f"load before {values.get('load_before')}, "
+            f"{values.get('stolen_percent', '?')} % of the CPU stolen by the host.\n\n"
+            "| figure | measured |\n|---|---|\n"
         )
         parts += [f"| {label} | {value} |\n" for label, value in found["rows"]]
     return "".join(parts)
