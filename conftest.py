@@ -8,6 +8,7 @@ import pytest
 from _pytest.nodeid import NodeId
 
 import simulators  # noqa: F401 - before pytest takes the folder of that name for the package
+from devstack.browser import find_chromium
 from devstack.testing import (
     UNSAFE_BUT_FAST,
     DatabaseServer,
@@ -91,3 +92,14 @@ def nats_url(nats_server: MessageServer) -> str:
 @pytest.fixture(name="free_port")
 def _free_port() -> int:
     return free_port()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser. In CI its absence is a failure, elsewhere a skip that says so."""
+    if (found := find_chromium()) is not None:
+        return found
+    reason = "BROWSER TEST NOT RUN: Chromium is missing and cannot be installed here"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -45,13 +45,14 @@ async def _round(*, tracing: bool) -> list[float]:
     async with running_platform(environment) as stage:
         await _json(stage, "post", f"{stage.urls['comfyui']}/control/time_scale", time_scale=0)
         for number in range(ORDERS + WARM_ORDERS):
-            wait = await _order(stage, USER_ID + number)
+            wait = await order_once(stage, USER_ID + number)
             if number >= WARM_ORDERS:
                 waits.append(wait)
     return waits
 
 
-async def _order(stage: Stage, user_id: int) -> float:
+async def order_once(stage: Stage, user_id: int) -> float:
+    """Order as a new person, and return the milliseconds from the confirm tap to the POST."""
     chat = stage.chat(user_id)
     await chat.say("/start")
     await chat.wait_for(lambda message: "20" in message.text, "trial credits")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+from bench.confirm import order_once
 from bench.harness import Figure, cpu_seconds, machine, pss_megabytes
-from devstack.stage import Stage, running_platform
+from devstack.stage import running_platform
 
 SERVICES = ("gateway", "billing", "generator", "scheduler", "vpn")
 SERVERS = ("nats", "postgres")
 WARM_SECONDS = 20
 IDLE_SECONDS = 20
+USER_ID = 8_000_000
 
 
 async def measure() -> Figure:
@@ -21,7 +23,8 @@ async def measure() -> Figure:
     )
     figure.values |= machine()
     async with running_platform() as stage:
-        await _one_order(stage)
+        # A service that never worked would look smaller than it is.
+        await order_once(stage, USER_ID)
         await asyncio.sleep(WARM_SECONDS)
         pids = {name: stage.pids(name) for name in (*SERVICES, *SERVERS)}
         before = {name: cpu_seconds(found) for name, found in pids.items()}
@@ -38,15 +41,6 @@ async def measure() -> Figure:
         figure.add(f"PSS of {name}", megabytes, "MB", key=f"pss_{name}")
     figure.add("PSS of the five services", sum(memory.values()), "MB", key="pss_mb")
     return figure
-
-
-async def _one_order(stage: Stage) -> None:
-    """A service that never worked would look smaller than it is."""
-    chat = stage.chat(8_000_000)
-    await chat.say("/start")
-    await chat.wait_for(lambda message: "20" in message.text, "trial credits")
-    await chat.say("/balance")
-    await chat.wait_for(lambda message: "20" in message.text, "balance")
 
 
 if __name__ == "__main__":

@@ -65,12 +65,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def pss_megabytes(pid: int) -> float:
-    """Proportional set size: shared pages count in shares, so the sum over processes is real."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:  # noqa: PTH123 - not a path of ours
-        for line in file:
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+    """Proportional set size of a process and its children: shared pages count in shares."""
+    kilobytes = 0
+    for each in (pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))):
+        with open(f"/proc/{each}/smaps_rollup", encoding="ascii") as file:  # noqa: PTH123 - not a path of ours
+            kilobytes += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return kilobytes / 1024
 
 
 def stolen_and_total() -> tuple[int, int]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from devstack.browser import find_chromium
 from devstack.customer import Customer
 from devstack.stage import Stage, attached, running_platform
 
@@ -66,14 +65,3 @@ def coffee() -> bytes:
 def coffee_from_a_phone() -> bytes:
     """On its side, with EXIF orientation 6 and GPS."""
     return (PHOTOS / "coffee-phone-rotated-gps.jpg").read_bytes()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser. In CI its absence is a failure, elsewhere a skip that says so."""
-    if (found := find_chromium()) is not None:
-        return found
-    reason = "BROWSER TEST NOT RUN: Chromium is missing and cannot be installed here"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -104,6 +104,7 @@ async def test_garbage_on_any_subject_is_parked_and_can_be_looked_at_and_redrive
         if owner != "generator" and sent[subject] not in listed
     ]
     assert missing == []
+    assert "in the stream DEAD, subject dead.generator" in listed
     assert json.loads(shown)["body"] == GARBAGE.hex()
     assert "handled again" in redriven
 

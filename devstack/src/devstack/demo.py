@@ -105,7 +105,7 @@ async def _reach_the_price(console: Console, chat: Chat) -> tuple[Message, Butto
 
 
 async def _watch(chat: Chat, confirmed: Message) -> Message:
-    """Follow the status message until the result arrives; a text without one is a refusal."""
+    """Follow the status message until the result arrives; ChatError when none does."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("ordered", total=100)

@@ -1,6 +1,5 @@
 """The browser page, driven as a person would: chat, buttons, upload, payment."""
 
-import shutil
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -14,17 +13,9 @@ from aiogram.types import (
     ReplyKeyboardMarkup,
 )
 
+from devstack.browser import ARGUMENTS
+
 USER = 1001
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.mark.parametrize(
@@ -41,11 +32,11 @@ async def test_the_page_comes_whole_from_the_package(sim, path):
 
 
 @asynccontextmanager
-async def opened(url: str):
+async def opened(url: str, chromium: str):
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         page = await browser.new_page(viewport={"width": 1200, "height": 800})
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -58,9 +49,11 @@ async def opened(url: str):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="BROWSER TEST NOT RUN: Chromium is not installed")
-async def test_a_person_chats_in_the_browser(sim, bot, control, wait_update, make_picture):
-    async with opened(sim.url) as page:
+@pytest.mark.xdist_group("platform")  # one process asks for the browser: two would fight over apt
+async def test_a_person_chats_in_the_browser(
+    sim, bot, control, wait_update, make_picture, chromium
+):
+    async with opened(sim.url, chromium) as page:
         await page.get_by_test_id("start").click()
         started = await wait_update(bot, "message")
         keys = [[InlineKeyboardButton(text="Go", callback_data="go")]]
@@ -105,8 +98,8 @@ async def test_a_person_chats_in_the_browser(sim, bot, control, wait_update, mak
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="BROWSER TEST NOT RUN: Chromium is not installed")
-async def test_a_person_pays_in_the_browser(sim, bot, control, wait_update):
+@pytest.mark.xdist_group("platform")  # one process asks for the browser: two would fight over apt
+async def test_a_person_pays_in_the_browser(sim, bot, control, wait_update, chromium):
     await control.say(USER, "/start")
     await bot.send_invoice(
         USER,
@@ -116,7 +109,7 @@ async def test_a_person_pays_in_the_browser(sim, bot, control, wait_update):
         currency="XTR",
         prices=[LabeledPrice(label="100 credits", amount=50)],
     )
-    async with opened(f"{sim.url}/?user={USER}") as page:
+    async with opened(f"{sim.url}/?user={USER}", chromium) as page:
         await page.get_by_test_id("button").click()
         await page.get_by_test_id("pay-confirm").click()
         query = (await wait_update(bot, "pre_checkout_query")).pre_checkout_query

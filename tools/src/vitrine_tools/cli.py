@@ -19,6 +19,7 @@ from contracts.envelope import contracts_of
 from vitrine_tools.settings import Settings
 
 DATABASE_SERVICES = tuple(name for name in topology.SERVICES if name != "generator")
+DEAD_OF_GENERATOR = "dead.generator"
 CONTRACTS = contracts_of(gateway, billing, generator, vpn, scheduler)
 
 
@@ -72,6 +73,14 @@ async def _list(broker: Broker, arguments: argparse.Namespace) -> None:
             trace = row.traceparent[3:35]
             table.add_row(service, str(row.id), row.subject, row.reason, age, trace)
     Console().print(table if table.row_count else "nothing is parked")
+    if not arguments.service and (dead := await _dead_of_generator(broker)):
+        print(f"generator (no database): {dead} in the stream DEAD, subject {DEAD_OF_GENERATOR}")
+
+
+async def _dead_of_generator(broker: Broker) -> int:
+    """Count what the one service without a database could not handle."""
+    info = await broker.api("STREAM.INFO.DEAD", {"subjects_filter": DEAD_OF_GENERATOR})
+    return int((info["state"].get("subjects") or {}).get(DEAD_OF_GENERATOR, 0))
 
 
 async def _show(broker: Broker, arguments: argparse.Namespace) -> None:

@@ -11,6 +11,12 @@ PRIORITY_SLACK_SECONDS = 3.0
 AFTER_A_KILL_SECONDS = 35.0
 """A claim of a dead pod is taken over after 30 s of silence; priorities are not judged then."""
 
+_CALM = (
+    "NOT EXISTS (SELECT FROM unnest({kills}::float8[]) AS k WHERE to_timestamp(k) "
+    "BETWEEN p.placed_at - {after}::float8 * interval '1 second' AND p.started_at)"
+)
+"""Only orders that no kill touched are judged, and only those are counted as looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -88,10 +94,10 @@ async def orders(connection: asyncpg.Connection, placed: Sequence[UUID]) -> list
     )
     told = await _rows(
         connection,
-        "SELECT headers::jsonb ->> 'Vitrine-Order' AS order_id, count(*) FROM billing.outbox "
-        "WHERE subject IN ('billing.evt.order_completed.v1', 'billing.evt.order_refunded.v1', "
-        "'billing.evt.order_refused.v1') GROUP BY 1 "
-        "HAVING count(*) FILTER (WHERE true) <> 1",
+        "SELECT o.order_id, count(e.id) FROM billing.orders o LEFT JOIN billing.outbox e "
+        "ON e.headers::jsonb ->> 'Vitrine-Order' = o.order_id::text "
+        "AND e.subject IN ('billing.evt.order_completed.v1', 'billing.evt.order_refunded.v1', "
+        "'billing.evt.order_refused.v1') GROUP BY 1 HAVING count(e.id) <> 1",
     )
     charged = await _rows(
         connection,
@@ -150,20 +156,21 @@ async def priorities(
     """Return what invariant 6 says, kills and their aftermath excepted."""
     broken = await _rows(
         connection,
-        "SELECT r.order_id, p.order_id AS waited FROM billing.orders r JOIN billing.orders p "
+        "SELECT r.order_id, p.order_id AS waited FROM billing.orders r JOIN billing.orders p "  # noqa: S608 - constant
         "ON p.pool = r.pool AND p.lane = 'priority' AND r.lane = 'regular' "
         "WHERE r.started_at IS NOT NULL AND p.started_at > r.started_at "
         "AND p.placed_at < r.started_at - $1::float8 * interval '1 second' "
-        "AND NOT EXISTS (SELECT FROM unnest($2::float8[]) AS k "
-        " WHERE to_timestamp(k) BETWEEN p.placed_at - $3::float8 * interval '1 second' "
-        " AND p.started_at)",
+        f"AND {_CALM.format(kills='$2', after='$3')}",
         slack,
         list(kills),
         AFTER_A_KILL_SECONDS,
     )
     looked_at = await _count(
         connection,
-        "SELECT count(*) FROM billing.orders WHERE lane = 'priority' AND started_at IS NOT NULL",
+        "SELECT count(*) FROM billing.orders p WHERE lane = 'priority' "  # noqa: S608 - constant
+        f"AND started_at IS NOT NULL AND {_CALM.format(kills='$1', after='$2')}",
+        list(kills),
+        AFTER_A_KILL_SECONDS,
     )
     return Finding("6", "no regular job started before a waiting priority job", looked_at, broken)
 

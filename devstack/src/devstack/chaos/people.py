@@ -20,8 +20,10 @@ from devstack.stage import Stage
 WORKFLOW_PREFIX = "w:1:"
 CONFIRM_PREFIX = "c:1:"
 CANCEL_PREFIX = "x:1:"
-ANSWER_SECONDS = 45.0
-STEP_TRIES_MAX = 4
+ANSWER_SECONDS = 25.0
+STEP_TRIES_MAX = 3
+PHOTOS_MAX = 4
+"""A photo Telegram would not hand over is sent again: the bot said that it could not fetch it."""
 ORDER_SECONDS_MAX = 240.0
 POLL_SECONDS = 0.3
 TAPS_TWICE = 0.15
@@ -34,7 +36,9 @@ AWAY = (
     asyncpg.InternalClientError,
 )
 """What asyncpg raises when its server is killed, wherever the connection stood."""
-ENDED = frozenset({"completed", "refunded", "refused"})
+DROPPED = "dropped"
+"""Confirmed, but its photo could not be fetched: the person is told, and no order is made."""
+ENDED = frozenset({"completed", "refunded", "refused", DROPPED})
 WORKFLOWS = (
     *("image.enhance",) * 3,
     *("image.product_scene",) * 5,
@@ -94,15 +98,22 @@ class Person:
     async def order(self) -> None:
         """Order once, whatever it takes; what a patient person could not do is logged."""
         began = time.monotonic()
-        try:
-            order_id = await self._place()
-        except (ChatError, aiohttp.ClientError) as error:
-            self._log.given_up.append(f"{self.user_id}: {error}")
+        problem = ""
+        for _ in range(PHOTOS_MAX):
+            try:
+                order_id = await self._place()
+                state = await self._until_ended(order_id)
+            except (ChatError, aiohttp.ClientError) as error:
+                problem = str(error)
+                continue
+            self._log.outcomes[state] += 1
+            if state == DROPPED:
+                problem = "the photo could not be fetched"
+                continue
+            self._log.placed.append(order_id)
+            self._log.seconds.append(time.monotonic() - began)
             return
-        self._log.placed.append(order_id)
-        state = await self._until_ended(order_id)
-        self._log.outcomes[state] += 1
-        self._log.seconds.append(time.monotonic() - began)
+        self._log.given_up.append(f"{self.user_id}: {problem}")
 
     async def _place(self) -> UUID:
         after = await self._newest()

@@ -93,9 +93,6 @@ class Settlement:
         """Never deliver it again; the reason appears in the server's advisory."""
         await self._send(f"+TERM {reason}".strip().encode())
 
-    def ack_soon(self) -> None:
-        self._send_soon(b"")
-
     def nak_soon(self) -> None:
         self._send_soon(b"-NAK")
 

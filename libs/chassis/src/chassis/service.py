@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -160,7 +160,11 @@ class Service:
         self._consumers += added
         for consumer, subscription in zip(added, subscriptions, strict=True):
             self.background.supervise(consumer.run, name=f"consume-{subscription.stream}")
-        redrive = Redrive(self.name, outbox, added)
+        self.redrive(outbox, added)
+
+    def redrive(self, outbox: Outbox, consumers: Sequence[ExactlyOnce]) -> None:
+        """Answer operators about parked messages, and handle what they release."""
+        redrive = Redrive(self.name, outbox, consumers)
         redrive.answer(self)
         # Again and again: Postgres may go away between a row's release and its handling.
         self.background.spawn(
@@ -226,7 +230,7 @@ class Service:
 
 def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -> None:
     """Run a service until it is stopped; say in one line what is wrong with its settings."""
-    configured = _configure(settings)
+    configured = configure(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(configured))
@@ -235,7 +239,8 @@ def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -
         raise SystemExit(EXIT_MISCONFIGURED) from error
 
 
-def _configure(settings: type[S]) -> S:
+def configure(settings: type[S]) -> S:
+    """Read the settings; end the process with one line for each that is wrong or missing."""
     try:
         return settings()
     except ValidationError as error:
@@ -247,7 +252,7 @@ def _configure(settings: type[S]) -> S:
 
 def migrate_main(settings: type[DatabaseSettings], *, schema: str, folder: Path) -> None:
     """Make role and schema where that is allowed, and migrate; print what was done."""
-    configured = _configure(settings)
+    configured = configure(settings)
 
     async def work() -> list[str]:
         admin = configured.migration_database_url

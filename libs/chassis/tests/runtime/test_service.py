@@ -1,6 +1,7 @@
 """A whole service as a process: starts before what it needs, stops within its grace."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -75,22 +76,31 @@ async def test_a_service_waits_for_its_schema_works_and_stops(
     await bootstrap.apply(broker)
     await migrations.migrate(database_dsn, schema="vpn", folder=FOLDER)
     await drain(lambda: ready(port), what="readiness")
-    command = vpn.RevokeAccess(order_id=new_id(), user_id=7)
-    await broker.publish(
-        command.subject, command.encode(), Headers(id=MessageId(new_id())).to_wire()
-    )
+    order_id = new_id()
+    until = datetime.now(UTC) + timedelta(days=30)
+    for command in (
+        vpn.GrantAccess(order_id=order_id, user_id=7, plan="days30", until=until),
+        vpn.RevokeAccess(order_id=order_id, user_id=7),
+    ):
+        headers = Headers(id=MessageId(new_id())).to_wire()
+        await broker.publish(command.subject, command.encode(), headers)
 
     async def answered() -> bool:
         info = await broker.api("STREAM.INFO.EVENTS")
-        return bool(info["state"]["messages"] == 1)
+        return bool(info["state"]["messages"] == 2)
 
-    await drain(answered, what="access_refused")
+    await drain(answered, what="both commands to be refused")
+    stored = [await broker.api("STREAM.MSG.GET.EVENTS", {"seq": number}) for number in (1, 2)]
     running.send_signal(signal.SIGTERM)
     async with asyncio.timeout(10):
         output, _ = await running.communicate()
     await broker.close()
 
     assert running.returncode == 0
+    for each in stored:
+        refused = vpn.AccessRefused.decode(base64.b64decode(each["message"]["data"]))
+        assert each["message"]["subject"] == vpn.AccessRefused.subject
+        assert refused == vpn.AccessRefused(order_id=order_id, user_id=7, code="unsupported")
     events = [json.loads(line)["event"] for line in output.splitlines()]
     assert events[0] == "starting"
     assert events[-1] == "stopped"

@@ -20,6 +20,7 @@ from billing.settings import Settings
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.database import Database
+from chassis.service import configure
 from chassis.settings import ServiceSettings
 from contracts.billing import CommandRejected, CreditsGranted, GrantCredits, SetTier, TierSet
 from contracts.envelope import Command, Event, Headers
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _audit(_chosen: argparse.Namespace) -> int:
-    settings = Settings()
+    settings = configure(Settings)
     database = await Database.connect(
         settings.database_url, schema=service.SCHEMA, pool_max=2, application_name="billing-audit"
     )
@@ -144,7 +145,7 @@ async def _ask(
     command: Command, message_id: Any, wanted: type[Answered], matches: Callable[[Answered], bool]
 ) -> Answered | CommandRejected | None:
     """Publish a command and wait for the event that answers it; None when none comes in time."""
-    settings = ConnectionSettings()
+    settings = configure(ConnectionSettings)
     broker = await Broker.connect(settings.nats_url, name="billing-cli", on_fatal=sys.exit)
     answer: asyncio.Future[Answered | CommandRejected] = asyncio.get_running_loop().create_future()
 

@@ -19,7 +19,6 @@ from chassis.errors import ConfigurationError
 from chassis.key_value import KeyValue
 from chassis.objects import Objects
 from chassis.outbox import Outbox
-from chassis.redrive import Redrive
 from chassis.service import Service, migrate_main, run_main
 from contracts import catalogue
 from contracts.catalogue import CatalogueError
@@ -98,9 +97,10 @@ class Gateway:
 
     def _wire_shop(self, settings: Settings) -> None:
         self.deliveries = PostgresDeliveries(new_id, self._wake_deliveries)
+        known = _catalogue(settings)
         self.shop = Shop(
-            catalogue=_catalogue(settings),
-            texts=texts.load(settings.catalogue_dir),
+            catalogue=known,
+            texts=_texts(settings, known),
             screens=PostgresOrderScreens(),
             people=PostgresPeople(),
             media=PostgresMedia(new_id, self._wake_downloads),
@@ -293,9 +293,7 @@ def consume(service: Service, outbox: Outbox, gateway: Gateway) -> None:
         service.background.supervise(consumer.run, name="consume")
         service.on_stop(consumer.stop)
     # The runner knows the two verbs that a re-drive needs of a consumer.
-    redrive = Redrive(service.name, outbox, [*added, cast("ExactlyOnce", gateway.runner)])
-    redrive.answer(service)
-    service.background.supervise(redrive.run_left_over, name="redrive")
+    service.redrive(outbox, [*added, cast("ExactlyOnce", gateway.runner)])
 
 
 def work(service: Service, gateway: Gateway) -> None:

@@ -31,7 +31,6 @@ SEND = "send"
 EDIT = "edit"
 TOAST = "toast"
 DELETE = "delete"
-ACTION = "action"
 RESULT = "result"
 
 # Why a file was not taken (media rows, `media_failed`).
@@ -44,7 +43,6 @@ MEDIA_UNREACHABLE = "unreachable"
 
 # States of a media row.
 MEDIA_PENDING = "pending"
-MEDIA_DOWNLOADING = "downloading"
 MEDIA_AVAILABLE = "available"
 MEDIA_FAILED = "failed"
 
@@ -52,7 +50,7 @@ MEDIA_FAILED = "failed"
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing to do in the chat after the commit; kept with the update, so a repeat repeats it.
 
-    `kind` is send, edit, toast, delete or action. An edit names its message by `message_id` or,
+    `kind` is send, edit, toast or delete. An edit names its message by `message_id` or,
     for a remembered one, by `key`.
     """
 
@@ -136,10 +134,6 @@ class Turn:
 
     def delete(self, message_id: int) -> None:
         self.answers.append(Answer(kind=DELETE, message_id=message_id))
-
-    def chat_action(self, kind: str) -> None:
-        """Show `typing`, `upload_photo`, ... for five seconds."""
-        self.answers.append(Answer(kind=ACTION, text=kind))
 
     def after_commit(self, wake: Callable[[], None]) -> None:
         """Call `wake` once the update is committed: a wake-up lost in a crash is swept."""

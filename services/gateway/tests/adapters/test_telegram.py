@@ -1,11 +1,14 @@
 """The Bot API client: every failure gets the name of what to do next, none names the token."""
 
+import asyncio
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
 
 from devstack.testing import free_port
+from gateway.adapters.polling import Polling
 from gateway.adapters.telegram import (
     BlockedError,
     ConflictError,
@@ -117,3 +120,18 @@ async def test_a_download_stops_at_the_limit_whatever_was_announced(
         await telegram.download(
             file["file_path"], tmp_path / "a", bytes_max=299_999, timeout=SECOND
         )
+
+
+async def test_a_leader_that_no_longer_asks_for_updates_is_not_alive():
+    """Whatever else is still sent: only its own loop counts."""
+    now = asyncio.get_running_loop().time()
+    sending, lease = SimpleNamespace(bot_id=1, attempted_at=now), SimpleNamespace(held=True)
+    needs = {"owner": "a", "timeout": timedelta(seconds=25), "make_lease": lambda *_, **__: lease}
+    polling = Polling(sending, None, None, None, **needs)
+
+    polling._asked_at = now - 170
+    assert await polling.stalled() is None
+    polling._asked_at = now - 190
+    assert (await polling.stalled()).startswith("no call for updates in 190 s")
+    lease.held = False
+    assert await polling.stalled() is None

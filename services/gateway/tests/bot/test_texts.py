@@ -1,6 +1,7 @@
 """No text is missing, none is unused, and each takes the same values in every language."""
 
 import ast
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from fluent.syntax import ast as fluent_ast
 from fluent.syntax.visitor import Visitor
 
 import gateway
+from chassis.errors import ConfigurationError
 from contracts import catalogue
 from gateway.bot import texts
 from gateway.bot.commands import COMMANDS
+from gateway.main import Gateway
+from gateway.settings import Settings
 
 SOURCES = Path(gateway.__file__).parent
 CATALOGUE = catalogue.load(Path(__file__).parents[4] / "catalogue")
@@ -181,3 +185,15 @@ def test_a_workflow_brings_its_texts_in_its_own_folder(tmp_path):
 
 def test_the_catalogue_asks_for_no_text_that_is_missing():
     assert texts.load().missing(CATALOGUE) == []
+
+
+def test_a_workflow_that_cannot_be_named_stops_the_start(tmp_path):
+    folder = Path(__file__).parents[4] / "catalogue" / "image.enhance"
+    shutil.copytree(folder, tmp_path / folder.name)
+    manifest = tmp_path / folder.name / "manifest.toml"
+    nameless = manifest.read_text().replace("workflow-image-enhance-about", "no-such-key")
+    manifest.write_text(nameless)
+    settings = Settings(bot_token="1:x", database_url="postgresql://", catalogue_dir=tmp_path)
+
+    with pytest.raises(ConfigurationError, match=r"image.enhance: no-such-key \(en\)"):
+        Gateway.__new__(Gateway)._wire_shop(settings)

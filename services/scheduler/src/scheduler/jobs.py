@@ -50,13 +50,10 @@ class Firing:
         self._outbox = outbox
         self._store = store
         self._pace = pace
-        self.changed = asyncio.Event()
-        """Set when a timer was armed here, so that an early one does not wait for the poll."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         await self._set_ticks(stopping)
         while not stopping.is_set():
-            self.changed.clear()
             try:
                 fired = await self.fire_once()
                 wait = 0.0 if fired else await self._wait()
@@ -104,12 +101,11 @@ class Firing:
     async def _sleep(self, seconds: float, stopping: asyncio.Event) -> None:
         if seconds <= 0:
             return
-        waiting = [asyncio.shield(event.wait()) for event in (self.changed, stopping)]
-        _, pending = await asyncio.wait(
-            waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        for each in pending:
-            each.cancel()
+        try:
+            async with asyncio.timeout(seconds):
+                await stopping.wait()
+        except TimeoutError:
+            return
 
     async def forget_ended(self) -> None:
         before = self._outbox.clock.now() - self._pace.keep_ended

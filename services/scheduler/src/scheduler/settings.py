@@ -18,7 +18,7 @@ class Settings(DatabaseSettings):
 
     fire_batch_max: Annotated[int, Field(ge=1, le=5000)] = 500
     idle_wait: timedelta = timedelta(seconds=1)
-    """How long to sleep when nothing is due sooner: the most a timer set elsewhere can be late."""
+    """How long to sleep when nothing is due sooner: the most a timer set meanwhile can be late."""
     keep_ended: timedelta = timedelta(days=30)
     """How long fired timers and tombstones are kept."""
     renew_trials_every: timedelta = timedelta(seconds=300)

@@ -9,7 +9,6 @@ from typing import Any
 from aiohttp import web
 
 PREVIEW_EVENT = 1
-TEXT_EVENT = 3
 PREVIEW_WITH_METADATA_EVENT = 4
 IMAGE_FORMATS = {"image/jpeg": 1, "image/png": 2}
 

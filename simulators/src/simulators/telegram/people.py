@@ -15,8 +15,6 @@ from simulators.telegram.world import Chat, User
 
 Json = dict[str, Any]
 
-ADMINISTRATORS = {"creator", "administrator"}
-
 
 def writer(core: Core, user_id: int, chat_id: int | None) -> tuple[User, Chat]:
     """The person and the chat they write in; a person comes to exist by writing."""

@@ -89,14 +89,6 @@ def _scaled(picture: Image.Image, side: int) -> Size:
     return Size(width, height, buffer.getvalue())
 
 
-def is_picture(data: bytes) -> str | None:
-    """The format's name (JPEG, PNG, GIF, ...) if this is a picture that fits a photo."""
-    try:
-        return _opened(data).format
-    except PictureError:
-        return None
-
-
 def clip_facts(data: bytes) -> Clip:
     import av
 

@@ -14,7 +14,6 @@ from contracts.gateway import DeliveryRecorded
 from contracts.generator import shard_of
 from gateway.ports import DELETE, EDIT, RESULT, SEND, Answer, Screen
 
-INTENT = "intent"
 SENT = "sent"
 FAILED = "failed"
 SUPERSEDED = "superseded"

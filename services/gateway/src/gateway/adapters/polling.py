@@ -47,7 +47,8 @@ class Polling:
         self._intake = intake
         self._background = background
         self._timeout = timeout
-        self._began_at = 0.0
+        self._asked_at = 0.0
+        """When the loop last asked for updates: sends go on although it has stopped."""
         self._lease = make_lease(
             leases,
             f"gateway.poller.{telegram.bot_id}",
@@ -58,9 +59,7 @@ class Polling:
 
     async def stalled(self) -> str | None:
         """Say so when this leader made no attempt for long: only a restart would mend that."""
-        silence = asyncio.get_running_loop().time() - max(
-            self._telegram.attempted_at, self._began_at
-        )
+        silence = asyncio.get_running_loop().time() - self._asked_at
         if self._lease.held and silence > STALLED_AFTER.total_seconds():
             return f"no call for updates in {silence:.0f} s"
         return None
@@ -72,7 +71,7 @@ class Polling:
             if not await self._lease.acquire():
                 await self._background.pause(LEASE_RETRY_SECONDS)
                 continue
-            self._began_at = asyncio.get_running_loop().time()
+            self._asked_at = asyncio.get_running_loop().time()
             log.info("polling_begins")
             try:
                 await self._lead()
@@ -124,6 +123,7 @@ class Polling:
 
     async def _once(self, offset: int) -> int:
         """Fetch, store, and return the next offset: asking with it confirms what is below."""
+        self._asked_at = asyncio.get_running_loop().time()
         updates = await self._telegram.call(
             "getUpdates",
             {

@@ -28,7 +28,7 @@ from gateway.adapters.telegram import (
     ThrottledError,
     UnchangedError,
 )
-from gateway.ports import ACTION, DELETE, EDIT, SEND, TOAST, Answer, Screen
+from gateway.ports import DELETE, EDIT, SEND, TOAST, Answer, Screen
 
 log = logs.get("gateway.sender")
 PROGRESS_WAIT_MAX = timedelta(milliseconds=500)
@@ -99,8 +99,6 @@ class Sender:
     ) -> None:
         if answer.kind == TOAST:
             await self._toast(callback_id, answer)
-        elif answer.kind == ACTION:
-            await self._call("sendChatAction", {"chat_id": chat_id, "action": answer.text})
         elif answer.kind == DELETE:
             await self.delete(chat_id, answer.message_id)
         elif answer.screen is None:

@@ -21,7 +21,6 @@ from gateway.adapters.storage import bound
 from gateway.ports import EDIT, SEND, TOAST, Answer, Notices, Reads, Turn
 
 log = logs.get("gateway.turns")
-PRIVATE = "private"
 LEFT = ("kicked", "left")
 
 Wanted = Callable[[Update], Sequence[Request]]
