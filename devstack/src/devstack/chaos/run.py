@@ -31,6 +31,7 @@ COMFYUI_TIME_SCALE = 0.05
 FIRST_USER_ID = 5_000_000
 TIMERS = 40
 POOR_EVERY = 10
+CALM_ROUNDS = 2
 QUIET_SECONDS_MAX = 150.0
 TIERS = ("black_gold", "vip", "none", "none", "none")
 
@@ -86,8 +87,9 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
             group.create_task(screens.watch(ordered))
             await _order_all(people, plan)
             trouble.stopped.set()
+            await stage.no_faults()
+            await _order_in_calm(people, trouble)
             ordered.set()
-        await stage.no_faults()
         problems = await _settle(stage)
         findings = await _judge(stage, log, trouble, keys)
         return Outcome(
@@ -216,6 +218,14 @@ async def _order_all(people: list[Person], plan: Plan) -> None:
     async with asyncio.TaskGroup() as group:
         for number, person in enumerate(people):
             group.create_task(shop(person, each + (number < more)))
+
+
+async def _order_in_calm(people: list[Person], trouble: Trouble) -> None:
+    """Everybody orders at once, with no kill near: only so can priorities be judged."""
+    last = max(trouble.moments, default=0.0)
+    await asyncio.sleep(max(0.0, last + invariants.AFTER_A_KILL_SECONDS + 1 - time.time()))
+    for _ in range(CALM_ROUNDS):
+        await asyncio.gather(*(person.order() for person in people))
 
 
 async def _stop_after(trouble: Trouble, seconds: float) -> None:

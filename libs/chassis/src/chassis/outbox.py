@@ -171,6 +171,8 @@ class Outbox:
         self._wake = asyncio.Event()
         self._stopping = False
         self._swept_to = _FIRST
+        self.lag_seconds = 0.0
+        """The age of the oldest row the last sweep found unpublished; 0: it found none."""
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
@@ -261,6 +263,7 @@ class Outbox:
             )
             # Page by page: what a full stream refuses must not hide what is behind it.
             self._swept_to = found[-1]["id"] if len(found) == SWEEP_ROWS_MAX else _FIRST
+            self.lag_seconds = self._age_of(found[0]["id"]) if found else 0.0
             if not found:
                 return 0
             rows = [OutboxRow(*row.values()) for row in found]
@@ -268,6 +271,12 @@ class Outbox:
             done = await self._mark(connection, rows, stored)
         log.info("outbox_swept", rows=len(rows), stored=done)
         return done
+
+    def _age_of(self, message_id: UUID) -> float:
+        try:
+            return (self.clock.now() - uuid7_time(message_id)).total_seconds()
+        except ValueError:
+            return 0.0  # an id without a time: rows made by hand
 
     async def run_sweeper(self, stopping: asyncio.Event) -> None:
         """Sweep every 2 s, at once again while there is more than one sweep can take."""
@@ -297,13 +306,3 @@ class Outbox:
             rows = list(self._committed)
             self._committed.clear()
             await self._publish(rows)
-
-    async def oldest_pending(self, subject_prefix: str) -> datetime | None:
-        """Return when the oldest unpublished row below a subject was made, or None."""
-        async with self.database.read() as connection:
-            found = await connection.fetchval(
-                "SELECT id FROM outbox WHERE published_at IS NULL AND starts_with(subject, $1) "
-                "ORDER BY id LIMIT 1",
-                subject_prefix,
-            )
-        return None if found is None else uuid7_time(found)

@@ -146,6 +146,7 @@ class Service:
         outbox = Outbox(database, self.broker, self.clock)
         await self._patiently(outbox.partitions.maintain)
         self._outboxes.append(outbox)
+        metrics.gauge("vitrine.outbox.lag", lambda: outbox.lag_seconds, unit="s")
         self.background.spawn(outbox.run_publisher(), name="outbox-publisher")
         self.background.spawn(outbox.run_sweeper(self.background.stopping), name="outbox-sweeper")
         self.background.spawn(
