@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sysconfig
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,19 @@ jetstream {{
   sync_interval: {sync_interval}
 }}
 """
+
+
+PAUSE_TIMEOUT_SECONDS = 2.0
+PAUSE_POLL_SECONDS = 0.001
+
+
+def all_threads_stopped(pid: int) -> bool:
+    """Whether the kernel has every thread of a process in state T."""
+    states = [
+        stat.read_text().rpartition(")")[2].split()[0]
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    return all(state == "T" for state in states)
 
 
 class NatsServer:
@@ -99,6 +113,10 @@ class NatsServer:
     def pause(self) -> None:
         """Freeze it without closing a connection (a stalled server, not a dead one)."""
         self._child.send(signal.SIGSTOP)
+        # The signal reaches one thread after the other: until the last one, answers still come.
+        deadline = time.monotonic() + PAUSE_TIMEOUT_SECONDS
+        while not all_threads_stopped(self._child.pid) and time.monotonic() < deadline:
+            time.sleep(PAUSE_POLL_SECONDS)
 
     def resume(self) -> None:
         self._child.send(signal.SIGCONT)
