@@ -1,5 +1,6 @@
 """Photos in several sizes, documents as they are, downloads with their limits."""
 
+import asyncio
 import io
 
 import pytest
@@ -8,6 +9,8 @@ from aiogram.types import BufferedInputFile, InputMediaDocument, InputMediaPhoto
 from PIL import Image
 
 from simulators.telegram import TelegramSimulator
+from simulators.telegram.files import FileStore
+from simulators.telegram.store import Store
 from simulators.telegram.testing import ControlClient
 
 USER = 10
@@ -98,6 +101,15 @@ async def test_several_files_make_an_album(bot, control, jpeg, sim):
 
     assert [u.update_id for u in updates] == [m["update_id"] for m in made["messages"]]
     assert len({u.message.media_group_id for u in updates}) == 1
+
+
+async def test_the_same_bytes_may_be_kept_many_times_in_the_same_moment(tmp_path):
+    files, data = FileStore(Store(None), tmp_path), bytes(4_000_000)
+
+    adding = (files.add("document", data, name="same.bin", mime=None) for _ in range(16))
+    kept = await asyncio.gather(*adding)
+
+    assert {files.location(each).read_bytes() for each in kept} == {data}
 
 
 async def test_files_over_20_mb_are_only_for_a_local_server(bot, control):

@@ -14,6 +14,19 @@ BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_MAX_SECONDS = 5.0
 
 
+async def contained(work: Awaitable[Any], *, name: str) -> bool:
+    """Await `work` at a boundary where one item's bug must not end the others.
+
+    A failure is logged with its traceback and False is returned; a cancel passes through.
+    """
+    try:
+        await work
+    except Exception:
+        log.exception("work_broke", work=name)
+        return False
+    return True
+
+
 class Background:
     """Tasks of one process. `stopping` is set first; tasks that watch it end by themselves.
 

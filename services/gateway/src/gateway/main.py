@@ -77,6 +77,7 @@ class Gateway:
             replica=str(self.replica),
             acquired=self._acquired,
             released=self._released,
+            on_held=self._wake_all,
         )
         self._connect_telegram(settings)
         self._wire_shop(settings)
@@ -230,6 +231,11 @@ class Gateway:
         await self.downloads.take_over(taken)
         await self.progress.take(taken)
         await self.runner.take(taken)
+
+    def _wake_all(self) -> None:
+        """Rows of shards that nobody held until now."""
+        self.delivery_runner.look()
+        self.downloads.wake()
 
     async def _released(self, left: frozenset[int]) -> None:
         await self.runner.let_go(left)

@@ -155,7 +155,8 @@ async def test_without_a_stream_telegram_is_told_to_come_again(platform, person,
 
     await bootstrap.apply(platform.broker)
     assert await post(body) == 200
-    assert await platform.people.wait_message(person)
+    # A pull that lost its consumer without a word asks again after 2.5 missed heartbeats, 12.5 s.
+    assert await platform.people.wait_message(person, timeout=30)
 
 
 async def _answers(platform, user_id: int, count: int) -> bool:

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from simulators.telegram.pictures import (
     Clip,
@@ -146,7 +147,8 @@ class FileStore:
         sha = hashlib.sha256(data).hexdigest()
         path = self._folder / sha
         if not path.exists():
-            part = path.with_suffix(".part")
+            # A name of its own: two people may send the same picture in the same moment.
+            part = self._folder / f"{sha}.{uuid4()}.part"
             part.write_bytes(data)
             part.replace(path)
         return sha

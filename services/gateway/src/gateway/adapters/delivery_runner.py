@@ -13,25 +13,22 @@ from opentelemetry.trace import SpanKind
 from chassis import logs, metrics, tracing
 from chassis.background import Background
 from chassis.broker import Broker, Ephemeral, Subscription
-from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.objects import ObjectDamagedError, ObjectMissingError
 from chassis.outbox import Outbox
 from chassis.tracing import Attributes
 from contracts import errors
 from gateway.adapters.budget import WouldWaitError
+from gateway.adapters.claimed_rows import ClaimedRows
 from gateway.adapters.deliveries import FAILED, SENT, Body, emit_recorded
 from gateway.adapters.sender import Sender, Sent
 from gateway.adapters.telegram import BlockedError, GoneError, RejectedError
 from gateway.ports import DELETE, EDIT, RESULT
 
 log = logs.get("gateway.deliveries")
-SWEEP_SECONDS = 2.0
-"""The safety net: rows are normally sent the moment their transaction has committed."""
 CONCURRENT_MAX = 16
 BUDGET_WAIT_MAX = timedelta(seconds=1)
 """Deliveries reserve little of the budget ahead, so that answers to taps keep overtaking them."""
-LET_GO_SECONDS_MAX = 8.0
 RETRY_FIRST = timedelta(seconds=1)
 RETRY_MAX = timedelta(seconds=60)
 WAKE_SUBJECT = "gateway.wake.{shard}"
@@ -95,21 +92,29 @@ class DeliveryRunner:
         self._background = background
         self._replica = replica
         self._held = held
+        self._rows: ClaimedRows[Row] = ClaimedRows(
+            background,
+            name="delivery",
+            concurrent_max=CONCURRENT_MAX,
+            held=held,
+            claim=self._claim,
+            work=self._deliver,
+            give_up=self._give_up,
+        )
         self._result_patience = result_patience
         self._notice_patience = notice_patience
-        self._due = asyncio.Event()
         self._listening: dict[int, Subscription] = {}
-        self._finished = asyncio.Event()
-        self._leaving: frozenset[int] = frozenset()
-        self._under_way: dict[UUID, int] = {}
-        """The shard of each row being sent now."""
 
     def wake(self, shard: int) -> None:
         """Rows of a shard were committed here; if another replica holds it, tell that one."""
         if shard in self._held():
-            self._due.set()
+            self._rows.wake()
         else:
             self._background.spawn(self._tell(shard), name="delivery-wake")
+
+    def look(self) -> None:
+        """Look for rows now: shards came to be held here."""
+        self._rows.wake()
 
     async def _tell(self, shard: int) -> None:
         try:
@@ -119,7 +124,7 @@ class DeliveryRunner:
 
     async def _told(self, _message: Ephemeral) -> None:
         """Another replica committed rows of a shard held here."""
-        self._due.set()
+        self._rows.wake()
 
     async def take_over(self, shards: frozenset[int]) -> None:
         """Free what the former holder of these shards was sending: it is not sending any more."""
@@ -133,66 +138,23 @@ class DeliveryRunner:
                 list(shards),
                 self._replica,
             )
-        self._due.set()
 
     async def let_go(self, shards: frozenset[int]) -> None:
         """Finish what is being sent there; `held` no longer names these shards' rows to others."""
-        self._leaving |= shards
         for shard in shards & self._listening.keys():
             await self._listening.pop(shard).stop()
-        await self._ended(shards)
-        self._leaving -= shards
+        await self._rows.let_go(shards)
 
     async def run(self) -> None:
-        """Claim and send until the process stops."""
-        while not self._background.stopping.is_set():
-            self._due.clear()
-            try:
-                claimed = await self._claim()
-            except (TransientError, *RETRYABLE) as error:
-                log.warning("deliveries_postponed", reason=type(error).__name__)
-                claimed = []
-            for row in claimed:
-                self._under_way[row.id] = row.shard
-                self._background.spawn(self._deliver(row), name="delivery")
-            if not claimed:
-                await self._wait()
+        await self._rows.run()
 
     async def stop(self) -> None:
-        """Claim nothing more, and finish what is being sent."""
-        self._due.set()
-        await self._ended(frozenset(self._under_way.values()))
+        await self._rows.stop()
 
-    async def _ended(self, shards: frozenset[int]) -> None:
-        """Wait for the sends under way, but not for ever: what is cut off is sent again."""
-        try:
-            async with asyncio.timeout(LET_GO_SECONDS_MAX):
-                while shards & set(self._under_way.values()):
-                    self._finished.clear()
-                    await self._finished.wait()
-        except TimeoutError:
-            log.warning("sends_left_at_work", count=len(self._under_way))
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(SWEEP_SECONDS):
-                await self._due.wait()
-        except TimeoutError:
-            return
-
-    async def _claim(self) -> list[Row]:
-        shards = self._held() - self._leaving
-        free = CONCURRENT_MAX - len(self._under_way)
-        if not shards or free <= 0:
-            return []
+    async def _claim(self, shards: list[int], free: int, under_way: list[UUID]) -> list[Row]:
         async with self._outbox.database.read() as connection:
             rows = await connection.fetch(
-                _CLAIM,
-                list(shards),
-                self._outbox.clock.now(),
-                self._replica,
-                free,
-                list(self._under_way),
+                _CLAIM, shards, self._outbox.clock.now(), self._replica, free, under_way
             )
         return [
             Row(**{**dict(row), "body": msgspec.convert(row["body"], Body)})
@@ -200,32 +162,17 @@ class DeliveryRunner:
         ]
 
     async def _deliver(self, row: Row) -> None:
-        try:
-            attributes: Attributes = {"gateway.kind": row.kind, "gateway.attempt": row.attempts}
-            with tracing.span(
-                f"deliver {row.kind}",
-                traceparent=row.traceparent,
-                kind=SpanKind.CONSUMER,
-                attributes=attributes,
-            ):
-                await self._try(row)
-        except (TransientError, *RETRYABLE) as error:
-            # The row keeps our lease, and is claimed again when the database answers again.
-            log.warning("delivery_not_recorded", reason=type(error).__name__)
-            await self._background.pause(SWEEP_SECONDS)
-        except Exception:
-            log.exception("delivery_broke", kind=row.kind)
-            await self._give_up(row)
-        finally:
-            del self._under_way[row.id]
-            self._finished.set()
-            self._due.set()
+        attributes: Attributes = {"gateway.kind": row.kind, "gateway.attempt": row.attempts}
+        with tracing.span(
+            f"deliver {row.kind}",
+            traceparent=row.traceparent,
+            kind=SpanKind.CONSUMER,
+            attributes=attributes,
+        ):
+            await self._try(row)
 
     async def _give_up(self, row: Row) -> None:
-        try:
-            await self._settle(row, FAILED, reason=errors.UNDELIVERABLE_REJECTED)
-        except (TransientError, *RETRYABLE) as error:
-            log.warning("delivery_not_recorded", reason=type(error).__name__)
+        await self._settle(row, FAILED, reason=errors.UNDELIVERABLE_REJECTED)
 
     async def _try(self, row: Row) -> None:
         try:
@@ -283,7 +230,7 @@ class DeliveryRunner:
                 self._outbox.clock.now() + wait,
                 row.attempts if counted else row.attempts - 1,
             )
-        asyncio.get_running_loop().call_later(wait.total_seconds(), self._due.set)
+        asyncio.get_running_loop().call_later(wait.total_seconds(), self._rows.wake)
 
     async def _settle(self, row: Row, state: str, *, message_id: int = 0, reason: str = "") -> None:
         async with self._outbox.begin() as uow:

@@ -14,11 +14,11 @@ from opentelemetry.trace import SpanKind
 
 from chassis import logs, metrics, tracing
 from chassis.background import Background
-from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.objects import Objects
 from chassis.outbox import Outbox
 from contracts.media import MediaRef
+from gateway.adapters.claimed_rows import ClaimedRows
 from gateway.adapters.images import Images, NotTakenError, Written
 from gateway.adapters.media import media_of
 from gateway.adapters.telegram import (
@@ -38,7 +38,6 @@ from gateway.ports import (
 )
 
 log = logs.get("gateway.downloads")
-SWEEP_SECONDS = 2.0
 RETRY_FIRST = timedelta(seconds=1)
 RETRY_MAX = timedelta(seconds=30)
 BREAKER_FAILURES = 5
@@ -98,22 +97,26 @@ class Downloads:
         self._telegram = telegram
         self._objects = objects
         self._images = images
-        self._background = background
         self._replica = replica
-        self._held = held
         self._available = available
         self._failed = failed
-        self._concurrent_max = concurrent_max
         self._timeout = timeout
         self._attempts_max = attempts_max
         self._bytes_max = bytes_max
-        self._due = asyncio.Event()
-        self._under_way: dict[UUID, int] = {}
+        self._rows: ClaimedRows[Claimed] = ClaimedRows(
+            background,
+            name="download",
+            concurrent_max=concurrent_max,
+            held=held,
+            claim=self._claim,
+            work=self._take,
+            give_up=self._break_off,
+        )
         self._failures = 0
         self._open_until = 0.0
 
     def wake(self) -> None:
-        self._due.set()
+        self._rows.wake()
 
     async def take_over(self, shards: frozenset[int]) -> None:
         """Free what the former holder of these shards was fetching."""
@@ -124,80 +127,40 @@ class Downloads:
                 list(shards),
                 self._replica,
             )
-        self._due.set()
 
     async def run(self) -> None:
         """Fetch until the process stops. What is cut off then is fetched again by another."""
-        while not self._background.stopping.is_set():
-            self._due.clear()
-            try:
-                claimed = await self._claim()
-            except (TransientError, *RETRYABLE) as error:
-                log.warning("downloads_postponed", reason=type(error).__name__)
-                claimed = []
-            for row in claimed:
-                self._under_way[row.id] = row.shard
-                self._background.spawn(self._take(row), name="download")
-            if not claimed:
-                await self._wait()
+        await self._rows.run()
 
     async def stop(self) -> None:
-        self._due.set()
+        """Claim nothing more; a fetch is not waited for, it may take minutes."""
+        self._rows.wake()
 
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(SWEEP_SECONDS):
-                await self._due.wait()
-        except TimeoutError:
-            return
-
-    async def _claim(self) -> list[Claimed]:
-        shards = self._held()
-        free = self._concurrent_max - len(self._under_way)
-        paused = asyncio.get_running_loop().time() < self._open_until
-        if not shards or free <= 0 or paused:
+    async def _claim(self, shards: list[int], free: int, under_way: list[UUID]) -> list[Claimed]:
+        if asyncio.get_running_loop().time() < self._open_until:
             return []
         async with self._outbox.database.read() as connection:
             rows = await connection.fetch(
-                _CLAIM,
-                list(shards),
-                self._outbox.clock.now(),
-                self._replica,
-                free,
-                list(self._under_way),
+                _CLAIM, shards, self._outbox.clock.now(), self._replica, free, under_way
             )
         return [Claimed(**dict(row)) for row in rows]
 
     async def _take(self, row: Claimed) -> None:
-        try:
-            with tracing.span("download file", traceparent=row.traceparent, kind=SpanKind.CONSUMER):
-                await self._try(row)
-        except (TransientError, *RETRYABLE) as error:
-            # Postgres is away: the row keeps our lease and is claimed again.
-            log.warning("download_not_recorded", reason=type(error).__name__)
-            await self._background.pause(SWEEP_SECONDS)
-        except Exception:
-            log.exception("download_broke")
-            await self._break_off(row)
-        finally:
-            del self._under_way[row.id]
-            self._due.set()
+        with tracing.span("download file", traceparent=row.traceparent, kind=SpanKind.CONSUMER):
+            await self._try(row)
 
     async def _break_off(self, row: Claimed) -> None:
         """A bug: again a little later; when tries run out the row fails without its hook."""
         over = row.attempts >= self._attempts_max
-        try:
-            async with self._outbox.database.read() as connection:
-                await connection.execute(
-                    "UPDATE media SET leased_by = NULL, state = $2, error = $3, due_at = $4 "
-                    "WHERE id = $1",
-                    row.id,
-                    MEDIA_FAILED if over else MEDIA_PENDING,
-                    MEDIA_UNREACHABLE if over else "",
-                    self._outbox.clock.now() + RETRY_FIRST * row.attempts,
-                )
-        except (TransientError, *RETRYABLE) as error:
-            log.warning("download_not_recorded", reason=type(error).__name__)
+        async with self._outbox.database.read() as connection:
+            await connection.execute(
+                "UPDATE media SET leased_by = NULL, state = $2, error = $3, due_at = $4 "
+                "WHERE id = $1",
+                row.id,
+                MEDIA_FAILED if over else MEDIA_PENDING,
+                MEDIA_UNREACHABLE if over else "",
+                self._outbox.clock.now() + RETRY_FIRST * row.attempts,
+            )
 
     async def _try(self, row: Claimed) -> None:
         started = asyncio.get_running_loop().time()
@@ -306,4 +269,4 @@ class Downloads:
                 self._outbox.clock.now() + wait,
                 MEDIA_PENDING,
             )
-        asyncio.get_running_loop().call_later(wait.total_seconds(), self._due.set)
+        asyncio.get_running_loop().call_later(wait.total_seconds(), self._rows.wake)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from chassis import logs
-from chassis.background import Background
+from chassis.background import Background, contained
 from gateway.ports import Screen
 
 log = logs.get("gateway.edits")
@@ -62,10 +62,7 @@ class Edits:
         assert self._carry_out is not None
         if place in self._finished:
             return
-        try:
-            await self._carry_out(*place, screen)
-        except Exception:
-            log.exception("progress_broke")
+        await contained(self._carry_out(*place, screen), name="progress-edit")
 
     def cancel(self, chat_id: int, message_id: int) -> None:
         """The message is being changed by an answer: what waits is older."""

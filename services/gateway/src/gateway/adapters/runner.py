@@ -12,7 +12,7 @@ import msgspec
 from opentelemetry.trace import SpanKind
 
 from chassis import logs, metrics, parked, tracing
-from chassis.background import Background
+from chassis.background import Background, contained
 from chassis.broker import Broker, Delivery, Pull
 from chassis.clock import id_floor
 from chassis.database import RETRYABLE
@@ -138,6 +138,13 @@ class Runner:
 
     async def _handle(self, peeked: Peek, delivery: Delivery) -> None:
         try:
+            if not await contained(self._traced(peeked, delivery), name="update"):
+                await self._hand_back(delivery)
+        finally:
+            self._drop(delivery)
+
+    async def _traced(self, peeked: Peek, delivery: Delivery) -> None:
+        try:
             with tracing.span(
                 f"process {_TEMPLATE}",
                 traceparent=delivery.headers.get(HEADER_TRACE, ""),
@@ -155,11 +162,6 @@ class Runner:
         except (TransientError, *RETRYABLE) as error:
             log.warning("update_handed_back", reason=type(error).__name__)
             await self._hand_back(delivery)
-        except Exception:
-            log.exception("update_broke")
-            await self._hand_back(delivery)
-        finally:
-            self._drop(delivery)
 
     async def _try(self, peeked: Peek, delivery: Delivery) -> None:
         """Start counted first on the third delivery: a body that kills the process cannot loop."""

@@ -47,6 +47,7 @@ class Shards:
         replica: str,
         acquired: Moved,
         released: Moved,
+        on_held: Callable[[], None] = lambda: None,
         ttl: timedelta = topology.LEASE_TTL,
         renew_every: timedelta = topology.LEASE_RENEW_EVERY,
     ) -> None:
@@ -56,6 +57,8 @@ class Shards:
         self._key = f"{PREFIX}{replica}"
         self._acquired = acquired
         self._released = released
+        self._on_held = on_held
+        """Told once `held` names the shards that were acquired: work that waits there is due."""
         self._ttl = ttl.total_seconds()
         self._renew_every = renew_every.total_seconds()
         self._others: dict[str, tuple[float, Member]] = {}
@@ -174,6 +177,7 @@ class Shards:
             self._claimed = self.held  # tried again in a second
             return
         self.held |= won
+        self._on_held()
         log.info("shards_taken", taken=len(won), held=len(self.held))
 
     async def _claim(self, free: frozenset[int]) -> frozenset[int]:
