@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.harness import Figure, stolen_and_total
 
-NAMES = ("pipeline", "replies", "confirm", "idle_gap", "footprint")
+NAMES = ("pipeline", "replies", "confirm", "idle_gap", "footprint", "start")
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "results.json"
 INTRODUCTION = """# Results

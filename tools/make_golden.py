@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
 
-from contracts import billing, gateway, generator, scheduler, vpn
+from contracts import billing, gateway, generator, operators, payments, rewards, scheduler, vpn
 from contracts.envelope import Message, contracts_of
 
 FOLDER = Path(__file__).parents[1] / "libs/contracts/tests/golden"
@@ -33,7 +33,9 @@ def _value(kind: Any, name: str) -> Any:
         bytes: b"\x00\x01",
         UUID: ID,
         datetime: MOMENT,
+        date: MOMENT.date(),
     }
+    kind = getattr(kind, "__supertype__", kind)  # a typed id is on the wire what it stands for
     if kind in plain:
         return plain[kind]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -49,7 +51,7 @@ def _value(kind: Any, name: str) -> Any:
 
 
 def every_contract() -> dict[str, type[Message]]:
-    return contracts_of(gateway, billing, generator, vpn, scheduler)
+    return contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
 
 
 def main() -> None:

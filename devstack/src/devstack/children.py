@@ -14,7 +14,10 @@ from devstack.urls import Port, Urls, numbered
 
 # The simulator takes any token; this one looks like a real one to the client library.
 SIMULATED_BOT_TOKEN = "1000000001:simulated-bot-of-the-vitrine-devstack"  # noqa: S105
-OTHERS_WITH_DATABASE = ("billing", "scheduler", "vpn")
+SIMULATED_CRYPTO_PAY_TOKEN = "12345:AAsimulated-crypto-pay-of-the-devstack"  # noqa: S105
+OTHERS_WITH_DATABASE = ("scheduler", "vpn")
+WEBHOOK_SEGMENT = "payment webhooks"
+"""Names the secret part of the path that payment providers post to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Platform:
 
 def platform(settings: Settings, urls: Urls, passwords: Passwords) -> Platform:
     return Platform(
-        stand_ins=stand_ins(settings, urls),
+        stand_ins=stand_ins(settings, urls, passwords),
         bootstrap=Child("bootstrap", module("chassis.bootstrap"), {"NATS_URL": urls.nats}),
         services=services(settings, urls, passwords),
     )
@@ -52,8 +55,9 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
 
 
-def stand_ins(settings: Settings, urls: Urls) -> list[Child]:
+def stand_ins(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
     """What replaces the outside world, and the collector of traces."""
+    segment = passwords.of(WEBHOOK_SEGMENT)
     traces = Child(
         name="traces",
         command=module("devstack.traces", "--port", port_of(urls.traces)),
@@ -87,12 +91,29 @@ def stand_ins(settings: Settings, urls: Urls) -> list[Child]:
                 ready_url=f"{urls.comfyui[0]}/system_stats",
             )
         )
+    if not settings.crypto_pay_token:
+        state = settings.state_dir / "crypto_pay"
+        state.mkdir(parents=True, exist_ok=True)
+        found.append(
+            Child(
+                name="crypto_pay",
+                command=module(
+                    "simulators.crypto_pay",
+                    *("--port", port_of(urls.crypto_pay)),
+                    *("--token", SIMULATED_CRYPTO_PAY_TOKEN),
+                    *("--webhook-url", f"{urls.payment_webhooks}/pay/crypto_pay/{segment}"),
+                    *("--state", str(state / "state.sqlite")),
+                ),
+                ready_url=f"{urls.crypto_pay}/health",
+            )
+        )
     return found
 
 
 def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
     """The five services: as many gateways as asked for, one generator per ComfyUI server."""
     found = [gateway(settings, urls, passwords, number) for number in range(settings.gateways)]
+    found.append(billing(settings, urls, passwords))
     found += [with_database(name, name, settings, urls, passwords) for name in OTHERS_WITH_DATABASE]
     for number, server in enumerate(urls.comfyui):
         name = numbered("generator", number, len(urls.comfyui))
@@ -120,6 +141,23 @@ def gateway(settings: Settings, urls: Urls, passwords: Passwords, number: int) -
         WEBHOOK_PORT=str(settings.port_base + Port.WEBHOOK + number),
     )
     return child if number == 0 else replace(child, migrate_command=())
+
+
+def billing(settings: Settings, urls: Urls, passwords: Passwords) -> Child:
+    """Sells for Stars, and through Crypto Pay; its secrets are made once per state folder."""
+    return with_database(
+        "billing",
+        "billing",
+        settings,
+        urls,
+        passwords,
+        STARS="true",
+        PAYLOAD_SECRET=passwords.of("invoice payloads"),
+        WEBHOOK_PORT=port_of(urls.payment_webhooks),
+        WEBHOOK_SECRET=passwords.of(WEBHOOK_SEGMENT),
+        CRYPTO_PAY_TOKEN=settings.crypto_pay_token or SIMULATED_CRYPTO_PAY_TOKEN,
+        CRYPTO_PAY_API_URL="" if settings.crypto_pay_token else urls.crypto_pay,
+    )
 
 
 def with_database(

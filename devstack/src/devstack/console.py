@@ -22,6 +22,7 @@ COLOURS: Mapping[str, int] = {
     "vpn": 34,
     "telegram": 96,
     "comfyui": 95,
+    "crypto_pay": 93,
     "postgres": 94,
     "nats": 92,
     "traces": 90,

@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from uuid import UUID
 
+from contracts.ids import OrderId
 from devstack.chat import Button, Chat, Message, Toast
 
 # Callback data of the gateway's buttons (gateway/domain/callbacks.py).
@@ -23,7 +24,7 @@ RESULT_TIMEOUT_SECONDS = 90.0
 class Quote:
     """A price screen: the order it would become, and the button that orders."""
 
-    order_id: UUID
+    order_id: OrderId
     message: Message
     confirm: Button
 
@@ -106,10 +107,11 @@ def button_of(message: Message, prefix: str, containing: str = "") -> Button:
     return found
 
 
-def packed(order_id: UUID) -> str:
+def packed(order_id: OrderId) -> str:
     return base64.urlsafe_b64encode(order_id.bytes).decode().rstrip("=")
 
 
-def order_id_of(data: str) -> UUID:
+def order_id_of(data: str) -> OrderId:
     """The order id behind a confirm button's data."""
-    return UUID(bytes=base64.urlsafe_b64decode(f"{data.removeprefix(CONFIRM_PREFIX)}=="))
+    packed_id = data.removeprefix(CONFIRM_PREFIX)
+    return OrderId(UUID(bytes=base64.urlsafe_b64decode(f"{packed_id}==")))

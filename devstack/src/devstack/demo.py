@@ -10,12 +10,15 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+from asyncpg import PostgresError
 from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from contracts.ids import OrderId
 from devstack import urls
 from devstack.chat import Button, Chat, ChatError, Message
+from devstack.order_trouble import OrderTroubleError, Watch
 from devstack.settings import Lock, Settings
 from devstack.waterfall import waterfall
 
@@ -50,7 +53,7 @@ def main(settings: Settings) -> int:
         return 1
     try:
         asyncio.run(_order(console, known))
-    except (ChatError, aiohttp.ClientError) as error:
+    except (ChatError, OrderTroubleError, aiohttp.ClientError, OSError, PostgresError) as error:
         console.print(f"[red]The order did not get through:[/red] {error}")
         return 1
     return 0
@@ -61,12 +64,9 @@ async def _order(console: Console, known: dict[str, Any]) -> None:
         # A new person each time, so that the trial credits are there.
         user_id = random.randint(2_000_000_000, 4_000_000_000)  # noqa: S311 (not a secret)
         chat = Chat(session, known["telegram_control"], user_id)
-        confirm = await _reach_the_price(console, chat)
-        confirm_message, button = confirm
-        pressed = time.monotonic()
-        await chat.press(confirm_message, button)
-        result = await _watch(chat, confirm_message)
-        seconds = time.monotonic() - pressed
+        watch = Watch(session, known, user_id)
+        await watch.check_first()
+        result, button, seconds = await _unless_trouble(console, chat, watch)
         console.print(f"[bold green]Delivered after {seconds:.1f} s:[/bold green] {result.text}")
         console.print(f"The {result.media_kind}: {result.media_url}", soft_wrap=True)
         order_id = unpack_order_id(button.data)
@@ -74,6 +74,27 @@ async def _order(console: Console, known: dict[str, Any]) -> None:
         console.print(f"\nOrder {order_id}, trace [bold]{trace_id}[/bold]", soft_wrap=True)
         console.print(f"In the browser: {known['traces']}/#{trace_id}\n", soft_wrap=True)
         console.print(waterfall(trace_id, spans, console.width))
+
+
+async def _unless_trouble(
+    console: Console, chat: Chat, watch: Watch
+) -> tuple[Message, Button, float]:
+    """Order and wait for the result, as long as there can be one."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch.run())
+            confirm_message, button = await _reach_the_price(console, chat)
+            pressed = time.monotonic()
+            await chat.press(confirm_message, button)
+            result = await _watch(chat, confirm_message)
+            watching.cancel()
+    except ExceptionGroup as failed:
+        error = failed.exceptions[0]
+        if isinstance(error, OrderTroubleError) and (said := await chat.messages()):
+            newest = max(said, key=lambda message: message.id)
+            console.print(f"[bold]Bot:[/bold] {newest.text}")
+        raise error from None
+    return result, button, time.monotonic() - pressed
 
 
 async def _reach_the_price(console: Console, chat: Chat) -> tuple[Message, Button]:
@@ -130,7 +151,7 @@ async def _watch(chat: Chat, confirmed: Message) -> Message:
 
 
 async def trace_of(
-    session: aiohttp.ClientSession, traces_url: str, order_id: UUID
+    session: aiohttp.ClientSession, traces_url: str, order_id: OrderId
 ) -> tuple[str, list[dict[str, Any]]]:
     """The order's biggest trace, once it has stopped growing."""
     deadline = time.monotonic() + TRACE_TIMEOUT_SECONDS
@@ -153,10 +174,10 @@ async def trace_of(
         await asyncio.sleep(TRACE_POLL_SECONDS)
 
 
-def unpack_order_id(data: str) -> UUID:
+def unpack_order_id(data: str) -> OrderId:
     """The order id behind a confirm button."""
     packed = data.removeprefix(CONFIRM_PREFIX)
-    return UUID(bytes=base64.urlsafe_b64decode(f"{packed}=="))
+    return OrderId(UUID(bytes=base64.urlsafe_b64decode(f"{packed}==")))
 
 
 def product_photo() -> bytes:

@@ -27,6 +27,8 @@ class Settings:
     database_url: str = ""
     nats_url: str = ""
     log_format: str = "console"
+    crypto_pay_token: str = ""
+    """Of a real Crypto Pay app, which then replaces the stand-in."""
     gateways: int = 1
     """Replicas of the gateway; by webhook each listens on a port of its own (urls.Port)."""
 
@@ -54,6 +56,7 @@ class Settings:
             database_url=environment.get("DATABASE_URL", "").strip(),
             nats_url=environment.get("NATS_URL", "").strip(),
             log_format=log_format,
+            crypto_pay_token=environment.get("CRYPTO_PAY_TOKEN", "").strip(),
             gateways=int(gateways),
         )
 

@@ -182,6 +182,8 @@ async def running_platform(
     with scratch_folder() as scratch:
         state = folder or scratch
         state.mkdir(parents=True, exist_ok=True)
+        # What an earlier run on this folder left must not pass for the new one's readiness.
+        (state / urls.FILE_NAME).unlink(missing_ok=True)
         log = state / "up.log"
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
@@ -196,7 +198,7 @@ async def running_platform(
                 stderr=output,
             )
         try:
-            found = await _wait_ready(process, state / "urls.json", log)
+            found = await _wait_ready(process, state / urls.FILE_NAME, log)
             async with aiohttp.ClientSession() as session:
                 yield Stage(found, process.pid, session, state)
         finally:

@@ -232,7 +232,9 @@ class Supervisor:
 
     def _own_ports(self) -> dict[str, int]:
         urls, settings = self.urls, self._settings
-        ours = {"traces": urls.traces, **urls.health}
+        ours = {"traces": urls.traces, "payments": urls.payment_webhooks, **urls.health}
+        if not settings.crypto_pay_token:
+            ours["crypto_pay"] = urls.crypto_pay
         if not settings.bot_token:
             ours["telegram"] = urls.telegram_api
         if not settings.comfyui_urls:

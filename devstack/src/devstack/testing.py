@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -15,9 +16,11 @@ import nats
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from devstack.health import answers_ok
 from devstack.nats_server import NatsServer
-from devstack.ports import free_port
+from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import Postgres
+from devstack.processes import ChildProcess
 
 __all__ = [
     "DatabaseServer",
@@ -32,6 +35,7 @@ __all__ = [
     "run_blocking",
     "running_nats",
     "running_postgres",
+    "running_service",
     "scratch_folder",
     "wait_until",
     "wipe_jetstream",
@@ -40,6 +44,8 @@ __all__ = [
 FOLDER_PREFIX = "vitrine-test-"
 OWNER_FILE = "owner.pid"
 WAIT_TIMEOUT_SECONDS = 10.0
+SERVICE_READY_SECONDS = 30.0
+SERVICE_STOP_SECONDS = 20.0
 # What a crash of the machine would lose does not matter to a test that ends before it.
 UNSAFE_BUT_FAST: Mapping[str, str] = {
     "fsync": "off",
@@ -167,6 +173,28 @@ async def private_nats() -> AsyncIterator[NatsServer]:
             yield server
         finally:
             await server.kill()
+
+
+@asynccontextmanager
+async def running_service(name: str, settings: Mapping[str, object]) -> AsyncIterator[ChildProcess]:
+    """One service as a process of its own, ready; stopped in order afterwards.
+
+    `settings` are the service's own, without its prefix. Raises StartError.
+    """
+    port = free_port()
+    given = {"health_port": port, "log_level": "warning", "log_format": "json", **settings}
+    prefixed = {f"{name}_{key}".upper(): str(value) for key, value in given.items()}
+    process = ChildProcess(
+        name, (sys.executable, "-m", name), environment={**os.environ, **prefixed}
+    )
+
+    process.start()
+    try:
+        ready_url = f"http://{LOOPBACK}:{port}/readyz"
+        await process.wait_ready(lambda: answers_ok(ready_url), SERVICE_READY_SECONDS)
+        yield process
+    finally:
+        await process.terminate(SERVICE_STOP_SECONDS)
 
 
 async def create_database(server: DatabaseServer, name: str | None = None) -> str:

@@ -25,6 +25,8 @@ class Port(IntEnum):
     NATS_MONITORING = 3
     DATABASE = 4
     TRACES = 5
+    CRYPTO_PAY = 6
+    PAYMENT_WEBHOOKS = 7
     GATEWAY = 10
     BILLING = 11
     SCHEDULER = 12
@@ -44,6 +46,8 @@ class Urls:
     nats_monitoring: str  # empty with a NATS of one's own
     database: str
     traces: str
+    crypto_pay: str  # the pay page of the stand-in; unused with a real app
+    payment_webhooks: str
     health: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
@@ -57,6 +61,8 @@ class Urls:
             "nats_monitoring": self.nats_monitoring,
             "database": self.database,
             "traces": self.traces,
+            "crypto_pay": self.crypto_pay,
+            "payment_webhooks": self.payment_webhooks,
             "health": dict(self.health),
         }
 
@@ -92,6 +98,8 @@ def plan(settings: Settings, database: str) -> Urls:
         nats_monitoring="" if settings.nats_url else at(Port.NATS_MONITORING),
         database=settings.database_url or database,
         traces=at(Port.TRACES),
+        crypto_pay=at(Port.CRYPTO_PAY),
+        payment_webhooks=at(Port.PAYMENT_WEBHOOKS),
         health=health,
     )
 

@@ -4,11 +4,21 @@ import fnmatch
 
 import pytest
 
-from contracts import billing, gateway, generator, scheduler, topology, vpn
+from contracts import (
+    billing,
+    gateway,
+    generator,
+    operators,
+    payments,
+    rewards,
+    scheduler,
+    topology,
+    vpn,
+)
 from contracts.envelope import Command, Event, contracts_of
 from contracts.money import Credits, discounted
 
-CONTRACTS = contracts_of(gateway, billing, generator, vpn, scheduler)
+CONTRACTS = contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.domain.ledger import Account
+from billing.domain.accounts import Account
 from billing.domain.orders import Order
 from billing.domain.pace import Pace
 from billing.domain.terms import Terms
@@ -32,25 +32,17 @@ from chassis.database import Database
 from chassis.migrations import migrate
 from chassis.outbox import Outbox, UnitOfWork
 from chassis.testing import FakeClock
-from contracts import billing, gateway, generator
+from contracts import billing, gateway, generator, rewards
 from contracts.envelope import Message, contracts_of
 from contracts.media import MediaRef
 from devstack.testing import DatabaseServer, create_database, drop_database, run_blocking
 
-CONTRACTS = contracts_of(billing, gateway, generator)
+CONTRACTS = contracts_of(billing, gateway, generator, rewards)
 ALL_LOTS = list(range(1, 20))
 MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
-TABLES = (
-    "accounts",
-    "lots",
-    "transfers",
-    "orders",
-    "holds",
-    "quotas",
-    "grants",
-    "tier_changes",
-    "outbox",
-    "effects",
+_TABLES = (
+    "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') "
+    "AND NOT relispartition AND relname <> 'schema_version'"
 )
 
 
@@ -200,8 +192,8 @@ async def database(migrated_dsn: str) -> AsyncIterator[Database]:
     async with opened.read() as connection, connection.transaction():
         # As a replica the session is not stopped by the trigger that guards transfers.
         await connection.execute("SET LOCAL session_replication_role = replica")
-        for table in TABLES:
-            await connection.execute(f"DELETE FROM {table}")
+        for row in await connection.fetch(_TABLES, SCHEMA):
+            await connection.execute(f"DELETE FROM {row['relname']}")
     yield opened
     await opened.close()
 

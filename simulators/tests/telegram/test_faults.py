@@ -90,24 +90,23 @@ async def test_stopping_does_not_wait_for_a_hanging_call(control, sim):
     async with aiohttp.ClientSession() as session:
         hanging = asyncio.create_task(session.get(f"{sim.url}/bot{sim.token}/getMe"))
         await eventually(control.calls, lambda calls: calls)
-        began = time.monotonic()
 
+        # The call hangs for good: that this returns at all is the proof.
         await sim.stop()
 
         with pytest.raises(aiohttp.ClientError):
             await hanging
-    assert time.monotonic() - began < 1
 
 
 async def test_latency_delays_every_answer(bot, control):
     await control.fault("latency", seconds=0.5)
-    began = time.monotonic()
 
     await asyncio.gather(*(bot.send_message(USER, str(n)) for n in range(3)))
 
-    assert 0.5 <= time.monotonic() - began < 1.4, "they wait at the same time"
     [*calls] = await control.calls("sendMessage")
     assert all(call["duration_ms"] >= 500 for call in calls)
+    answered = [call["received_at"] + call["duration_ms"] for call in calls]
+    assert max(call["received_at"] for call in calls) < min(answered), "they wait at the same time"
 
 
 async def test_a_fault_can_be_for_one_chat(bot, control):
@@ -178,8 +177,16 @@ async def test_rate_limit_per_chat_and_overall(bot, control):
     await bot.send_message(11, "other chat")
 
     assert refused.value.retry_after == 1
-    await asyncio.sleep(1.05)
-    await bot.send_message(USER, "two")
+
+    async def accepted() -> bool:
+        try:
+            await bot.send_message(USER, "two")
+        except TelegramRetryAfter:
+            return False
+        return True
+
+    await eventually(accepted, bool)
+    assert await bot_texts(control) == ["one", "two"]
 
 
 async def test_downloads_can_fail_too(bot, control, jpeg, sim):

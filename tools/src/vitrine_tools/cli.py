@@ -1,4 +1,4 @@
-"""`vitrine dead list|show|redrive`: what a service parked, and handling it again."""
+"""`vitrine`: an operator's command line: parked messages, and everything about money."""
 
 from __future__ import annotations
 
@@ -7,108 +7,124 @@ import asyncio
 import sys
 from uuid import UUID
 
-import msgspec
-from rich.console import Console
-from rich.table import Table
-
-from chassis import parked, rpc
+from chassis import logs
 from chassis.broker import Broker
-from chassis.clock import SystemClock
-from contracts import billing, gateway, generator, scheduler, topology, vpn
-from contracts.envelope import contracts_of
+from vitrine_tools import dead, money
+from vitrine_tools.dead import DeadError
+from vitrine_tools.money import MoneyError
 from vitrine_tools.settings import Settings
 
-DATABASE_SERVICES = tuple(name for name in topology.SERVICES if name != "generator")
-DEAD_OF_GENERATOR = "dead.generator"
-CONTRACTS = contracts_of(gateway, billing, generator, vpn, scheduler)
+CONNECT_SECONDS_MAX = 5.0
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     try:
         asyncio.run(_run(arguments))
-    except (rpc.RpcTimeoutError, rpc.RpcFailedError) as error:
+    except (DeadError, MoneyError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vitrine", description=__doc__)
-    dead = parser.add_subparsers(required=True).add_parser("dead", help="parked messages")
-    actions = dead.add_subparsers(dest="action", required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_dead(commands.add_parser("dead", help="parked messages"))
+    find = commands.add_parser("find", help="everything billing recorded under any id, in words")
+    find.add_argument("id", help="of a user, order, payment, invoice, charge, grant or gift")
+    refund = commands.add_parser("refund", help="give a charge's money back, once")
+    refund.add_argument("provider")
+    refund.add_argument("charge_id")
+    refund.add_argument("user_id", type=int)
+    adjust = commands.add_parser("adjust", help="add or take credits by hand")
+    adjust.add_argument("user_id", type=int)
+    adjust.add_argument("credits", type=int, help="below zero takes; write it after --")
+    approve = commands.add_parser("approve", help="agree to an adjustment of somebody else")
+    approve.add_argument("adjustment_id", type=UUID)
+    review = commands.add_parser("review", help="decide about money that matched no invoice")
+    review.add_argument("provider")
+    review.add_argument("charge_id")
+    review.add_argument("user_id", type=int)
+    review.add_argument("credits", type=int, help="0: none are given")
+    cancel = commands.add_parser("cancel", help="stop an order; nobody is charged for it")
+    cancel.add_argument("order_id", type=UUID)
+    cancel.add_argument("user_id", type=int)
+    for needs_reason in (refund, adjust, review):
+        needs_reason.add_argument("--reason", required=True)
+    for tried in (refund, adjust, approve, review, cancel):
+        tried.add_argument("--dry-run", action="store_true", help="only tell what it would do")
+    return parser
+
+
+def _add_dead(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
     listing = actions.add_parser("list", help="what is parked")
-    listing.add_argument("service", nargs="?", choices=DATABASE_SERVICES)
+    listing.add_argument("service", nargs="?", choices=dead.SERVICES)
     listing.add_argument("--state", choices=("parked", "fresh", "done"), default="parked")
+    listing.add_argument(
+        "--limit", type=_limit, default=dead.LIMIT, help=f"rows per service, {dead.LIMIT_MAX} most"
+    )
     for name, help_text in (("show", "one message, decoded"), ("redrive", "handle it again")):
         action = actions.add_parser(name, help=help_text)
-        action.add_argument("service", choices=DATABASE_SERVICES)
+        action.add_argument("service", choices=dead.SERVICES)
         action.add_argument("id", type=UUID)
-    return parser
+
+
+def _limit(text: str) -> int:
+    limit = int(text)
+    if not 1 <= limit <= dead.LIMIT_MAX:
+        raise argparse.ArgumentTypeError(f"not between 1 and {dead.LIMIT_MAX}")
+    return limit
 
 
 async def _run(arguments: argparse.Namespace) -> None:
     settings = Settings()
-    fatal: list[str] = []
-    broker = await Broker.connect(settings.broker_url(), name="vitrine", on_fatal=fatal.append)
+    # Standard output belongs to the answer: what goes wrong is said as a sentence at the end.
+    logs.configure(service="vitrine", log_format="console", level="critical")
+    broker = await _connected(settings.broker_url())
     try:
-        if arguments.action == "list":
-            await _list(broker, arguments)
-        elif arguments.action == "show":
-            await _show(broker, arguments)
+        if arguments.command == "dead":
+            await _dead(broker, arguments, settings.who())
+        elif arguments.command == "find":
+            await money.show(broker, arguments.id)
         else:
-            await _redrive(broker, arguments, settings.who())
+            order = await _order(broker, arguments, settings.who())
+            await money.carry_out(broker, order, settings.who(), dry_run=arguments.dry_run)
     finally:
         await broker.close()
 
 
-async def _list(broker: Broker, arguments: argparse.Namespace) -> None:
-    table = Table("service", "id", "subject", "reason", "age", "trace")
-    services = (arguments.service,) if arguments.service else DATABASE_SERVICES
-    now = SystemClock().now()
-    for service in services:
-        request = parked.ListParked(state=arguments.state)
-        found = await _ask(broker, service, request)
-        for row in found.rows:
-            age = str(now - row.parked_at).split(".", maxsplit=1)[0]
-            trace = row.traceparent[3:35]
-            table.add_row(service, str(row.id), row.subject, row.reason, age, trace)
-    Console().print(table if table.row_count else "nothing is parked")
-    if not arguments.service and (dead := await _dead_of_generator(broker)):
-        print(f"generator (no database): {dead} in the stream DEAD, subject {DEAD_OF_GENERATOR}")
+async def _dead(broker: Broker, arguments: argparse.Namespace, who: str) -> None:
+    if arguments.action == "list":
+        services = (arguments.service,) if arguments.service else dead.SERVICES
+        await dead.show_list(broker, services, arguments.state, arguments.limit)
+    elif arguments.action == "show":
+        await dead.show_one(broker, arguments.service, arguments.id)
+    else:
+        await dead.redrive(broker, arguments.service, arguments.id, who)
 
 
-async def _dead_of_generator(broker: Broker) -> int:
-    """Count what the one service without a database could not handle."""
-    info = await broker.api("STREAM.INFO.DEAD", {"subjects_filter": DEAD_OF_GENERATOR})
-    return int((info["state"].get("subjects") or {}).get(DEAD_OF_GENERATOR, 0))
+async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.Order:
+    match given.command:
+        case "refund":
+            return money.refund(given.provider, given.charge_id, given.user_id, given.reason, who)
+        case "adjust":
+            return money.adjust(given.user_id, given.credits, given.reason, who)
+        case "approve":
+            return await money.approval(broker, given.adjustment_id, who)
+        case "review":
+            return money.review(
+                given.provider, given.charge_id, given.user_id, given.credits, given.reason, who
+            )
+        case _:
+            return money.cancel(given.order_id, given.user_id)
 
 
-async def _show(broker: Broker, arguments: argparse.Namespace) -> None:
-    found = await _ask(broker, arguments.service, parked.ShowParked(id=arguments.id))
-    if not found.rows:
-        raise SystemExit(f"{arguments.service} has no parked message {arguments.id}")
-    row = found.rows[0]
-    shown = {**msgspec.to_builtins(row), "body": _readable(row)}
-    print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
-
-
-def _readable(row: parked.ParkedRow) -> object:
-    kind = CONTRACTS.get(row.subject)
+async def _connected(url: str) -> Broker:
+    """A service waits for its broker as long as it takes; a person at a terminal does not."""
+    fatal: list[str] = []
     try:
-        return msgspec.to_builtins(kind.decode(row.body)) if kind else row.body.hex()
-    except msgspec.DecodeError:
-        return row.body.hex()
-
-
-async def _redrive(broker: Broker, arguments: argparse.Namespace, actor: str) -> None:
-    subject = parked.RedriveParked.subject.format(service=arguments.service)
-    request = parked.RedriveParked(id=arguments.id, actor=actor)
-    answer = await rpc.request(broker, request, parked.Redriven, subject=subject)
-    print("handled again" if answer.changed else "it was not parked (any more): nothing was done")
-
-
-async def _ask(
-    broker: Broker, service: str, request: parked.ListParked | parked.ShowParked
-) -> parked.ParkedList:
-    subject = request.subject.format(service=service)
-    return await rpc.request(broker, request, parked.ParkedList, subject=subject)
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            return await Broker.connect(url, name="vitrine", on_fatal=fatal.append)
+    except TimeoutError as error:
+        raise DeadError("no nats-server answers there: see VITRINE_NATS_URL") from error

@@ -1,15 +1,18 @@
 """The shop's invariants, asked of its databases from outside once everything is quiet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+
+from devstack.chaos.findings import Finding, count, rows
 
 PRIORITY_SLACK_SECONDS = 3.0
 """One pull-back round trip, the late start of a job already ahead, and replication lag."""
 AFTER_A_KILL_SECONDS = 35.0
 """A claim of a dead pod is taken over after 30 s of silence; priorities are not judged then."""
+CRASH_SLACK_SECONDS = 10.0
+"""A send may take so long that its process died before Telegram showed the message."""
 
 _CALM = (
     "NOT EXISTS (SELECT FROM unnest({kills}::float8[]) AS k WHERE to_timestamp(k) "
@@ -18,54 +21,33 @@ _CALM = (
 """Only orders that no kill touched are judged, and only those are counted as looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One invariant: what it says, how many cases were looked at, and which broke it."""
-
-    number: str
-    says: str
-    looked_at: int
-    broken: tuple[str, ...]
-
-
-async def _rows(connection: asyncpg.Connection, query: str, *values: object) -> tuple[str, ...]:
-    found = await connection.fetch(query, *values)
-    return tuple(" ".join(str(value) for value in row.values()) for row in found)
-
-
-async def _count(connection: asyncpg.Connection, query: str, *values: object) -> int:
-    return int(await connection.fetchval(query, *values) or 0)
-
-
 async def money(connection: asyncpg.Connection) -> list[Finding]:
     """Return what invariant 1 and 4 say."""
-    accounts = await _count(connection, "SELECT count(*) FROM billing.accounts")
-    lots = await _rows(
+    accounts = await count(connection, "SELECT count(*) FROM billing.accounts")
+    lots = await rows(
         connection,
         "SELECT a.user_id, a.available, coalesce(l.sum, 0) AS lots FROM billing.accounts a "
         "LEFT JOIN (SELECT user_id, sum(remaining) FROM billing.lots GROUP BY 1) l USING (user_id) "
         "WHERE a.available <> coalesce(l.sum, 0) OR a.available < 0",
     )
-    held = await _rows(
+    held = await rows(
         connection,
         "SELECT a.user_id, a.held, coalesce(h.sum, 0) AS holds FROM billing.accounts a "
         "LEFT JOIN (SELECT user_id, sum(amount) FROM billing.holds WHERE state = 'pending' "
         "GROUP BY 1) h USING (user_id) WHERE a.held <> coalesce(h.sum, 0)",
     )
-    replay = await _rows(
+    replay = await rows(
         connection,
         "WITH moved AS ("
-        " SELECT user_id, lot, sum(CASE"
-        "  WHEN kind IN ('grant', 'trial') THEN amount"
-        "  WHEN kind = 'void' THEN amount"
-        "  WHEN kind IN ('hold', 'expire', 'revoke') THEN -amount ELSE 0 END) AS total"
+        " SELECT user_id, lot,"
+        "  sum(amount * ((credit = 'available')::int - (debit = 'available')::int)) AS total"
         " FROM billing.transfers GROUP BY user_id, lot)"
         "SELECT l.user_id, l.number, l.remaining, m.total FROM billing.lots l "
         "LEFT JOIN moved m ON m.user_id = l.user_id AND m.lot = l.number "
         "WHERE l.remaining <> coalesce(m.total, 0)",
     )
-    grants = await _count(connection, "SELECT count(*) FROM billing.grants")
-    credited = await _rows(
+    grants = await count(connection, "SELECT count(*) FROM billing.grants")
+    credited = await rows(
         connection,
         "SELECT g.grant_key, count(t.number) FROM billing.grants g LEFT JOIN billing.transfers t "
         "ON t.user_id = g.user_id AND t.lot = g.lot AND t.kind IN ('grant', 'trial') "
@@ -81,43 +63,43 @@ async def money(connection: asyncpg.Connection) -> list[Finding]:
 
 async def orders(connection: asyncpg.Connection, placed: Sequence[UUID]) -> list[Finding]:
     """Return what invariants 2 and 3 say about the orders people placed."""
-    missing = await _rows(
+    missing = await rows(
         connection,
         "SELECT p AS order_id FROM unnest($1::uuid[]) AS p "
         "LEFT JOIN billing.orders o ON o.order_id = p WHERE o.order_id IS NULL",
         placed,
     )
-    unended = await _rows(
+    unended = await rows(
         connection,
         "SELECT order_id, state FROM billing.orders "
         "WHERE state NOT IN ('completed', 'refunded', 'refused')",
     )
-    told = await _rows(
+    told = await rows(
         connection,
         "SELECT o.order_id, count(e.id) FROM billing.orders o LEFT JOIN billing.outbox e "
         "ON e.headers::jsonb ->> 'Vitrine-Order' = o.order_id::text "
         "AND e.subject IN ('billing.evt.order_completed.v1', 'billing.evt.order_refunded.v1', "
         "'billing.evt.order_refused.v1') GROUP BY 1 HAVING count(e.id) <> 1",
     )
-    charged = await _rows(
+    charged = await rows(
         connection,
         "SELECT order_id, o.state, h.state AS hold FROM billing.orders o "
         "FULL JOIN billing.holds h USING (order_id) WHERE "
         "(o.state = 'completed') <> (coalesce(h.state, '') = 'posted') "
         "OR (o.state = 'refused') <> (h.state IS NULL) OR h.state = 'pending'",
     )
-    delivered = await _rows(
+    delivered = await rows(
         connection,
         "SELECT order_id FROM billing.orders WHERE state = 'completed' AND "
         "delivery_message_id IS NULL AND coalesce(delivery_reason, '') = ''",
     )
-    given_away = await _rows(
+    given_away = await rows(
         connection,
         "SELECT d.order_id FROM gateway.deliveries d JOIN billing.orders o USING (order_id) "
         "WHERE d.kind = 'result' AND d.state = 'sent' AND o.state <> 'completed' AND NOT o.gift",
     )
-    total = await _count(connection, "SELECT count(*) FROM billing.orders")
-    done = await _count(connection, "SELECT count(*) FROM billing.orders WHERE state = 'completed'")
+    total = await count(connection, "SELECT count(*) FROM billing.orders")
+    done = await count(connection, "SELECT count(*) FROM billing.orders WHERE state = 'completed'")
     return [
         Finding("2", "every confirmed screen is an order", len(placed), missing),
         Finding("2", "every order has ended", total, unended),
@@ -128,9 +110,33 @@ async def orders(connection: asyncpg.Connection, placed: Sequence[UUID]) -> list
     ]
 
 
+async def results(
+    connection: asyncpg.Connection,
+    seen: Sequence[tuple[UUID, float]],
+    crashes: Sequence[float],
+) -> Finding:
+    """Return whether a result came twice that no crash between send and record explains."""
+    came: dict[UUID, list[float]] = {}
+    for order_id, moment in seen:
+        came.setdefault(order_id, []).append(moment)
+    found = await connection.fetch(
+        "SELECT order_id, count(*) AS parts, sum(attempts) AS starts FROM gateway.deliveries "
+        "WHERE kind = 'result' GROUP BY 1"
+    )
+    known = {row["order_id"]: (int(row["parts"]), int(row["starts"])) for row in found}
+    broken = []
+    for order_id, moments in came.items():
+        parts, starts = known.get(order_id, (0, 0))
+        first, last = min(moments) - CRASH_SLACK_SECONDS, max(moments)
+        excused = len(moments) <= starts and any(first <= crash <= last for crash in crashes)
+        if len(moments) > parts and not excused:
+            broken.append(f"{order_id} came {len(moments)} times, {starts} starts")
+    return Finding("3", "a result comes again only after a crash", len(came), tuple(broken))
+
+
 async def updates(connection: asyncpg.Connection, sent: Sequence[int]) -> Finding:
     """Return what invariant 5 says about the updates Telegram was acknowledged for."""
-    lost = await _rows(
+    lost = await rows(
         connection,
         "SELECT s FROM unnest($1::bigint[]) AS s "
         "LEFT JOIN gateway.updates u ON u.update_id = s WHERE u.handled_at IS NULL",
@@ -144,9 +150,9 @@ async def parked(connection: asyncpg.Connection) -> list[Finding]:
     findings = []
     for service in ("gateway", "billing", "scheduler", "vpn"):
         query = f"SELECT subject, reason FROM {service}.parked WHERE state <> 'done'"  # noqa: S608 - constant
-        handled = await _count(connection, f"SELECT count(*) FROM {service}.inbox")  # noqa: S608 - constant
-        rows = await _rows(connection, query)
-        findings.append(Finding("5", f"{service} parked nothing", handled, rows))
+        handled = await count(connection, f"SELECT count(*) FROM {service}.inbox")  # noqa: S608 - constant
+        left = await rows(connection, query)
+        findings.append(Finding("5", f"{service} parked nothing", handled, left))
     return findings
 
 
@@ -154,7 +160,7 @@ async def priorities(
     connection: asyncpg.Connection, kills: Sequence[float], *, slack: float = PRIORITY_SLACK_SECONDS
 ) -> Finding:
     """Return what invariant 6 says, kills and their aftermath excepted."""
-    broken = await _rows(
+    broken = await rows(
         connection,
         "SELECT r.order_id, p.order_id AS waited FROM billing.orders r JOIN billing.orders p "  # noqa: S608 - constant
         "ON p.pool = r.pool AND p.lane = 'priority' AND r.lane = 'regular' "
@@ -165,7 +171,7 @@ async def priorities(
         list(kills),
         AFTER_A_KILL_SECONDS,
     )
-    looked_at = await _count(
+    looked_at = await count(
         connection,
         "SELECT count(*) FROM billing.orders p WHERE lane = 'priority' "  # noqa: S608 - constant
         f"AND started_at IS NOT NULL AND {_CALM.format(kills='$1', after='$2')}",
@@ -173,25 +179,3 @@ async def priorities(
         AFTER_A_KILL_SECONDS,
     )
     return Finding("6", "no regular job started before a waiting priority job", looked_at, broken)
-
-
-async def timers(connection: asyncpg.Connection, keys: Sequence[str]) -> list[Finding]:
-    """Return what invariant 8 says about the timers that were set."""
-    unfired = await _rows(
-        connection,
-        "SELECT k, t.state FROM unnest($1::text[]) AS k "
-        "LEFT JOIN scheduler.timers t ON t.key = k WHERE t.state IS DISTINCT FROM 'fired'",
-        keys,
-    )
-    early = await _rows(
-        connection, "SELECT key FROM scheduler.timers WHERE state = 'fired' AND changed_at < due_at"
-    )
-    late = await _rows(
-        connection,
-        "SELECT name, due_at FROM scheduler.ticks WHERE due_at < now() - interval '30 s'",
-    )
-    return [
-        Finding("8", "every timer fired", len(keys), unfired),
-        Finding("8", "none fired early", len(keys), early),
-        Finding("8", "no tick is overdue", 3, late),
-    ]

@@ -20,6 +20,7 @@ from devstack.stage import Stage
 WORKFLOW_PREFIX = "w:1:"
 CONFIRM_PREFIX = "c:1:"
 CANCEL_PREFIX = "x:1:"
+AS_FILE_PREFIX = "f:1:"
 ANSWER_SECONDS = 25.0
 STEP_TRIES_MAX = 3
 PHOTOS_MAX = 4

@@ -16,14 +16,14 @@ COMFYUI_DOWN_SECONDS = 1.5
 
 
 class Trouble:
-    """Kills one thing after another until told to stop. `moments` says when, by Unix time."""
+    """Kills one thing after another until told to stop."""
 
     def __init__(self, stage: Stage, seed: int, comfyui: Sequence[str]) -> None:
         self._stage = stage
         self._chance = random.Random(seed)  # noqa: S311 (not a secret)
         self._comfyui = comfyui
         self.done: Counter[str] = Counter()
-        self.moments: list[float] = []
+        self._moments: list[tuple[str, float]] = []
         self.stopped = asyncio.Event()
 
     async def run(self) -> None:
@@ -36,6 +36,10 @@ class Trouble:
                     return
                 await self._strike(name)
 
+    def moments_of(self, *names: str) -> list[float]:
+        """Return when these were struck, by Unix time; without names, when anything was."""
+        return [moment for name, moment in self._moments if not names or name in names]
+
     async def _pause(self) -> bool:
         try:
             async with asyncio.timeout(self._chance.uniform(*PAUSE_SECONDS)):
@@ -45,7 +49,7 @@ class Trouble:
         return True
 
     async def _strike(self, name: str) -> None:
-        self.moments.append(time.time())
+        self._moments.append((name, time.time()))
         if name == "comfyui":
             server = self._chance.choice(self._comfyui)
             await self._post(f"{server}/control/restart", {"down_seconds": COMFYUI_DOWN_SECONDS})

@@ -12,6 +12,9 @@ from chassis import logs
 log = logs.get("chassis.background")
 BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_MAX_SECONDS = 5.0
+CANCEL_SHARE = 0.2
+"""The part of a stop's grace in which what did not end by itself is cancelled."""
+CANCEL_EVERY_SECONDS = 0.2
 
 
 async def contained(work: Awaitable[Any], *, name: str) -> bool:
@@ -96,19 +99,24 @@ class Background:
             self.stopping.set()
 
     async def stop(self, grace: timedelta) -> None:
-        """Ask every task to end, wait for `grace`, then cancel what is left.
+        """Ask every task to end, cancel what is left near the end of `grace`, and return by then.
 
         Cancelling is repeated: asyncio.wait_for on 3.11 can swallow a cancel (nats-py uses it).
         """
         self.stopping.set()
+        loop = asyncio.get_running_loop()
         current = asyncio.current_task()
-        deadline = asyncio.get_running_loop().time() + grace.total_seconds()
+        until = loop.time() + grace.total_seconds()
+        cancel_at = until - grace.total_seconds() * CANCEL_SHARE
         while pending := {task for task in self._tasks if task is not current}:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+            now = loop.time()
+            if now >= until:
                 for task in pending:
                     task.cancel()
-            await asyncio.wait(pending, timeout=max(left, 0.2))
-            if left < -BACKOFF_MAX_SECONDS:
                 log.error("tasks_left_behind", tasks=[task.get_name() for task in pending])
                 return
+            if now >= cancel_at:
+                for task in pending:
+                    task.cancel()
+            wait = min(CANCEL_EVERY_SECONDS, until - now) if now >= cancel_at else cancel_at - now
+            await asyncio.wait(pending, timeout=wait)

@@ -237,6 +237,8 @@ class Broker:
 
     async def ack_all(self, deliveries: Sequence[Settlement]) -> None:
         """Acknowledge many in one write."""
+        for each in deliveries:
+            each.settled = True
         await self._send([each.ack_frame for each in deliveries])
 
     def settle(self, ack_subject: str) -> Settlement:

@@ -18,7 +18,7 @@ from chassis.database import RETRYABLE, Connection, DatabaseUnavailableError
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
 from contracts import topology
-from contracts.envelope import Headers, Message
+from contracts.envelope import Headers, LockKey, Message
 from contracts.errors import RefusalError
 from contracts.ids import uuid7_time
 
@@ -68,7 +68,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     on_refusal: Refusal | None = None
 
 
-Lock = Callable[[Connection, Sequence[int]], Awaitable[None]]
+Lock = Callable[[Connection, Sequence[LockKey]], Awaitable[None]]
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):

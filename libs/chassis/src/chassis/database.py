@@ -34,8 +34,11 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
-"""What asyncpg raises while Postgres is away, starting, stopping, full or no longer primary."""
+"""What asyncpg raises while Postgres is away, starting, stopping, full or no longer primary, or
+has not got this role or database yet: a missing role and a wrong password look alike."""
 
 RETRYABLE = (*UNAVAILABLE, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
@@ -61,9 +64,10 @@ class Database:
         application_name: str = "vitrine",
         stopping: asyncio.Event | None = None,
     ) -> Database:
-        """Wait for Postgres with capped backoff; raise ConfigurationError on bad credentials.
+        """Wait for Postgres, this role and this database, with capped backoff.
 
-        `stopping` ends the wait: DatabaseUnavailableError.
+        Raises ConfigurationError when the DSN is none. `stopping` ends the wait:
+        DatabaseUnavailableError.
         """
         stopping = stopping or asyncio.Event()
         wait = 0.1
@@ -86,9 +90,9 @@ class Database:
                     },
                 )
                 return cls(pool, schema)
-            except (asyncpg.InvalidAuthorizationSpecificationError, ValueError) as error:
-                raise ConfigurationError(f"Postgres refuses the credentials: {error}") from error
-            except (*UNAVAILABLE, asyncpg.InvalidCatalogNameError) as error:
+            except ValueError as error:
+                raise ConfigurationError(f"not a Postgres URL: {error}") from error
+            except UNAVAILABLE as error:
                 log.warning("waiting_for_postgres", reason=type(error).__name__)
             try:
                 async with asyncio.timeout(wait):

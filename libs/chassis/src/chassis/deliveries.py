@@ -53,11 +53,14 @@ class AckSubject(NamedTuple):
 class Settlement:
     """The five answers to a delivery; also for one that an earlier process was given."""
 
-    __slots__ = ("_client", "ack_subject")
+    __slots__ = ("_client", "ack_subject", "settled")
 
     def __init__(self, client: PatchedClient, ack_subject: str) -> None:
         self._client = client
         self.ack_subject = ack_subject
+        self.settled = False
+        """An answer that ends this delivery was sent. `in progress` after it would undo a nak's
+        delay, or keep alive what is somebody else's by now."""
 
     @property
     def ack_frame(self) -> bytes:
@@ -66,6 +69,7 @@ class Settlement:
 
     async def ack(self) -> None:
         """Done. A lost ack means a redelivery, which the inbox absorbs."""
+        self.settled = True
         await self._send(b"")
 
     async def ack_sync(self, timeout: timedelta = ACK_SYNC_TIMEOUT) -> None:
@@ -76,9 +80,11 @@ class Settlement:
             raise BrokerUnavailableError(f"no answer to an ack: {type(error).__name__}") from error
         if answer.status:
             raise BrokerUnavailableError(f"an ack was not taken: {answer.status}")
+        self.settled = True
 
     async def nak(self, delay: timedelta | None = None) -> None:
         """Hand it back, to be delivered again at once or after `delay`."""
+        self.settled = True
         body = b"-NAK"
         if delay:
             nanoseconds = int(delay.total_seconds() * 1e9)
@@ -91,14 +97,17 @@ class Settlement:
 
     async def term(self, reason: str = "") -> None:
         """Never deliver it again; the reason appears in the server's advisory."""
+        self.settled = True
         await self._send(f"+TERM {reason}".strip().encode())
 
     def nak_soon(self) -> None:
+        self.settled = True
         self._send_soon(b"-NAK")
 
     def in_progress_soon(self) -> None:
         """`in_progress` for callbacks that cannot wait; dropped while the buffer is full."""
-        self._send_soon(WORK_IN_PROGRESS)
+        if not self.settled:
+            self._send_soon(WORK_IN_PROGRESS)
 
     async def _send(self, body: bytes) -> None:
         try:

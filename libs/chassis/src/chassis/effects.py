@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
@@ -15,7 +17,8 @@ from chassis.outbox import Outbox, UnitOfWork
 
 log = logs.get("chassis.effects")
 POLL_EVERY_SECONDS = 2.0
-CLAIM_MAX = 16
+AT_ONCE_MAX = 16
+"""A slow effect takes one place of these, and nobody waits for it but itself."""
 BACKOFF_FIRST = timedelta(seconds=1)
 BACKOFF_MAX = timedelta(minutes=5)
 failed_count = metrics.counter("vitrine.effects.failed", description="effects given up")
@@ -81,29 +84,61 @@ class EffectWorker:
     def __init__(self, outbox: Outbox, kinds: Mapping[str, EffectKind]) -> None:
         self._outbox = outbox
         self._kinds = kinds
+        self._at_work = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until stopped: woken when an effect was committed here, else every 2 s."""
-        while not stopping.is_set():
-            self._outbox.effects_due.clear()
-            try:
-                if await self.work_once():
-                    continue
-            except (TransientError, *RETRYABLE) as error:
-                log.warning("effects_postponed", reason=type(error).__name__)
-            try:
-                async with asyncio.timeout(POLL_EVERY_SECONDS):
-                    await self._outbox.effects_due.wait()
-            except TimeoutError:
-                continue
+        """Work until stopped: woken when an effect was committed here, else every 2 s.
+
+        Claims as many as have a place free; on the stop it waits for those at work.
+        """
+        async with asyncio.TaskGroup() as group:
+            while not stopping.is_set():
+                self._outbox.effects_due.clear()
+                claimed = await self._claim_some(AT_ONCE_MAX - self._at_work)
+                self._at_work += len(claimed)
+                for effect, ambiguous in claimed:
+                    group.create_task(self._in_its_place(effect, ambiguous))
+                if not claimed or self._at_work == AT_ONCE_MAX:
+                    await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_EVERY_SECONDS):
+                await self._outbox.effects_due.wait()
+        except TimeoutError:
+            return
+
+    async def _claim_some(self, places: int) -> list[tuple[Effect, bool]]:
+        if not places:
+            return []
+        try:
+            return await self._claim(places)
+        except (TransientError, *RETRYABLE) as error:
+            log.warning("effects_postponed", reason=type(error).__name__)
+        except Exception:
+            log.exception("effects_postponed")
+        return []
+
+    async def _in_its_place(self, effect: Effect, ambiguous: bool) -> None:
+        try:
+            await self._carry_out(effect, ambiguous)
+        except (TransientError, *RETRYABLE) as error:
+            # The lease runs out, and the effect is claimed again.
+            log.warning("effect_postponed", key=effect.key, reason=type(error).__name__)
+        except Exception:
+            log.exception("effect_postponed", key=effect.key)
+        finally:
+            if self._at_work == AT_ONCE_MAX:
+                self._outbox.effects_due.set()  # more may wait for a place
+            self._at_work -= 1
 
     async def work_once(self) -> int:
         """Claim what is due, carry it out concurrently, and return how many that were."""
-        claimed = await self._claim()
+        claimed = await self._claim(AT_ONCE_MAX)
         await asyncio.gather(*(self._carry_out(*each) for each in claimed))
         return len(claimed)
 
-    async def _claim(self) -> list[tuple[Effect, bool]]:
+    async def _claim(self, places: int) -> list[tuple[Effect, bool]]:
         now = self._outbox.clock.now()
         leases = {name: now + kind.lease for name, kind in self._kinds.items()}
         async with self._outbox.database.read() as connection:
@@ -120,7 +155,7 @@ class EffectWorker:
                 list(leases),
                 list(leases.values()),
                 now,
-                CLAIM_MAX,
+                places,
             )
         return [
             (
@@ -143,7 +178,12 @@ class EffectWorker:
                 result = await self._call(kind, effect, ambiguous=ambiguous)
             except Exception as error:
                 # Whether it happened is unknown: the row stays ambiguous for reconcile.
-                log.warning("effect_ambiguous", key=effect.key, reason=type(error).__name__)
+                log.warning(
+                    "effect_ambiguous",
+                    key=effect.key,
+                    reason=type(error).__name__,
+                    origin=_origin(error),
+                )
                 result = EffectResult(outcome="unknown", reason=type(error).__name__)
             try:
                 await self._settle(kind, effect, result)
@@ -174,12 +214,13 @@ class EffectWorker:
             if result.outcome in {"done", "failed"} or over:
                 state = "done" if result.outcome == "done" else "failed"
                 owned = await uow.connection.execute(
-                    "UPDATE effects SET state = $2, leased_until = NULL, last_reason = $3 "
-                    "WHERE key = $1 AND state = 'due' AND attempts = $4",
+                    "UPDATE effects SET state = $2, leased_until = NULL, last_reason = $3, "
+                    "settled_at = $5 WHERE key = $1 AND state = 'due' AND attempts = $4",
                     effect.key,
                     state,
                     result.reason,
                     effect.attempt,
+                    uow.now,
                 )
                 if owned != "UPDATE 1":
                     return
@@ -208,3 +249,9 @@ class EffectWorker:
             result.reason,
             effect.attempt,
         )
+
+
+def _origin(error: BaseException) -> str:
+    """Where it was raised, as file and line: an error's own words may hold what no log may."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import msgspec
 
-from chassis import logs
+from chassis import logs, scram
 from chassis.database import Connection
 from chassis.errors import ConfigurationError
 
@@ -69,7 +69,8 @@ async def provision(admin_dsn: str, *, role_dsn: str, schema: str) -> None:
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('vitrine:provision'))")
             known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
             verb = "ALTER" if known else "CREATE"
-            secret = await connection.fetchval("SELECT quote_literal($1::text)", password)
+            # Statements are logged and shown by pg_stat_activity: none may hold the password.
+            secret = f"'{scram.verifier(password)}'" if password else "NULL"
             name = await connection.fetchval("SELECT quote_ident($1::text)", role)
             await connection.execute(f"{verb} ROLE {name} LOGIN PASSWORD {secret}")
             await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
@@ -156,6 +157,8 @@ async def missing(connection: Connection, folder: Path) -> str | None:
         rows = await connection.fetch("SELECT key FROM schema_version")
     except asyncpg.UndefinedTableError:
         return "the schema has not been migrated"
+    except asyncpg.InsufficientPrivilegeError:
+        return "the role may not read the schema yet"
     have = {row["key"] for row in rows}
     for step in steps_of(folder):
         if step.phase == "pre" and step.key not in have:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import itertools
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -26,7 +27,20 @@ def _import_nats() -> None:
         del sys.modules["aiohttp"]
 
 
+def _split_at_spaces_only() -> None:
+    """Read delivery lines as the server writes them: fields end at a space and nowhere else.
+
+    nats-py ends them at a form feed as well. The server lets one into a subject, and the delivery
+    of such a message would break the connection, again at every redelivery.
+    """
+    parser = importlib.import_module("nats.protocol.parser")
+    fields = rb" +([^ \r\n]+) +([^ \r\n]+) +(([^ \r\n]+) +)?"
+    parser.MSG_RE = re.compile(rb"\AMSG" + fields + rb"(\d+)\r\n")  # type: ignore[attr-defined]
+    parser.HMSG_RE = re.compile(rb"\AHMSG" + fields + rb"(\d+) +(\d+)\r\n")  # type: ignore[attr-defined]
+
+
 _import_nats()
+_split_at_spaces_only()
 
 # Everybody else imports these from here, so that nothing of nats-py is loaded before.
 from nats.aio.client import Client  # noqa: E402
@@ -238,7 +252,15 @@ class PatchedClient(Client):
         self.stats["in_msgs"] += 1
         self.stats["in_bytes"] += len(data)
         try:
-            sink(Frame(subject.decode(), reply.decode(), data, headers or None))
+            # The server lets any bytes into a subject; whoever gets them knows no such subject.
+            sink(
+                Frame(
+                    subject.decode(errors="replace"),
+                    reply.decode(errors="replace"),
+                    data,
+                    headers or None,
+                )
+            )
         except Exception:
             # It would end the read loop, and with it every other inbox of this connection.
             log.exception("inbox_failed")

@@ -19,7 +19,7 @@ from chassis.errors import TransientError
 from chassis.partitions import Partitions
 from contracts import envelope, topology
 from contracts.envelope import Headers, Message
-from contracts.ids import MessageId, uuid7_time
+from contracts.ids import MessageId, OrderId, uuid7_time
 
 log = logs.get("chassis.outbox")
 SWEEP_OLDER_THAN = timedelta(seconds=2)
@@ -84,7 +84,7 @@ class UnitOfWork:
         id: UUID | None = None,  # noqa: A002 - the wire's own word
         aggregate: str = "",
         version: int = 0,
-        order_id: UUID | None = None,
+        order_id: OrderId | None = None,
         traceparent: str | None = None,
     ) -> UUID:
         """Publish `message` once this transaction has committed, and never if it does not.
@@ -118,7 +118,10 @@ class UnitOfWork:
         return headers.id
 
     def effect(self, kind: str, key: str, body: bytes, due_at: datetime | None = None) -> None:
-        """Have the outside call `kind` made once for `key`; the same key again does nothing."""
+        """Have the outside call `kind` made once for `key`; the same key again does nothing.
+
+        A settled key is forgotten after chassis.retention.KEEP.
+        """
         trace = self.traceparent or tracing.inject()
         self.effects.append(EffectRow(key, kind, body, trace, due_at or self.now))
 
@@ -299,6 +302,7 @@ class Outbox:
         """Let the publisher end once it has published what is in memory."""
         self._stopping = True
         self._wake.set()
+        self.effects_due.set()  # its worker looks whether it may still claim
 
     async def flush(self) -> None:
         """Publish what was committed after the publisher had ended, in one batch."""

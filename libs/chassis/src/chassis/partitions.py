@@ -41,9 +41,6 @@ class Partitions:
                 now.date() - timedelta(days=1),
                 now.date() + timedelta(days=DAYS_AHEAD),
             )
-            await connection.execute(
-                "DELETE FROM starts WHERE last_at < $1", now - topology.INBOX_HORIZON
-            )
             outbox_first = (now - topology.OUTBOX_KEEP).date()
             # One parent at a time: consumers lock both, in the order inbox, outbox.
             dropped = await self._drop(connection, self.first_day(now), date.min)

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import uvloop
 from pydantic import ValidationError
 
-from chassis import logs, metrics, migrations, rpc, tracing
+from chassis import logs, metrics, migrations, rpc, stopping, tracing
 from chassis.background import Background
+from chassis.backlog import SAMPLE_EVERY, Backlog
 from chassis.broker import Broker
 from chassis.clock import Clock, SystemClock
 from chassis.consumers import ExactlyOnce, Subscription
@@ -26,6 +27,7 @@ from chassis.health import Health
 from chassis.outbox import Outbox
 from chassis.partitions import MAINTAIN_EVERY
 from chassis.redrive import Redrive
+from chassis.retention import Retention
 from chassis.settings import DatabaseSettings, ServiceSettings
 from contracts.envelope import Reply, Request
 
@@ -37,6 +39,8 @@ EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
 SCHEMA_POLL_SECONDS = 0.5
 REDRIVE_EVERY = timedelta(seconds=30)
+EXIT_SECONDS_MAX = 0.7
+"""How long the interpreter may take to end once the service has stopped."""
 
 
 class Service:
@@ -104,12 +108,18 @@ class Service:
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.background.stopping.set)
+            loop.add_signal_handler(number, self._asked_to_stop)
+
+    def _asked_to_stop(self) -> None:
+        # From here on the platform counts; also what hangs before it looks at the stop must end.
+        stopping.last_resort(self.settings.shutdown_grace.total_seconds())
+        self.background.stopping.set()
 
     async def database(self, *, schema: str, folder: Path) -> Database:
         """Open the pool and wait until the schema has every `pre` step of this release."""
         settings = self.settings
         assert isinstance(settings, DatabaseSettings)
+        self.health.add_check("postgres", _not_connected)
         database = await self._patiently(
             lambda: Database.connect(
                 settings.database_url,
@@ -138,6 +148,7 @@ class Service:
                 return await work()
             except TransientError as error:
                 log.warning("waiting_for_database", reason=str(error))
+                self.health.phase = f"starting: {error}"
             await self.background.pause(SCHEMA_POLL_SECONDS)
         raise SystemExit(EXIT_FAILED if self.background.failure else 0)
 
@@ -153,7 +164,21 @@ class Service:
             self.background.every(MAINTAIN_EVERY, outbox.partitions.maintain, name="partitions"),
             name="partitions",
         )
+        retention = Retention(database, self.clock, self.background.stopping)
+        self.background.spawn(
+            self.background.every(MAINTAIN_EVERY, retention.run_once, name="retention"),
+            name="retention",
+        )
+        self._show(Backlog(database, self.clock))
         return outbox
+
+    def _show(self, backlog: Backlog) -> None:
+        metrics.gauge("vitrine.parked.waiting", lambda: backlog.parked_waiting)
+        metrics.gauge("vitrine.parked.oldest", lambda: backlog.parked_oldest_seconds, unit="s")
+        metrics.gauge("vitrine.effects.lag", lambda: backlog.effects_lag_seconds, unit="s")
+        self.background.spawn(
+            self.background.every(SAMPLE_EVERY, backlog.sample, name="backlog"), name="backlog"
+        )
 
     def consume(self, outbox: Outbox, *subscriptions: Subscription) -> None:
         """Run exactly-once consumers, and answer operators about what they parked."""
@@ -209,24 +234,45 @@ class Service:
         log.info("stopping")
 
     async def _stop(self) -> None:
+        """Stop part by part; together they take no longer than the grace, whatever hangs."""
         self.background.stopping.set()
-        for hook in self._stop_hooks:
-            await hook()
-        await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
-        for outbox in self._outboxes:
-            outbox.stop()
-        await self.background.stop(self.settings.shutdown_grace)
-        for outbox in self._outboxes:
-            await outbox.flush()
-        if self._connected:
-            await self.broker.close(self.settings.shutdown_grace)
-        for database in self._databases:
-            await database.close()
-        await self.health.stop()
-        tracing.flush()
+        grace = stopping.Grace(self.settings.shutdown_grace)
+        stopping.last_resort(self.settings.shutdown_grace.total_seconds())
+        try:
+            await self._end_work(grace)
+            await self._close(grace)
+        finally:
+            stopping.no_last_resort()
         log.info("stopped", failed=self.background.failure is not None)
         if self.background.failure is not None:
             raise SystemExit(EXIT_FAILED)
+
+    async def _end_work(self, grace: stopping.Grace) -> None:
+        for hook in self._stop_hooks:
+            await grace.step(hook(), part=stopping.HOOKS, name="hook")
+        stops = asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+        await grace.step(stops, part=stopping.TASKS, name="consumers")
+        for outbox in self._outboxes:
+            outbox.stop()
+        await self.background.stop(grace.left(stopping.TASKS))
+
+    async def _close(self, grace: stopping.Grace) -> None:
+        for outbox in self._outboxes:
+            await grace.step(outbox.flush(), part=stopping.FLUSH, name="outbox")
+        if self._connected:
+            closing = self.broker.close(grace.left(stopping.FLUSH))
+            await grace.step(closing, part=stopping.CLOSE, name="nats")
+        for database in self._databases:
+            await grace.step(database.close(), part=stopping.CLOSE, name="postgres")
+        await grace.step(self.health.stop(), part=stopping.CLOSE, name="health")
+        # It waits for the collector, and would stop the event loop meanwhile.
+        seconds = grace.left(stopping.CLOSE).total_seconds()
+        flushing = asyncio.to_thread(tracing.flush, seconds)
+        await grace.step(flushing, part=stopping.CLOSE, name="traces")
+
+
+async def _not_connected() -> str | None:
+    return "Postgres: not connected yet"
 
 
 def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -> None:
@@ -234,7 +280,11 @@ def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -
     configured = configure(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(configured))
+            try:
+                runner.run(run(configured))
+            finally:
+                # Leaving the runner waits for threads and for tasks that were left behind.
+                stopping.last_resort(EXIT_SECONDS_MAX)
     except ConfigurationError as error:
         sys.stderr.write(f"configuration: {error}\n")
         raise SystemExit(EXIT_MISCONFIGURED) from error

@@ -26,7 +26,7 @@ class FakeClock:
 async def drain(
     condition: Callable[[], Awaitable[object] | object],
     *,
-    within: timedelta = timedelta(seconds=10),
+    within: timedelta = timedelta(seconds=30),
     what: str = "the condition",
 ) -> None:
     """Wait until `condition` is true; raise AssertionError naming `what` when time runs out."""

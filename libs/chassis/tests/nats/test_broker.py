@@ -16,6 +16,7 @@ async def test_connect_waits_for_a_server_that_starts_later(connect) -> None:
     with scratch_folder() as folder:
         server = NatsServer(folder / "nats", free_port())
         connecting = asyncio.get_running_loop().create_task(connect(server.url))
+        # It proves that connecting goes on: longer than the first attempt and its pause.
         await asyncio.sleep(0.3)
         assert not connecting.done()
 
@@ -59,7 +60,9 @@ async def test_a_killed_server_comes_back_and_everything_works_again(connect) ->
 async def test_waiting_for_a_server_can_be_cancelled(connect) -> None:
     url = f"nats://127.0.0.1:{free_port()}"
     connecting = asyncio.get_running_loop().create_task(connect(url))
+    # In the middle of its attempts and pauses, which nothing tells from outside.
     await asyncio.sleep(0.2)
+    assert not connecting.done()
     connecting.cancel()
 
     await asyncio.wait([connecting], timeout=1)
@@ -107,7 +110,7 @@ async def test_core_messages_arrive_in_order_with_headers(broker: Broker) -> Non
     heard: list[Ephemeral] = []
 
     async def hear(message: Ephemeral) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # give way: the order must not come from never waiting
         heard.append(message)
 
     subscription = await broker.subscribe("progress.*", hear)

@@ -17,6 +17,10 @@ async def bucket(broker: Broker, name: str = "jobs", **more: object) -> KeyValue
     return KeyValue(broker, name)
 
 
+async def watched(broker: Broker) -> bool:
+    return (await broker.api("STREAM.INFO.KV_jobs"))["state"]["consumer_count"] == 1
+
+
 async def take(watch, count: int) -> list[Change]:
     async with asyncio.timeout(5):
         return [await anext(watch) for _ in range(count)]
@@ -76,6 +80,7 @@ async def test_a_deleted_key_is_created_again(broker: Broker) -> None:
 async def test_a_key_with_a_ttl_expires_and_an_update_renews_it(broker: Broker) -> None:
     kv = await bucket(broker)
     revision = await kv.create("a", b"1", ttl=timedelta(seconds=1))
+    # Two parts of a life that together are longer than one: the key must still be there.
     await asyncio.sleep(0.7)
     await kv.update("a", b"2", revision, ttl=timedelta(seconds=1))
     await asyncio.sleep(0.7)
@@ -92,6 +97,7 @@ async def test_an_update_after_an_update_without_ttl_stays(broker: Broker) -> No
     kv = await bucket(broker)
     revision = await kv.create("a", b"1", ttl=timedelta(seconds=1))
     await kv.update("a", b"2", revision)
+    # It proves that nothing expires: longer than the first value's life.
     await asyncio.sleep(1.1)
 
     assert await kv.get("a") is not None
@@ -176,7 +182,7 @@ async def test_a_watch_of_exact_keys_hears_nothing_else(broker: Broker) -> None:
     kv = await bucket(broker)
     async with kv.watch(keys=["a", "b"]) as watch:
         waiting = asyncio.get_running_loop().create_task(anext(watch))
-        await asyncio.sleep(0.05)
+        await drain(lambda: watched(broker), what="the watch on the server")
         await kv.put("c", b"")
         await kv.put("ab", b"")
         await kv.put("b", b"x")
@@ -218,7 +224,7 @@ async def test_a_watch_survives_a_killed_server(connect) -> None:
         watch = kv.watch()
         await take(watch, 1)
         waiting = asyncio.get_running_loop().create_task(anext(watch))
-        await asyncio.sleep(0.05)
+        await drain(lambda: watched(broker), what="the watch on the server")
 
         await server.kill()
         await server.start()
@@ -280,7 +286,9 @@ async def test_stopping_a_watch_leaves_no_consumer(broker: Broker) -> None:
 async def test_a_watch_waits_for_its_bucket(broker: Broker) -> None:
     watch = KeyValue(broker, "jobs").watch()
     waiting = asyncio.get_running_loop().create_task(anext(watch))
+    # Longer than its first attempt, which nothing tells from outside.
     await asyncio.sleep(0.2)
+    assert not waiting.done()
     kv = await bucket(broker)
     await kv.put("a", b"1")
 

@@ -50,6 +50,7 @@ async def test_a_lease_is_kept_by_renewing_it(broker: Broker) -> None:
     await mine.acquire()
 
     for _ in range(8):
+        # It proves that it is not lost: several times its life, in steps.
         await asyncio.sleep(0.2)
         assert mine.held
         assert not await other.acquire()
@@ -196,6 +197,7 @@ async def test_a_lease_by_message_ttl(broker: Broker) -> None:
     kv = KeyValue(broker, "leases")
     mine = lease(kv, ttl=MESSAGE_TTL, per_message_ttl=True)
     await mine.acquire()
+    # It proves that it is not lost: longer than one message's life.
     await asyncio.sleep(1.3)
     assert mine.held
 

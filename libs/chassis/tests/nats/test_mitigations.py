@@ -42,7 +42,7 @@ async def cancelled_flush(connect, mitigations: Mitigations) -> bool:
         with pytest.raises(Exception, match="timeout"):
             await broker.nc.flush(timeout=0.2)
         server.resume()
-        await asyncio.sleep(0.1)
+        await drain(lambda: not stopped(server.pid), what="the server to go on")
         assert broker.connected
         return await answers(broker)
 
@@ -139,6 +139,7 @@ async def reconnects(connect, mitigations: Mitigations) -> tuple[bool, list[str]
         if not mitigations.reconnect:
             assert broker.nc.options["max_reconnect_attempts"] == 60
         await server.kill()
+        # Away for more than sixty attempts of 10 ms: the absence itself is the point.
         await asyncio.sleep(1)
         await server.start()
         try:

@@ -169,7 +169,7 @@ async def test_a_large_file_is_streamed_both_ways(broker: Broker, tmp_path: Path
         nonlocal peak
         while True:
             peak = max(peak, resident_bytes() - before)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # how often it measures
 
     watching = asyncio.get_running_loop().create_task(watch_memory())
     info = await objects.put("large", source)

@@ -27,11 +27,16 @@ async def left(broker: Broker) -> int:
     return int((await broker.api("STREAM.INFO.S"))["state"]["messages"])
 
 
+async def asks(broker: Broker, count: int) -> bool:
+    """Whether so many pull requests wait on the server."""
+    return (await broker.consumer_info("S", "c")).num_waiting == count
+
+
 async def test_next_returns_what_is_there(broker: Broker) -> None:
     await queue(broker)
     pull = broker.consume("S", "c", batch=10)
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
     began = asyncio.get_running_loop().time()
     await broker.publish("s.a", b"x", {"Nats-Msg-Id": "7", "A": "b"})
 
@@ -119,7 +124,7 @@ async def test_stop_ends_a_waiting_next(broker: Broker) -> None:
     await queue(broker)
     pull = broker.consume("S", "c")
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
 
     await pull.stop()
 
@@ -130,7 +135,7 @@ async def test_a_cancelled_next_loses_nothing(broker: Broker) -> None:
     await queue(broker)
     pull = broker.consume("S", "c")
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
     waiting.cancel()
     await asyncio.wait([waiting])
     await broker.publish("s.a", b"x")
@@ -167,6 +172,7 @@ async def test_work_in_progress_is_not_delivered_again(broker: Broker) -> None:
     again = asyncio.get_running_loop().create_task(pull.next())
 
     for _ in range(5):
+        # It proves an absence: a redelivery has five times a third of ack_wait to come.
         await asyncio.sleep(0.2)
         await delivery.in_progress()
     assert not again.done()
@@ -201,7 +207,9 @@ async def test_a_message_held_too_long_is_left_to_its_redelivery(broker: Broker)
     (first,) = await pull.next(1)
     await drain(lambda: len(pull._buffer) == 1)
     await first.ack()
-    await asyncio.sleep(0.5)
+    loop = asyncio.get_running_loop()
+    (held,) = pull._buffer
+    await drain(lambda: loop.time() > held.received_at + 0.5, what="the message to be stale")
 
     (second,) = await asyncio.wait_for(pull.next(), 3)
 
@@ -214,7 +222,11 @@ async def test_a_request_that_expired_is_renewed(broker: Broker) -> None:
     pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.2))
     pull._expires = timedelta(seconds=0.5)
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.7)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
+    sent = pull._heard_at
+    await drain(lambda: asks(broker, 0), what="the pull to expire")
+    await drain(lambda: asks(broker, 1), what="the renewed pull")
+    assert pull._heard_at > sent
     await broker.publish("s.a", b"x")
 
     assert len(await asyncio.wait_for(waiting, 1)) == 1
@@ -225,10 +237,10 @@ async def test_a_deleted_consumer_is_found_again(broker: Broker) -> None:
     await queue(broker)
     pull = broker.consume("S", "c")
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
     await broker.api("CONSUMER.DELETE.S.c")
     await broker.api("STREAM.DELETE.S")
-    await asyncio.sleep(0.3)
+    await drain(lambda: pull._retry_at > 0, what="the refusal")
     assert not waiting.done()
     await queue(broker)
     await broker.publish("s.a", b"x")
@@ -241,7 +253,7 @@ async def test_a_forgotten_request_is_noticed_by_missing_heartbeats(broker: Brok
     await queue(broker)
     pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.2))
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
     # A consumer that moved to another leader without a word: the request is gone.
     config = (await broker.api("CONSUMER.INFO.S.c"))["config"]
     client = broker.nc
@@ -298,7 +310,7 @@ async def test_a_pull_waits_for_a_server_that_is_away(connect) -> None:
         await drain(lambda: not broker.connected)
         pull = broker.consume("S", "c")
         waiting = asyncio.get_running_loop().create_task(pull.next())
-        await asyncio.sleep(0.2)
+        await drain(lambda: pull._waiter is not None, what="next to wait")
 
         await server.start()
         await broker.publish("s.a", b"x")
@@ -313,9 +325,9 @@ async def test_lower_priority_numbers_are_served_first(broker: Broker) -> None:
     soon = broker.consume("S", "c", batch=1, group="jobs", priority=0)
     loop = asyncio.get_running_loop()
     low = loop.create_task(late.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 1), what="the pull with the higher number")
     high = loop.create_task(soon.next())
-    await asyncio.sleep(0.05)
+    await drain(lambda: asks(broker, 2), what="the pull with the lower number")
 
     await broker.publish("s.a", b"x")
 
@@ -330,10 +342,11 @@ async def test_an_idle_pull_costs_next_to_nothing(broker: Broker) -> None:
     await queue(broker)
     pull = broker.consume("S", "c", idle_heartbeat=timedelta(seconds=0.3))
     waiting = asyncio.get_running_loop().create_task(pull.next())
-    await asyncio.sleep(0.1)
+    await drain(lambda: asks(broker, 1), what="its pull on the server")
     sent = broker.nc.stats["out_msgs"]
     wakes = pull._heard_at
 
+    # What must not happen has so long to happen: two heartbeats.
     await asyncio.sleep(0.7)
 
     assert broker.nc.stats["out_msgs"] == sent

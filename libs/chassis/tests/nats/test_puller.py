@@ -206,6 +206,7 @@ async def test_jobs_arriving_while_claims_are_cancelled_are_all_run(broker: Brok
     async def publish() -> None:
         for n in range(80):
             await broker.publish(f"jobs.{chance.choice(TIERS)}", b"%d" % n)
+            # Waits for nothing: it spreads the arrivals over the claims and their cancels.
             await asyncio.sleep(chance.random() * 0.004)
 
     publishing = asyncio.get_running_loop().create_task(publish())
@@ -274,7 +275,7 @@ async def test_many_withdrawn_pulls_do_not_fill_the_servers_queue(broker: Broker
         assert await work.next(timeout=timedelta(milliseconds=10)) is None
 
     waiting = start(work)
-    await asyncio.sleep(0.1)
+    await parked(broker)
     await broker.publish("jobs.regular", b"")
     assert await asyncio.wait_for(waiting, 1) is not None
 
@@ -283,7 +284,9 @@ async def test_a_parked_pull_is_renewed_when_it_expires(broker: Broker) -> None:
     await jobs(broker)
     work = puller(broker, expires=timedelta(seconds=0.6), heartbeat=timedelta(seconds=0.2))
     waiting = start(work)
-    await asyncio.sleep(0.8)
+    await parked(broker)
+    sent = broker.nc.stats["out_msgs"]
+    await drain(lambda: broker.nc.stats["out_msgs"] > sent, what="the renewed pull")
     await broker.publish("jobs.regular", b"")
 
     assert await asyncio.wait_for(waiting, 1) is not None
@@ -325,7 +328,7 @@ async def test_a_killed_clients_parked_pull_delays_nobody(broker: Broker, nats_u
     finally:
         await child.kill9()
     waiting = start(puller(broker))
-    await asyncio.sleep(0.1)
+    await parked(broker)
     await broker.publish("jobs.regular", b"")
 
     assert await asyncio.wait_for(waiting, 2) is not None
@@ -337,6 +340,7 @@ async def test_waiting_costs_next_to_nothing(broker: Broker) -> None:
     await parked(broker)
     sent, cpu = broker.nc.stats["out_msgs"], time.process_time()
 
+    # What must not happen has so long to happen: three heartbeats.
     await asyncio.sleep(0.9)
 
     assert broker.nc.stats["out_msgs"] == sent

@@ -7,6 +7,7 @@ from chassis import rpc
 from chassis.broker import Broker
 from chassis.errors import TransientError
 from chassis.rpc import RpcFailedError, RpcTimeoutError
+from chassis.testing import drain
 from contracts.billing import Balance, GetBalance
 from contracts.errors import RefusalError
 
@@ -64,21 +65,27 @@ async def test_a_request_waits_for_a_service_that_is_starting(broker: Broker) ->
     asking = asyncio.get_running_loop().create_task(
         rpc.request(broker, GetBalance(user_id=7), Balance)
     )
-    await asyncio.sleep(0.3)
+    # Until it was told that nobody listens, and asked again.
+    sent = broker.nc.stats["out_msgs"]
+    await drain(lambda: broker.nc.stats["out_msgs"] > sent + 1, what="a second attempt")
+    assert not asking.done()
     await rpc.answer(broker, GetBalance, balance)
 
     assert (await asking).user_id == 7
 
 
 async def test_a_slow_answer_is_a_timeout(broker: Broker) -> None:
+    released = asyncio.Event()
+
     async def slow(request: GetBalance) -> Balance:
-        await asyncio.sleep(0.5)
+        await released.wait()
         return await balance(request)
 
     await rpc.answer(broker, GetBalance, slow)
 
     with pytest.raises(RpcTimeoutError):
         await rpc.request(broker, GetBalance(user_id=7), Balance, timeout=timedelta(seconds=0.1))
+    released.set()
 
 
 async def test_answers_run_side_by_side_up_to_a_limit(broker: Broker) -> None:
@@ -88,6 +95,7 @@ async def test_answers_run_side_by_side_up_to_a_limit(broker: Broker) -> None:
         nonlocal running, peak
         running += 1
         peak = max(peak, running)
+        # The work itself: long enough that forty of them would overlap without the limit.
         await asyncio.sleep(0.02)
         running -= 1
         return await balance(request)
@@ -129,6 +137,7 @@ async def test_stopping_answers_what_was_taken(broker: Broker) -> None:
 
     async def slow(request: GetBalance) -> Balance:
         entered.set()
+        # The work itself: stopping must find it unfinished.
         await asyncio.sleep(0.2)
         return await balance(request)
 

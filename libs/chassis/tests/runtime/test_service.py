@@ -11,7 +11,10 @@ import urllib.request
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
+import asyncpg
 import pytest
 
 import vpn as vpn_service
@@ -104,6 +107,79 @@ async def test_a_service_waits_for_its_schema_works_and_stops(
     events = [json.loads(line)["event"] for line in output.splitlines()]
     assert events[0] == "starting"
     assert events[-1] == "stopped"
+
+
+async def test_a_service_waits_for_its_role_and_its_rights(
+    nats_url: str, database_dsn: str
+) -> None:
+    """The migration job makes both, and nobody says that it runs first."""
+    parts = urlsplit(database_dsn)
+    role = f"late_{uuid4().hex}"
+    role_dsn = urlunsplit(parts._replace(netloc=f"{role}:secret@{parts.hostname}:{parts.port}"))
+    port = free_port()
+    environment = {
+        **os.environ,
+        "VPN_DATABASE_URL": role_dsn,
+        "VPN_NATS_URL": nats_url,
+        "VPN_HEALTH_PORT": str(port),
+        "VPN_LOG_FORMAT": "json",
+    }
+    broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
+    await bootstrap.apply(broker)
+    await broker.close()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vpn", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(15):
+            while b"waiting_for_postgres" not in (line := await process.stdout.readline()):
+                assert line, "it ended early"
+        status, body = await asyncio.to_thread(health, port, "/readyz")
+        # Without the default rights that `provision` gives, so that they come last.
+        admin = await asyncpg.connect(database_dsn)
+        await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+        await migrations.migrate(database_dsn, schema="vpn", folder=FOLDER)
+        await admin.execute(f"GRANT USAGE ON SCHEMA vpn TO {role}")
+        async with asyncio.timeout(15):
+            while b"may not read" not in (line := await process.stdout.readline()):
+                assert line, "it ended early"
+        await admin.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA vpn TO {role}")
+        await drain(lambda: ready(port), what="readiness")
+        await admin.close()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        admin = await asyncpg.connect(database_dsn)
+        await admin.execute(f"DROP OWNED BY {role}")
+        await admin.execute(f"DROP ROLE {role}")
+        await admin.close()
+
+    assert status == 503
+    assert "Postgres" in body["unwell"]["postgres"]
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("url", ["mysql://a@127.0.0.1/b", "postgresql://a@127.0.0.1:port/b"])
+async def test_a_url_that_is_none_ends_with_one_sentence(nats_url: str, url: str) -> None:
+    environment = {**os.environ, "VPN_DATABASE_URL": url, "VPN_NATS_URL": nats_url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "vpn",
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(10):
+        _, errors = await process.communicate()
+
+    assert process.returncode == 2
+    assert errors.startswith(b"configuration: ")
 
 
 async def test_bad_settings_end_with_one_sentence(nats_url: str) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
-from uuid import UUID
 
 import msgspec
 
 from contracts.envelope import Command, Event, Reply, Request
+from contracts.ids import NOBODY, MessageId, OrderId, UserId
 from contracts.media import MediaRef
+from contracts.money import NO_CREDITS, Credits
 
 TIER_NONE = "none"
 TIER_VIP = "vip"
 TIER_BLACK_GOLD = "black_gold"
+TIER_BY_PURCHASE = "purchase"
+TIER_BY_PROMO = "promo"
 LANE_PRIORITY = "priority"
 LANE_REGULAR = "regular"
 LOT_TRIAL = "trial"
@@ -26,10 +29,10 @@ class OpenAccount(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "billing.cmd.open_account.v1"
 
-    user_id: int
+    user_id: UserId
     deep_link: str = ""
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
@@ -38,17 +41,17 @@ class PlaceOrder(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "billing.cmd.place_order.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
     catalogue_version: int
-    price_credits: int
+    price_credits: Credits
     """The price the person saw; billing computes its own and refuses on a difference."""
     priced_at: datetime
     inputs: tuple[MediaRef, ...] = ()
     params: dict[str, str] = msgspec.field(default_factory=dict)
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
@@ -57,11 +60,11 @@ class CancelOrder(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "billing.cmd.cancel_order.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     reason: str = "cancelled_by_user"
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
@@ -71,14 +74,14 @@ class GrantCredits(Command, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.cmd.grant_credits.v1"
 
     grant_key: str
-    user_id: int
-    credits: int
+    user_id: UserId
+    credits: Credits
     reason: str
     actor: str
     lot: str = LOT_BONUS
     expires_at: datetime | None = None
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
@@ -87,13 +90,13 @@ class SetTier(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "billing.cmd.set_tier.v1"
 
-    user_id: int
+    user_id: UserId
     tier: str
     reason: str
     actor: str
     until: datetime | None = None
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
@@ -116,8 +119,8 @@ class RunAudit(Command, frozen=True, kw_only=True, omit_defaults=True):
 class AccountOpened(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.account_opened.v1"
 
-    user_id: int
-    trial_credits: int
+    user_id: UserId
+    trial_credits: Credits
 
 
 class OrderAccepted(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -126,10 +129,10 @@ class OrderAccepted(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.order_accepted.v1"
     carries_state: ClassVar[bool] = True
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
-    price_credits: int
+    price_credits: Credits
     pool: str
     lane: str
     start_before: datetime
@@ -141,13 +144,13 @@ class OrderRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.order_refused.v1"
     carries_state: ClassVar[bool] = True
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     code: str
     workflow_id: str = ""
-    price_credits: int | None = None
+    price_credits: Credits | None = None
     """The price that holds now, where the shown one no longer does."""
-    available_credits: int | None = None
+    available_credits: Credits | None = None
     limit: int | None = None
 
 
@@ -157,15 +160,15 @@ class OrderCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.order_completed.v1"
     carries_state: ClassVar[bool] = True
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
-    charged_credits: int
+    charged_credits: Credits
     outputs: tuple[MediaRef, ...]
     cancel_lost: bool = False
     """A cancel was asked for but the result came first; the person is told so."""
     gift: bool = False
-    available_credits: int | None = None
+    available_credits: Credits | None = None
     """What the person has left after it; None: not told."""
 
 
@@ -175,10 +178,10 @@ class OrderRefunded(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.order_refunded.v1"
     carries_state: ClassVar[bool] = True
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
-    returned_credits: int
+    returned_credits: Credits
     reason: str
     cancelled: bool = False
 
@@ -189,20 +192,20 @@ class CommandRejected(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.command_rejected.v1"
 
     command_subject: str
-    command_id: UUID
+    command_id: MessageId
     code: str
-    user_id: int = 0
-    order_id: UUID | None = None
+    user_id: UserId = NOBODY
+    order_id: OrderId | None = None
 
 
 class CreditsGranted(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.credits_granted.v1"
 
-    user_id: int
-    credits: int
+    user_id: UserId
+    credits: Credits
     lot: str
     reason: str
-    debt_paid_credits: int = 0
+    debt_paid_credits: Credits = NO_CREDITS
     grant_key: str = ""
 
 
@@ -212,16 +215,18 @@ class TierSet(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.tier_set.v1"
     carries_state: ClassVar[bool] = True
 
-    user_id: int
+    user_id: UserId
     tier: str
     until: datetime | None = None
+    cause: str = ""
+    """`purchase` or `promo`: another event tells the person; empty: this one does."""
 
 
 class TrialRenewed(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.trial_renewed.v1"
 
-    user_id: int
-    credits: int
+    user_id: UserId
+    credits: Credits
     expires_at: datetime
 
 
@@ -233,28 +238,30 @@ class AuditCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
     accounts: int
     transfers: int
     drift: tuple[int, ...] = ()
+    broken_seals: tuple[int, ...] = ()
+    """Seals of the hash chain that do not hold; empty is healthy."""
 
 
 class GetBalance(Request, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.rpc.balance"
 
-    user_id: int
+    user_id: UserId
 
 
 class LotBalance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lot: str
-    remaining_credits: int
+    remaining_credits: Credits
     expires_at: datetime | None = None
 
 
 class Balance(Reply, frozen=True, kw_only=True, omit_defaults=True):
-    user_id: int
+    user_id: UserId
     opened: bool = False
     """False: billing has not yet seen this person; all amounts are 0."""
-    available_credits: int = 0
-    held_credits: int = 0
-    spent_today_credits: int = 0
-    debt_credits: int = 0
+    available_credits: Credits = NO_CREDITS
+    held_credits: Credits = NO_CREDITS
+    spent_today_credits: Credits = NO_CREDITS
+    debt_credits: Credits = NO_CREDITS
     tier: str = TIER_NONE
     tier_until: datetime | None = None
     lots: tuple[LotBalance, ...] = ()
@@ -263,7 +270,7 @@ class Balance(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class GetPrice(Request, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.rpc.price"
 
-    user_id: int
+    user_id: UserId
     workflow_id: str
 
 
@@ -272,13 +279,16 @@ class Price(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
     workflow_id: str
     catalogue_version: int
-    price_credits: int
-    base_price_credits: int
+    price_credits: Credits
+    base_price_credits: Credits
     priced_at: datetime
-    available_credits: int = 0
+    available_credits: Credits = NO_CREDITS
     free_left_today: int | None = None
     """How many free orders are left today; None: no daily limit applies."""
     tier: str = TIER_NONE
+    discount_percent: int = 0
+    """What the price is lower by than the base price, rounded up to a whole credit."""
+    discount_until: datetime | None = None
 
 
 class GetHistory(Request, frozen=True, kw_only=True, omit_defaults=True):
@@ -286,20 +296,23 @@ class GetHistory(Request, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "billing.rpc.history"
 
-    user_id: int
+    user_id: UserId
     before: str = ""
     limit: int = 8
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`kind`: hold | post | void | expire | grant | trial | revoke."""
+    """`kind`: hold, post, void, expire, grant, trial, revoke, restore, adjust, gift or gift_back.
+
+    A gift that was made takes credits, one that was opened adds them.
+    """
 
     at: datetime
     kind: str
-    credits: int
+    credits: Credits
     """Signed: what it did to the available balance (a post is 0 there: the hold took it)."""
-    amount_credits: int
-    order_id: UUID | None = None
+    amount_credits: Credits
+    order_id: OrderId | None = None
     workflow_id: str = ""
     reason: str = ""
 
@@ -312,7 +325,7 @@ class History(Reply, frozen=True, kw_only=True, omit_defaults=True):
 class GetQueuePosition(Request, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.rpc.queue_position"
 
-    order_id: UUID
+    order_id: OrderId
 
 
 class QueuePosition(Reply, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from contracts.money import Credits
+
 MANIFEST = "manifest.toml"
 WORKFLOW = "workflow.json"
 
@@ -51,7 +53,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pool: str
     title_key: str
     description_key: str
-    price_credits: int
+    price_credits: Credits
     deadline_seconds: float
     expected_seconds: float
     outputs: tuple[OutputSpec, ...]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from contracts.ids import MessageId
+from contracts.ids import MessageId, OrderId, UserId
 
 HEADER_ID = "Nats-Msg-Id"
 HEADER_TRACE = "traceparent"
@@ -18,6 +18,9 @@ HEADER_AGGREGATE = "Vitrine-Aggregate"
 HEADER_VERSION = "Vitrine-Version"
 HEADER_ORDER = "Vitrine-Order"
 """The order id as text, so that an undecodable job can still be answered and refunded."""
+
+LockKey = UserId
+"""What a batch locks before it is worked, ascending: people's accounts, by their owner."""
 
 MESSAGE_BYTES_MAX = 1_000_000
 """nats-server's default max_payload is 1 MiB; media travel through the object store."""
@@ -34,7 +37,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = ""
     carries_state: ClassVar[bool] = False
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[LockKey, ...]:
         """User ids whose accounts this message may change, so a batch can lock them in order."""
         return ()
 
@@ -79,7 +82,7 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None = None
     aggregate: str = ""
     version: int = 0
-    order_id: UUID | None = None
+    order_id: OrderId | None = None
 
     def to_wire(self) -> dict[str, str]:
         wire = {HEADER_ID: str(self.id)}
@@ -105,7 +108,7 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
             sent_at=datetime.fromisoformat(sent_at) if sent_at else None,
             aggregate=wire.get(HEADER_AGGREGATE, ""),
             version=int(wire.get(HEADER_VERSION, "0")),
-            order_id=UUID(order_id) if order_id else None,
+            order_id=OrderId(UUID(order_id)) if order_id else None,
         )
 
 

@@ -62,3 +62,40 @@ HOLD_EXPIRED = "hold_expired"
 UNDELIVERABLE_BLOCKED = "bot_blocked"
 UNDELIVERABLE_REJECTED = "rejected_by_telegram"
 UNDELIVERABLE_LOST = "object_lost"
+
+# Why a payment, a plan or a refund did not happen, or money waits for a person.
+UNKNOWN_PRODUCT = "unknown_product"
+PROVIDER_OFF = "provider_off"
+PROVIDER_FAILED = "provider_failed"
+EXPIRED = "expired"
+CANCELLED = "cancelled"
+WRONG_AMOUNT = "wrong_amount"
+WRONG_CURRENCY = "wrong_currency"
+UNKNOWN_PAYMENT = "unknown_payment"
+ALREADY_PAID = "already_paid"
+ALREADY_REFUNDED = "already_refunded"
+REFUND_REFUSED = "refund_refused"
+HIGHER_TIER_ACTIVE = "higher_tier_active"
+TIER_WITHOUT_END = "tier_without_end"
+"""The tier was given for good: days cannot be added to it."""
+ALREADY_SUBSCRIBED = "already_subscribed"
+NEEDS_SECOND_PERSON = "needs_second_person"
+
+# What operators are alarmed about (`provider_alarmed`).
+TOKEN_REFUSED = "token_refused"  # noqa: S105 - a code on the wire
+WEBHOOKS_SILENT = "webhooks_silent"
+STATEMENT_DIFFERS = "statement_differs"
+
+# Why a promo code was not redeemed.
+PROMO_UNKNOWN = "promo_unknown"
+PROMO_NOT_YET = "promo_not_yet"
+PROMO_OVER = "promo_over"
+PROMO_USED_UP = "promo_used_up"
+PROMO_USED = "promo_used"
+PROMO_NEWCOMERS_ONLY = "promo_newcomers_only"
+PROMO_TOO_MANY = "promo_too_many"
+
+# Why a gift was not opened.
+GIFT_UNKNOWN = "gift_unknown"
+GIFT_OVER = "gift_over"
+GIFT_OWN = "gift_own"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
-from uuid import UUID
 
 import msgspec
 
 from contracts.envelope import Command, Event, Message
+from contracts.ids import NOBODY, OrderId, UserId
 from contracts.media import MediaRef
 
 
@@ -17,8 +17,8 @@ class RunJob(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "jobs.{pool}.{lane}"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
     catalogue_version: int
     start_before: datetime
@@ -33,34 +33,34 @@ class CancelJob(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "generator.cmd.cancel_job.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     reason: str
 
 
 class JobStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "generator.evt.job_started.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     epoch: int
     server: str
     started_at: datetime
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
 class JobSucceeded(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "generator.evt.job_succeeded.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     epoch: int
     outputs: tuple[MediaRef, ...]
     run_seconds: float = 0.0
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
 
@@ -69,26 +69,26 @@ class JobFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "generator.evt.job_failed.v1"
 
-    order_id: UUID
+    order_id: OrderId
     failure_class: str
-    user_id: int = 0
+    user_id: UserId = NOBODY
     epoch: int = 0
     detail: str = ""
     """Class and short message only: never user text, paths or tracebacks."""
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,) if self.user_id else ()
 
 
 class JobCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "generator.evt.job_cancelled.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     reason: str
     epoch: int = 0
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,) if self.user_id else ()
 
 
@@ -102,19 +102,19 @@ class JobProgress(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = PROGRESS_SUBJECT
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     fraction: float
     state: str = "running"
     eta_seconds: float = 0.0
     preview: bytes = b""
 
 
-def shard_of(user_id: int) -> int:
+def shard_of(user_id: UserId) -> int:
     return user_id % SHARDS
 
 
-def progress_subject(user_id: int, order_id: UUID) -> str:
+def progress_subject(user_id: UserId, order_id: OrderId) -> str:
     return PROGRESS_SUBJECT.format(shard=shard_of(user_id), order_id=order_id)
 
 

@@ -10,8 +10,11 @@ from uuid import UUID, uuid5
 OrderId = NewType("OrderId", UUID)
 MessageId = NewType("MessageId", UUID)
 MediaId = NewType("MediaId", UUID)
+PaymentId = NewType("PaymentId", UUID)
 UserId = NewType("UserId", int)
 """A Telegram user id; the same number is the id of the private chat."""
+NOBODY = UserId(0)
+"""Whose a message is when it could not even be decoded; Telegram gives nobody this id."""
 
 _TIME_SHIFT = 80
 _RANDOM_BITS = (1 << _TIME_SHIFT) - 1

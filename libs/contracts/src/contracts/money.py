@@ -6,6 +6,7 @@ from typing import NewType
 
 Credits = NewType("Credits", int)
 """A whole number of credits; the smallest unit the shop knows."""
+NO_CREDITS = Credits(0)
 
 CREDITS_MAX = 1_000_000_000
 """No single amount, price or balance may exceed this; it keeps every sum inside a bigint."""

@@ -41,12 +41,33 @@ UNKNOWN_MESSAGE_PATIENCE = timedelta(hours=1)
 """An undecodable or unknown message is handed back this long (a rolling upgrade), then parked."""
 GATEWAY_EVENTS = (
     "billing.evt.account_opened.v1",
+    "billing.evt.charge_refunded.v1",
     "billing.evt.command_rejected.v1",
+    "billing.evt.credits_adjusted.v1",
     "billing.evt.credits_granted.v1",
+    "billing.evt.draw_taken.v1",
+    "billing.evt.gift_made.v1",
+    "billing.evt.gift_opened.v1",
+    "billing.evt.gift_refused.v1",
+    "billing.evt.gift_returned.v1",
+    "billing.evt.lot_expiring.v1",
     "billing.evt.order_accepted.v1",
     "billing.evt.order_completed.v1",
     "billing.evt.order_refunded.v1",
     "billing.evt.order_refused.v1",
+    "billing.evt.payment_created.v1",
+    "billing.evt.payment_credited.v1",
+    "billing.evt.payment_failed.v1",
+    "billing.evt.payment_held.v1",
+    "billing.evt.plan_bought.v1",
+    "billing.evt.plan_refused.v1",
+    "billing.evt.promo_redeemed.v1",
+    "billing.evt.promo_refused.v1",
+    "billing.evt.provider_alarmed.v1",
+    "billing.evt.referral_earned.v1",
+    "billing.evt.referral_joined.v1",
+    "billing.evt.refund_refused.v1",
+    "billing.evt.subscription_changed.v1",
     "billing.evt.tier_set.v1",
     "billing.evt.trial_renewed.v1",
     "generator.evt.job_started.v1",
@@ -54,13 +75,17 @@ GATEWAY_EVENTS = (
 """Only what people are told about: an event nobody handles would be handed back for an hour."""
 BILLING_EVENTS = (
     "gateway.evt.delivery_recorded.v1",
+    "gateway.evt.stars_paid.v1",
+    "gateway.evt.stars_refund_recorded.v1",
+    "gateway.evt.stars_statement_read.v1",
+    "gateway.evt.stars_subscription_edited.v1",
     "generator.evt.job_cancelled.v1",
     "generator.evt.job_failed.v1",
     "generator.evt.job_started.v1",
     "generator.evt.job_succeeded.v1",
     "vpn.evt.access_refused.v1",
 )
-"""What ends or delivers an order."""
+"""What ends or delivers an order, and what Telegram says about Stars."""
 RPC_TIMEOUT = timedelta(seconds=2)
 GIB = 1 << 30
 MIB = 1 << 20
@@ -119,6 +144,7 @@ def streams() -> tuple[Stream, ...]:
         bucket("jobs", allow_msg_ttl=True),
         bucket("leases", max_age=LEASE_TTL),
         bucket("buckets", max_age=timedelta(minutes=10)),
+        bucket("seals"),
         Stream(
             name="OBJ_media",
             subjects=("$O.media.C.>", "$O.media.M.>"),

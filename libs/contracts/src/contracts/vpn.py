@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
-from uuid import UUID
 
 from contracts.envelope import Command, Event
+from contracts.ids import OrderId, UserId
 
 
 class GrantAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
@@ -14,8 +14,8 @@ class GrantAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "vpn.cmd.grant_access.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     plan: str
     until: datetime
 
@@ -25,8 +25,8 @@ class RevokeAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "vpn.cmd.revoke_access.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
 
 
 class AccessRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,9 +34,9 @@ class AccessRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     subject: ClassVar[str] = "vpn.evt.access_refused.v1"
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     code: str
 
-    def lock_keys(self) -> tuple[int, ...]:
+    def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)

@@ -6,13 +6,16 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic_settings import SettingsConfigDict
 
 from billing import main as service
+from billing.adapters import exports
 from billing.adapters.audit import PostgresAuditor
 from billing.domain.ledger import GRANTABLE
 from billing.domain.tiers import TIERS
@@ -58,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the schema to this release")
     audit = commands.add_parser("audit", help="recompute every balance; exit 1 on drift")
     audit.set_defaults(work=_audit)
+    export = commands.add_parser("export", help="write a period's books into a file")
+    export.add_argument("kind", choices=exports.KINDS)
+    export.add_argument("file", type=Path, help="ends in .csv or .parquet")
+    export.add_argument("--since", type=_day, required=True, help="first day, UTC: 2026-11-01")
+    export.add_argument("--until", type=_day, required=True, help="the day after the last")
+    export.set_defaults(work=_export)
     grant = commands.add_parser("grant", help="add credits, once per key")
     grant.add_argument("user_id", type=int)
     grant.add_argument("credits", type=int)
@@ -76,16 +85,39 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _audit(_chosen: argparse.Namespace) -> int:
-    settings = configure(Settings)
-    database = await Database.connect(
-        settings.database_url, schema=service.SCHEMA, pool_max=2, application_name="billing-audit"
-    )
-    try:
+    async with _database("billing-audit") as database:
         report = await PostgresAuditor(database).audit()
-    finally:
-        await database.close()
     sys.stdout.write("\n".join(report.lines()) + "\n")
     return 0 if report.healthy else EXIT_DRIFT
+
+
+def _day(text: str) -> datetime:
+    return datetime.combine(date.fromisoformat(text), time.min, UTC)
+
+
+async def _export(chosen: argparse.Namespace) -> int:
+    async with _database("billing-export") as database:
+        try:
+            count = await exports.export(
+                database, chosen.kind, chosen.since, chosen.until, chosen.file
+            )
+        except (ValueError, OSError) as error:
+            sys.stderr.write(f"{error}\n")
+            return EXIT_REFUSED
+    sys.stdout.write(f"{count} {chosen.kind} written to {chosen.file}\n")
+    return 0
+
+
+@asynccontextmanager
+async def _database(name: str) -> AsyncIterator[Database]:
+    settings = configure(Settings)
+    database = await Database.connect(
+        settings.database_url, schema=service.SCHEMA, pool_max=2, application_name=name
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 async def _grant(chosen: argparse.Namespace) -> int:

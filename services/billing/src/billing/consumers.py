@@ -7,9 +7,27 @@ from functools import partial
 
 from billing.domain.pace import Pace
 from billing.domain.terms import Terms
+from billing.handlers import (
+    adjust_credits,
+    buy_plan,
+    cancel_payment,
+    change_subscription,
+    create_payment,
+    record_stars_paid,
+    record_stars_refund,
+    record_stars_statement,
+    record_subscription_edited,
+    refund_charge,
+    resolve_review,
+    tell,
+    watch_payments,
+)
+from billing.handlers.apart import Handle, Rejected, apart
 from billing.handlers.cancel_order import cancel_orders
 from billing.handlers.grant_credits import grant_credits
+from billing.handlers.make_gift import make_gifts
 from billing.handlers.open_account import open_account
+from billing.handlers.open_gift import open_gifts
 from billing.handlers.place_order import place_orders
 from billing.handlers.record_delivery import record_deliveries
 from billing.handlers.record_job_failed import (
@@ -19,18 +37,27 @@ from billing.handlers.record_job_failed import (
 )
 from billing.handlers.record_job_started import record_jobs_started
 from billing.handlers.record_job_succeeded import record_jobs_succeeded
+from billing.handlers.redeem_promo import redeem_promos
 from billing.handlers.renew_trials import renew_trials
 from billing.handlers.run_audit import run_audit
+from billing.handlers.save_promo import save_promos
 from billing.handlers.set_tier import set_tiers
+from billing.handlers.take_draw import take_draws
 from billing.ports import Books, Queues
+from billing.ports.payments import Till
+from billing.ports.rewards import Rewards
 from chassis.consumers import Route, Subscription
-from contracts import billing, gateway, generator, vpn
+from contracts import billing, gateway, generator, operators, payments, vpn
+from contracts import rewards as given
 from contracts.catalogue import Workflow
+from contracts.envelope import Message
 
 
 def table(
     *,
     books: Books,
+    rewards: Rewards,
+    till: Till,
     queues: Queues,
     pace: Pace,
     catalogue: Mapping[str, Workflow],
@@ -49,6 +76,8 @@ def table(
         Route(message=billing.OpenAccount, handler=open_),
         Route(message=billing.RenewTrials, handler=renew),
         Route(message=billing.RunAudit, handler=run_audit),
+        *_reward_routes(books, rewards, terms),
+        *_payment_routes(till),
     )
     started = partial(record_jobs_started, books=books, pace=pace)
     failed = with_books(record_jobs_failed)
@@ -60,9 +89,58 @@ def table(
         Route(message=generator.JobCancelled, handler=cancelled, batch=True),
         Route(message=gateway.DeliveryRecorded, handler=with_books(record_deliveries), batch=True),
         Route(message=vpn.AccessRefused, handler=with_books(record_access_refused), batch=True),
+        *_stars_routes(till),
     )
     lock = books.accounts.lock
     return (
         Subscription(stream="BILLING", consumer="billing", routes=commands, lock=lock),
         Subscription(stream="EVENTS", consumer="billing", routes=events, lock=lock),
+    )
+
+
+def _reward_routes(books: Books, rewards: Rewards, terms: Terms) -> tuple[Route, ...]:
+    parts = partial(partial, books=books, rewards=rewards)
+    save = partial(save_promos, rewards=rewards)
+    redeem, draw = parts(redeem_promos, terms=terms), parts(take_draws, terms=terms)
+    return (
+        Route(message=given.SavePromo, handler=save, batch=True),
+        Route(message=given.RedeemPromo, handler=redeem, batch=True),
+        Route(message=given.TakeDraw, handler=draw, batch=True),
+        Route(message=given.MakeGift, handler=parts(make_gifts, terms=terms), batch=True),
+        Route(message=given.OpenGift, handler=parts(open_gifts), batch=True),
+    )
+
+
+def _payment_routes(till: Till) -> tuple[Route, ...]:
+    def one(message: type[Message], handle: Handle, rejected: Rejected | None = None) -> Route:
+        refusals = {} if rejected is None else {"rejected": rejected}
+        return Route(message=message, handler=apart(handle, till=till, **refusals), batch=True)
+
+    by_operators = partial(partial, till=till)
+    not_refunded = by_operators(refund_charge.not_refunded)
+    not_resolved = by_operators(resolve_review.not_resolved)
+    not_adjusted = by_operators(adjust_credits.not_adjusted)
+    return (
+        one(payments.CreatePayment, create_payment.create_payment, tell.not_created),
+        one(payments.CancelPayment, cancel_payment.cancel_payment),
+        one(payments.BuyPlan, buy_plan.buy_plan, buy_plan.plan_refused),
+        one(payments.ChangeSubscription, change_subscription.change_subscription),
+        one(payments.RefundCharge, refund_charge.refund_charge, not_refunded),
+        one(operators.ResolveReview, resolve_review.resolve_review, not_resolved),
+        one(operators.AdjustCredits, adjust_credits.adjust_credits, not_adjusted),
+        one(payments.WatchPayments, watch_payments.watch_payments),
+    )
+
+
+def _stars_routes(till: Till) -> tuple[Route, ...]:
+    paid = record_stars_paid.record_stars_paid
+    refunded = record_stars_refund.record_stars_refund
+    edited = record_subscription_edited.record_subscription_edited
+    read = record_stars_statement.record_stars_statement
+    with_till = partial(partial, till=till)
+    return (
+        Route(message=gateway.StarsPaid, handler=with_till(paid)),
+        Route(message=gateway.StarsRefundRecorded, handler=with_till(refunded)),
+        Route(message=gateway.StarsSubscriptionEdited, handler=with_till(edited)),
+        Route(message=gateway.StarsStatementRead, handler=with_till(read)),
     )

@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from billing import consumers, jobs, rpc
+from billing.adapters import shop_file
 from billing.adapters.audit import PostgresAuditor
+from billing.adapters.dry_run import DryRun
 from billing.adapters.job_queues import JobQueues
 from billing.adapters.postgres_accounts import PostgresAccounts, PostgresGrants
 from billing.adapters.postgres_orders import PostgresOrders, PostgresQuotas
+from billing.adapters.postgres_payments import (
+    PostgresCharges,
+    PostgresPaymentReads,
+    PostgresPayments,
+    PostgresRecords,
+)
 from billing.adapters.postgres_reads import PostgresReads
+from billing.adapters.postgres_rewards import (
+    PostgresDiscounts,
+    PostgresReferrals,
+    PostgresRewardReads,
+    postgres_rewards,
+)
+from billing.adapters.postgres_search import PostgresSearch
+from billing.adapters.providers import crypto_pay, yookassa
+from billing.adapters.seals import Seals
+from billing.adapters.shop_file import Shop
+from billing.domain.invoice_payload import Seal
+from billing.domain.offers import Tender
 from billing.domain.pace import Pace
+from billing.handlers import referral_rewards
 from billing.ports import Auditor, Books, Queues, Reads
+from billing.ports.payments import Capabilities, PaymentProvider, Till
 from billing.settings import Settings
+from billing.webhooks import PaymentWebhooks
 from chassis import metrics
+from chassis.clock import Clock
 from chassis.consumers import Subscription
 from chassis.effects import EffectKind
 from chassis.errors import ConfigurationError
@@ -24,6 +49,7 @@ from chassis.outbox import Outbox
 from chassis.service import Service, migrate_main, run_main
 from contracts import catalogue
 from contracts.catalogue import CatalogueError, Workflow
+from contracts.payments import CRYPTO_PAY, STARS, YOOKASSA
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SCHEMA = "billing"
@@ -39,10 +65,19 @@ class Billing:
     sweeps: dict[str, tuple[timedelta, jobs.Sweep]]
     effects: dict[str, EffectKind]
     queues: Queues
+    providers: Mapping[str, PaymentProvider]
+    webhooks: PaymentWebhooks | None
 
 
 def postgres_books() -> Books:
-    return Books(PostgresAccounts(), PostgresOrders(), PostgresQuotas(), PostgresGrants())
+    return Books(
+        PostgresAccounts(),
+        PostgresOrders(),
+        PostgresQuotas(),
+        PostgresGrants(),
+        PostgresDiscounts(),
+        PostgresReferrals(),
+    )
 
 
 def build(
@@ -54,46 +89,159 @@ def build(
     queues: Queues | None = None,
     reads: Reads | None = None,
     auditor: Auditor | None = None,
+    providers: Mapping[str, PaymentProvider] | None = None,
 ) -> Billing:
     """Wire the service; what is given replaces the real part. Raises ConfigurationError."""
-    database, clock, terms = outbox.database, outbox.clock, settings.terms
+    database, clock = outbox.database, outbox.clock
+    shop = shop_file.load(settings.catalogue_dir)
+    terms = replace(settings.terms, rewards=shop.rewards)
     workflows = workflows if workflows is not None else _catalogue(settings)
     expected = {name: workflow.expected_seconds for name, workflow in workflows.items()}
     pace = Pace(expected, seen_within=settings.servers_seen_within)
     books = books or postgres_books()
-    sampled = JobQueues(
-        outbox.broker,
-        database,
-        clock,
-        queue_max=settings.queue_max,
-        outbox_age_max=settings.outbox_age_max,
-    )
-    metrics.gauge("vitrine.billing.oldest_hold", sampled.hold_age_seconds, unit="s")
+    sampled = _job_queues(settings, outbox)
+    rewards = postgres_rewards()
+    providers = providers if providers is not None else _providers(settings, shop, clock)
+    till = _till(settings, shop, books, providers)
+    seals = Seals(outbox)
     found = jobs.sweeps(outbox, books=books, terms=terms)
+    given = jobs.reward_sweeps(outbox, books=books, rewards=rewards, terms=terms)
+    subscriptions = consumers.table(
+        books=books,
+        rewards=rewards,
+        till=till,
+        queues=queues or sampled,
+        pace=pace,
+        catalogue=workflows,
+        terms=terms,
+    )
     return Billing(
-        consumers.table(
-            books=books,
-            queues=queues or sampled,
-            pace=pace,
-            catalogue=workflows,
-            terms=terms,
-        ),
+        subscriptions,
         rpc.table(
             reads=reads or PostgresReads(database),
+            reward_reads=PostgresRewardReads(database),
+            seen=PostgresPaymentReads(database),
+            till=till,
             clock=clock,
             pace=pace,
             catalogue=workflows,
             terms=terms,
             history_page_max=settings.history_page_max,
+        )
+        + rpc.operator_table(
+            search=PostgresSearch(database), try_command=DryRun(outbox, subscriptions).try_command
         ),
         {
             "sample-queues": (settings.queue_sample_every, sampled.sample),
             "expire-holds": (settings.expire_holds_every, found["expire-holds"]),
             "expire-lots": (settings.expire_lots_every, found["expire-lots"]),
             "ask-deliveries": (settings.ask_deliveries_every, found["ask-deliveries"]),
+            "seal-ledger": (settings.seal_every, seals.seal),
+            **{name: (settings.rewards_every, sweep) for name, sweep in given.items()},
         },
-        jobs.effects(auditor or PostgresAuditor(database)),
+        {
+            **jobs.effects(auditor or PostgresAuditor(database, seals.kept)),
+            **jobs.payment_effects(outbox, till, providers),
+        },
         queues or sampled,
+        providers,
+        _webhooks(settings, outbox, till, providers),
+    )
+
+
+def _job_queues(settings: Settings, outbox: Outbox) -> JobQueues:
+    queues = JobQueues(
+        outbox.broker,
+        outbox.database,
+        outbox.clock,
+        queue_max=settings.queue_max,
+        outbox_age_max=settings.outbox_age_max,
+    )
+    metrics.gauge("vitrine.billing.oldest_hold", queues.hold_age_seconds, unit="s")
+    return queues
+
+
+def _providers(settings: Settings, shop: Shop, clock: Clock) -> dict[str, PaymentProvider]:
+    """The providers that are switched on; Stars are none: Telegram tells us through gateway."""
+    webhooks = settings.webhook_port is not None
+    found: dict[str, PaymentProvider] = {}
+    if token := settings.crypto_pay_token.get_secret_value():
+        net = crypto_pay.TEST_NET if settings.crypto_pay_test_net else crypto_pay.MAIN_NET
+        found[CRYPTO_PAY] = crypto_pay.CryptoPay(
+            token=token,
+            base_url=settings.crypto_pay_api_url or net,
+            tender=_tender(shop, CRYPTO_PAY),
+            clock=clock,
+            webhooks=webhooks,
+        )
+    if settings.yookassa_shop_id:
+        _tender(shop, YOOKASSA)
+        account = yookassa.Shop(
+            settings.yookassa_shop_id,
+            settings.yookassa_secret.get_secret_value(),
+            settings.yookassa_return_url,
+            base_url=settings.yookassa_api_url or yookassa.ADDRESS,
+            receipt_email=settings.yookassa_receipt_email if settings.yookassa_receipts else "",
+            vat_code=settings.yookassa_vat_code,
+            item=settings.yookassa_item,
+            checks_ip=settings.yookassa_check_ip,
+        )
+        found[YOOKASSA] = yookassa.YooKassa(account, clock=clock, webhooks=webhooks)
+    return found
+
+
+def _tender(shop: Shop, provider: str) -> Tender:
+    """What the provider asks for."""
+    tender = shop.offers.tenders.get(provider)
+    if tender is None:
+        raise ConfigurationError(f"{shop_file.FILE}: methods.{provider} is missing")
+    return tender
+
+
+def _till(
+    settings: Settings, shop: Shop, books: Books, providers: Mapping[str, PaymentProvider]
+) -> Till:
+    on = {name: each.capabilities for name, each in providers.items()}
+    if settings.sells_for_stars:
+        if STARS not in shop.offers.tenders:
+            raise ConfigurationError(f"{shop_file.FILE}: methods.{STARS} is missing")
+        on = {STARS: Capabilities(in_chat=True), **on}
+    # Where Stars are switched off again, what was sold before still has to be understood.
+    secret = settings.payload_secret.get_secret_value()
+    previous = settings.payload_secrets_previous.get_secret_value()
+    seal = Seal(secret, tuple(filter(None, previous.split(",")))) if secret else None
+    referrals = books.referrals
+    earn = partial(referral_rewards.charge_credited, store=referrals, terms=shop.rewards.referral)
+    lose = partial(referral_rewards.charge_taken_back, store=referrals)
+    return Till(
+        books,
+        PostgresPayments(),
+        PostgresCharges(),
+        PostgresRecords(),
+        shop.offers,
+        on,
+        settings.payment_terms,
+        seal,
+        (earn,),
+        (lose,),
+    )
+
+
+def _webhooks(
+    settings: Settings, outbox: Outbox, till: Till, providers: Mapping[str, PaymentProvider]
+) -> PaymentWebhooks | None:
+    """None: no provider that is switched on calls us."""
+    if settings.webhook_port is None:
+        return None
+    if not any(each.capabilities.webhooks for each in providers.values()):
+        return None
+    return PaymentWebhooks(
+        providers,
+        till,
+        outbox,
+        secret=settings.webhook_secret.get_secret_value(),
+        host=settings.webhook_host,
+        port=settings.webhook_port,
     )
 
 
@@ -120,7 +268,14 @@ async def run(settings: Settings) -> None:
         service.carry_out(outbox, built.effects)
         for request, handler in built.answers:
             service.answer(request.subject, request, handler)
-        await service.until_stopped()
+        if built.webhooks is not None:
+            await built.webhooks.start()
+            service.on_stop(built.webhooks.stop)
+        try:
+            await service.until_stopped()
+        finally:
+            for provider in built.providers.values():
+                await provider.close()
 
 
 def main() -> None:

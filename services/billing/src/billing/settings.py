@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from billing.domain.terms import Terms
+from billing.ports.payments import PaymentTerms
 from chassis.settings import DatabaseSettings
+from contracts.money import Credits
 
 Count = Annotated[int, Field(ge=1)]
+SECRET_LENGTH_MIN = 16
+PATH_SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
 class Settings(DatabaseSettings):
@@ -48,10 +53,72 @@ class Settings(DatabaseSettings):
     expire_holds_every: timedelta = timedelta(seconds=15)
     expire_lots_every: timedelta = timedelta(seconds=60)
     ask_deliveries_every: timedelta = timedelta(seconds=30)
+    seal_every: timedelta = timedelta(seconds=10)
+    """How often committed transfers are sealed into the hash chain."""
+    rewards_every: timedelta = timedelta(seconds=60)
+    """How often unopened gifts, due referral rewards and expiring lots are looked for."""
     sweep_rows_max: Count = 500
     history_page_max: Count = 50
     servers_seen_within: timedelta = timedelta(minutes=10)
     """A generator silent for longer no longer shortens the guessed wait."""
+
+    stars: bool | None = None
+    """Telegram Stars can be paid with. Unset: where `payload_secret` is given."""
+    payload_secret: SecretStr = SecretStr("")
+    """Seals what Stars invoices carry; needed with `stars`."""
+    payload_secrets_previous: SecretStr = SecretStr("")
+    """Former ones, comma-separated: subscriptions renew with the payload they began with."""
+    crypto_pay_token: SecretStr = SecretStr("")
+    """Empty: Crypto Pay is off."""
+    crypto_pay_test_net: bool = False
+    crypto_pay_api_url: str = ""
+    """Instead of the main or test net's own address."""
+    yookassa_shop_id: str = ""
+    """Empty: YooKassa is off."""
+    yookassa_secret: SecretStr = SecretStr("")
+    yookassa_api_url: str = ""
+    """Instead of YooKassa's own address; ends in /v3."""
+    yookassa_return_url: str = ""
+    """Where a payer's browser goes afterwards, the bot's link for one; needed with YooKassa."""
+    yookassa_receipts: bool = False
+    """Receipts by 54-FZ are sent through YooKassa."""
+    yookassa_receipt_email: str = ""
+    """Where they go, for people here have no address; needed with `yookassa_receipts`."""
+    yookassa_vat_code: Annotated[int, Field(ge=1, le=12)] = 1
+    yookassa_item: Annotated[str, Field(min_length=1, max_length=80)] = "Credits"
+    """What receipts and the pay page call the product."""
+    yookassa_check_ip: bool = False
+    """Take webhooks from YooKassa's networks alone. Behind a proxy every caller is the proxy."""
+    webhook_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Where providers call; empty: they are only asked. 0: any free port."""
+    webhook_host: str = "127.0.0.1"
+    webhook_secret: SecretStr = SecretStr("")
+    """The part of the webhooks' path nobody can guess; needed with `webhook_port`."""
+    payment_valid: timedelta = timedelta(hours=1)
+    """How long an invoice can be paid."""
+    adjust_alone_max: Annotated[int, Field(ge=0)] = 1_000
+    """Adjustments of more credits by hand need a second person."""
+    polled_in_a_row_max: Count = 5
+    """So many payments found by asking, with no webhook between: operators are alarmed."""
+    reconcile_every: timedelta = timedelta(days=1)
+    """How often a provider's whole statement is compared."""
+
+    @model_validator(mode="after")
+    def _secrets_are_there(self) -> Self:
+        seal = self.payload_secret.get_secret_value()
+        if (self.stars or seal) and len(seal) < SECRET_LENGTH_MIN:
+            raise ValueError(f"payload_secret: {SECRET_LENGTH_MIN} characters or more with stars")
+        if self.yookassa_shop_id:
+            if not self.yookassa_secret.get_secret_value():
+                raise ValueError("yookassa_secret: needed with yookassa_shop_id")
+            if not self.yookassa_return_url.startswith(("https://", "http://")):
+                raise ValueError("yookassa_return_url: an address, with yookassa_shop_id")
+            if self.yookassa_receipts and "@" not in self.yookassa_receipt_email:
+                raise ValueError("yookassa_receipt_email: an address, with yookassa_receipts")
+        path = self.webhook_secret.get_secret_value()
+        if self.webhook_port is not None and not PATH_SECRET.fullmatch(path):
+            raise ValueError("webhook_secret: 16 or more letters, digits, _ or - with webhook_port")
+        return self
 
     @field_validator("shop_time_zone")
     @classmethod
@@ -71,10 +138,25 @@ class Settings(DatabaseSettings):
             start_within=self.start_within,
             attempts_max=self.attempts_max,
             hold_margin=self.hold_margin,
-            trial_credits=self.trial_credits,
+            trial_credits=Credits(self.trial_credits),
             trial_period=self.trial_period,
             expired_lots_kept=self.expired_lots_kept,
             delivery_within=self.delivery_within,
             delivery_spacing_max=self.delivery_spacing_max,
             rows_max=self.sweep_rows_max,
         )
+
+    @property
+    def payment_terms(self) -> PaymentTerms:
+        return PaymentTerms(
+            valid=self.payment_valid,
+            adjust_alone_max=self.adjust_alone_max,
+            price_valid=self.price_valid,
+            polled_in_a_row_max=self.polled_in_a_row_max,
+            rows_max=self.sweep_rows_max,
+            reconcile_every=self.reconcile_every,
+        )
+
+    @property
+    def sells_for_stars(self) -> bool:
+        return bool(self.payload_secret.get_secret_value()) if self.stars is None else self.stars

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from billing.domain.ledger import PENDING, Account, Hold, Ledger, Transfer
+from billing.adapters.memory_rewards import MemoryDiscounts, MemoryReferrals
+from billing.domain.accounts import PENDING, Account, Hold, Transfer
+from billing.domain.ledger import Ledger
 from billing.domain.lots import OPEN
 from billing.domain.orders import ACCEPTED, RUNNING, Order
 from billing.domain.quotas import Quota
@@ -22,7 +24,8 @@ from chassis.database import Connection
 from contracts.billing import PlaceOrder, SetTier
 from contracts.catalogue import OutputSpec, Workflow
 from contracts.envelope import Headers, Message
-from contracts.ids import MessageId
+from contracts.ids import MessageId, OrderId, UserId
+from contracts.money import NO_CREDITS, Credits
 
 M = TypeVar("M", bound=Message)
 
@@ -32,7 +35,7 @@ PRODUCT_SCENE = Workflow(
     pool="image",
     title_key="title",
     description_key="about",
-    price_credits=10,
+    price_credits=Credits(10),
     deadline_seconds=120,
     expected_seconds=8,
     outputs=(OutputSpec(node="9", kind="image"),),
@@ -43,7 +46,7 @@ ENHANCE = Workflow(
     pool="image",
     title_key="title",
     description_key="about",
-    price_credits=0,
+    price_credits=NO_CREDITS,
     free_per_day=5,
     unlimited_tiers=("vip", "black_gold"),
     deadline_seconds=120,
@@ -56,7 +59,7 @@ ORBIT = Workflow(
     pool="video",
     title_key="title",
     description_key="about",
-    price_credits=30,
+    price_credits=Credits(30),
     deadline_seconds=300,
     expected_seconds=40,
     outputs=(OutputSpec(node="9", kind="video"),),
@@ -65,17 +68,17 @@ WORKFLOWS = {workflow.id: workflow for workflow in (PRODUCT_SCENE, ENHANCE, ORBI
 
 
 def order_of(
-    user_id: int,
+    user_id: UserId,
     now: datetime,
     *,
     workflow: Workflow = PRODUCT_SCENE,
-    order_id: UUID | None = None,
-    price_credits: int | None = None,
+    order_id: OrderId | None = None,
+    price_credits: Credits | None = None,
     shown: timedelta = timedelta(),
 ) -> PlaceOrder:
     """A confirm tap, by default for a price shown just now and right."""
     return PlaceOrder(
-        order_id=order_id or new_id(),
+        order_id=order_id or OrderId(new_id()),
         user_id=user_id,
         workflow_id=workflow.id,
         catalogue_version=workflow.version,
@@ -109,28 +112,37 @@ class FakeQueues:
 class Tables:
     """What the fakes share; a deep copy of it is a database that crashed at that point."""
 
-    accounts: dict[int, Account] = field(default_factory=dict)
+    accounts: dict[UserId, Account] = field(default_factory=dict)
     transfers: list[Transfer] = field(default_factory=list)
-    orders: dict[UUID, Order] = field(default_factory=dict)
-    deliveries: dict[UUID, dict[str, Any]] = field(default_factory=dict)
-    quotas: dict[tuple[int, str], Quota] = field(default_factory=dict)
+    orders: dict[OrderId, Order] = field(default_factory=dict)
+    deliveries: dict[OrderId, dict[str, Any]] = field(default_factory=dict)
+    quotas: dict[tuple[UserId, str], Quota] = field(default_factory=dict)
     grants: dict[str, tuple[Grant, int, str]] = field(default_factory=dict)
+    discounts: MemoryDiscounts = field(default_factory=MemoryDiscounts)
+    referrals: MemoryReferrals = field(default_factory=MemoryReferrals)
 
 
 def fake_books(tables: Tables) -> Books:
-    return Books(FakeAccounts(tables), FakeOrders(tables), FakeQuotas(tables), FakeGrants(tables))
+    return Books(
+        FakeAccounts(tables),
+        FakeOrders(tables),
+        FakeQuotas(tables),
+        FakeGrants(tables),
+        tables.discounts,
+        tables.referrals,
+    )
 
 
 class FakeAccounts:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def lock(self, connection: Connection, user_ids: Sequence[int]) -> None:
+    async def lock(self, connection: Connection, user_ids: Sequence[UserId]) -> None:
         """One test uses the fakes from one task: nobody else is there."""
 
     async def load(
-        self, connection: Connection, user_ids: Sequence[int], lots: Sequence[int] = ()
-    ) -> dict[int, Account]:
+        self, connection: Connection, user_ids: Sequence[UserId], lots: Sequence[int] = ()
+    ) -> dict[UserId, Account]:
         found = {
             user_id: deepcopy(self._tables.accounts[user_id])
             for user_id in user_ids
@@ -145,7 +157,7 @@ class FakeAccounts:
         return found
 
     async def open(
-        self, connection: Connection, user_id: int, deep_link: str, now: datetime
+        self, connection: Connection, user_id: UserId, deep_link: str, now: datetime
     ) -> bool:
         if user_id in self._tables.accounts:
             return False
@@ -175,8 +187,8 @@ class FakeAccounts:
         kept.tier_version = account.tier_version
 
     async def lock_due_trials(
-        self, connection: Connection, now: datetime, limit: int, seen: Sequence[int] = ()
-    ) -> list[int]:
+        self, connection: Connection, now: datetime, limit: int, seen: Sequence[UserId] = ()
+    ) -> list[UserId]:
         due = [
             (account.trial_renews_at, account.user_id)
             for account in self._tables.accounts.values()
@@ -188,7 +200,7 @@ class FakeAccounts:
 
     async def expired_lots(
         self, connection: Connection, now: datetime, limit: int
-    ) -> list[tuple[int, int]]:
+    ) -> list[tuple[UserId, int]]:
         found = [
             (lot.expires_at, user_id, lot.number)
             for user_id, account in self._tables.accounts.items()
@@ -202,7 +214,9 @@ class FakeOrders:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def digests(self, connection: Connection, order_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    async def digests(
+        self, connection: Connection, order_ids: Sequence[OrderId]
+    ) -> dict[OrderId, bytes]:
         kept = self._tables.orders
         return {each: kept[each].digest for each in order_ids if each in kept}
 
@@ -211,7 +225,9 @@ class FakeOrders:
             assert order.order_id not in self._tables.orders
             self._tables.orders[order.order_id] = deepcopy(order)
 
-    async def load(self, connection: Connection, order_ids: Sequence[UUID]) -> dict[UUID, Order]:
+    async def load(
+        self, connection: Connection, order_ids: Sequence[OrderId]
+    ) -> dict[OrderId, Order]:
         kept = self._tables.orders
         return {each: deepcopy(kept[each]) for each in order_ids if each in kept}
 
@@ -226,12 +242,12 @@ class FakeOrders:
             self._tables.orders[order.order_id] = deepcopy(order)
             self._tables.deliveries[order.order_id] = {"due_at": due_at, "asked": 0}
 
-    async def request_cancels(self, connection: Connection, order_ids: Sequence[UUID]) -> None:
+    async def request_cancels(self, connection: Connection, order_ids: Sequence[OrderId]) -> None:
         for order_id in order_ids:
             self._tables.orders[order_id].cancel_requested = True
 
     async def start(
-        self, connection: Connection, starts: Sequence[tuple[UUID, str, datetime]]
+        self, connection: Connection, starts: Sequence[tuple[OrderId, str, datetime]]
     ) -> list[tuple[str, str]]:
         started = []
         for order_id, server, _ in starts:
@@ -242,7 +258,7 @@ class FakeOrders:
         return started
 
     async def record_deliveries(
-        self, connection: Connection, told: Sequence[tuple[UUID, int, str]], now: datetime
+        self, connection: Connection, told: Sequence[tuple[OrderId, int, str]], now: datetime
     ) -> None:
         for order_id, message_id, reason in told:
             kept = self._tables.deliveries.get(order_id)
@@ -253,7 +269,7 @@ class FakeOrders:
 
     async def overdue(
         self, connection: Connection, now: datetime, limit: int
-    ) -> list[tuple[UUID, int]]:
+    ) -> list[tuple[OrderId, UserId]]:
         found = [
             (order.hold.expires_at, order.order_id, order.user_id)
             for order in self._tables.orders.values()
@@ -263,7 +279,7 @@ class FakeOrders:
         ]
         return [(order_id, user_id) for _, order_id, user_id in sorted(found)[:limit]]
 
-    async def pending_holds(self, connection: Connection, user_ids: Sequence[int]) -> list[Hold]:
+    async def pending_holds(self, connection: Connection, user_ids: Sequence[UserId]) -> list[Hold]:
         return [
             deepcopy(order.hold)
             for order in self._tables.orders.values()
@@ -284,7 +300,7 @@ class FakeOrders:
                 order.order_id,
                 order.user_id,
                 order.workflow_id,
-                0 if order.gift else order.price_credits,
+                NO_CREDITS if order.gift else order.price_credits,
                 order.gift,
                 order.outputs,
                 asked,
@@ -293,7 +309,9 @@ class FakeOrders:
             for _, order, asked in found[:limit]
         ]
 
-    async def postpone(self, connection: Connection, due: Sequence[tuple[UUID, datetime]]) -> None:
+    async def postpone(
+        self, connection: Connection, due: Sequence[tuple[OrderId, datetime]]
+    ) -> None:
         for order_id, due_at in due:
             kept = self._tables.deliveries[order_id]
             kept.update(due_at=due_at, asked=kept["asked"] + 1)
@@ -304,8 +322,8 @@ class FakeQuotas:
         self._tables = tables
 
     async def load(
-        self, connection: Connection, keys: Sequence[tuple[int, str]]
-    ) -> dict[tuple[int, str], Quota]:
+        self, connection: Connection, keys: Sequence[tuple[UserId, str]]
+    ) -> dict[tuple[UserId, str], Quota]:
         kept = self._tables.quotas
         return {key: deepcopy(kept[key]) for key in keys if key in kept}
 

@@ -73,7 +73,7 @@ TAMPERED = {
     },
     "UPDATE quotas SET used = 3": {"quotas = free holds"},
     "UPDATE grants SET credits = 61 WHERE user_id = 3": {"each grant credited once"},
-    "UPDATE orders SET price_credits = 1 WHERE state = 'completed'": {
+    "UPDATE orders SET price_credits = 1, base_price_credits = NULL WHERE state = 'completed'": {
         "charged exactly if completed"
     },
 }

@@ -2,8 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from billing.domain.accounts import Account
+from billing.domain.books import replay
 from billing.domain.errors import InDebtError, InsufficientCreditsError, InvalidError
-from billing.domain.ledger import Account, Ledger, replay
+from billing.domain.ledger import Ledger
 from chassis.clock import new_id
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

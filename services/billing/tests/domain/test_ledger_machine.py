@@ -1,5 +1,6 @@
 """The ledger under duplicated, reordered and crashed deliveries: what holds, holds always."""
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,24 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from billing.domain import orders, quotas
+from billing.domain import gifts, orders, prices, quotas
+from billing.domain.accounts import PENDING, POSTED, WAITING, Account
+from billing.domain.books import replay
+from billing.domain.discounts import Discount
 from billing.domain.errors import OrderRefusedError
-from billing.domain.ledger import PENDING, POSTED, Account, Ledger, replay
+from billing.domain.gifts import Gift
+from billing.domain.ledger import Ledger
 from billing.domain.orders import Desk, Order
+from billing.domain.reward_terms import GiftTerms
 from billing.domain.terms import Terms
 from billing.testing import ENHANCE, ORBIT, PRODUCT_SCENE, WORKFLOWS, order_of
+from chassis.clock import new_id
 from contracts.errors import RefusalError
+from contracts.money import discounted
 
 PEOPLE = (1, 2)
 TERMS = Terms(zone=ZoneInfo("Europe/Moscow"), in_flight_max=4)
+GIFTS = GiftTerms(valid=timedelta(hours=10))
 SELDOM = st.integers(0, 5).map(lambda drawn: drawn == 5)
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -34,6 +43,8 @@ class World:
     quotas: dict = field(default_factory=dict)
     transfers: dict[int, list] = field(default_factory=lambda: {user: [] for user in PEOPLE})
     inbox: set[int] = field(default_factory=set)
+    gifts: dict[UUID, Gift] = field(default_factory=dict)
+    discounts: dict[int, list[Discount]] = field(default_factory=lambda: {u: [] for u in PEOPLE})
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -76,7 +87,8 @@ class LedgerMachine(RuleBasedStateMachine):
         crash=SELDOM,
     )
     def place(self, user, workflow, crash):
-        command = order_of(user, self.now, workflow=workflow)
+        offer = prices.offer_of(workflow, self.world.discounts[user], self.now)
+        command = order_of(user, self.now, workflow=workflow, price_credits=offer.price)
         self.placed.append(command)
         self.send(partial(_place, command), crash=crash)
 
@@ -110,6 +122,30 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         number = data.draw(st.integers(2, account.lots_opened))
         self.send(partial(_revoke, account.user_id, number, amount), crash=crash)
+
+    @rule(user=st.sampled_from(PEOPLE), amount=st.sampled_from([1, 10, 40]), crash=SELDOM)
+    def make_gift(self, user, amount, crash):
+        self.send(partial(_make_gift, user, new_id(), amount), crash=crash)
+
+    @precondition(lambda self: self.world.gifts)
+    @rule(user=st.sampled_from(PEOPLE), data=st.data(), crash=SELDOM)
+    def open_gift(self, user, data, crash):
+        gift_id = data.draw(st.sampled_from(sorted(self.world.gifts)))
+        self.send(partial(_open_gift, user, gift_id), crash=crash)
+
+    @rule(crash=SELDOM)
+    def return_gifts(self, crash):
+        self.send(_return_gifts, crash=crash)
+
+    @rule(
+        user=st.sampled_from(PEOPLE),
+        percent=st.sampled_from([5, 30, 100]),
+        hours=st.sampled_from([1, 60]),
+        crash=SELDOM,
+    )
+    def give_discount(self, user, percent, hours, crash):
+        discount = Discount(user, str(new_id()), percent, self.now + timedelta(hours=hours))
+        self.send(partial(_give_discount, discount), crash=crash)
 
     @rule(crash=SELDOM)
     def renew_trials(self, crash):
@@ -186,6 +222,32 @@ class LedgerMachine(RuleBasedStateMachine):
             assert not order.gift or order.state == "refunded"
 
     @invariant()
+    def waiting_gifts_equal_their_transfers(self):
+        moved = Counter()
+        for transfers in self.world.transfers.values():
+            for each in transfers:
+                moved["in"] += each.amount * (each.credit == WAITING)
+                moved["out"] += each.amount * (each.debit == WAITING)
+        waiting = [gift for gift in self.world.gifts.values() if gift.state == "waiting"]
+        assert moved["in"] - moved["out"] == sum(gift.credits for gift in waiting)
+        assert all(gift.opened_by != gift.giver_id for gift in self.world.gifts.values())
+
+    @invariant()
+    def a_discount_is_used_by_one_order_and_each_price_is_exact(self):
+        used = [each for held in self.world.discounts.values() for each in held if each.order_id]
+        assert len({each.order_id for each in used}) == len(used)
+        for each in used:
+            assert self.world.orders[each.order_id].discount_percent == each.percent
+        users = {each.order_id for each in used}
+        for order in self.world.orders.values():
+            if order.hold is None:
+                continue
+            price = discounted(order.base_price_credits, order.discount_percent)
+            assert order.price_credits == order.hold.amount == price
+            if order.discount_percent and order.state != "refunded":
+                assert order.order_id in users
+
+    @invariant()
     def quotas_count_free_orders_pending_or_posted(self):
         today = quotas.shop_day(self.now, TERMS.zone)
         for user in PEOPLE:
@@ -219,6 +281,7 @@ def _place(command, world, ledger):
         quotas.shop_day(ledger.now, TERMS.zone),
         quotas=world.quotas,
         rooms={"image": 1, "video": 1},
+        discounts=world.discounts,
     )
     try:
         order = orders.place(command, digest, desk, WORKFLOWS, TERMS)
@@ -238,6 +301,7 @@ def _answer(order_id, answer, world, ledger):
     elif answer == "failure":
         quota = world.quotas.get((order.user_id, order.workflow_id))
         changed = orders.refund(order, "node_error", account, ledger, quota)
+        _free_discount(order, world, ledger, freed=changed)
     else:
         changed = False
         try:
@@ -279,7 +343,47 @@ def _expire_holds(world, ledger):
         if orders.is_overdue(order, ledger.now):
             quota = world.quotas.get((order.user_id, order.workflow_id))
             account = world.accounts[order.user_id]
-            orders.refund(order, "hold_expired", account, ledger, quota, expired=True)
+            changed = orders.refund(order, "hold_expired", account, ledger, quota, expired=True)
+            _free_discount(order, world, ledger, freed=changed)
+
+
+def _free_discount(order, world, ledger, *, freed):
+    for each in world.discounts[order.user_id]:
+        if freed and each.order_id == order.order_id and each.valid_until > ledger.now:
+            each.order_id = None
+
+
+def _make_gift(user, gift_id, amount, world, ledger):
+    account = world.accounts[user]
+    paid = sum(lot.remaining for lot in account.lots.values() if lot.kind == "paid")
+    try:
+        gift = gifts.make(ledger, account, gift_id, amount, str(gift_id), GIFTS)
+    except RefusalError:
+        assert (
+            account.debt
+            or paid < amount
+            or any(not lot.is_live(ledger.now) for lot in account.lots.values())
+        )
+    else:
+        world.gifts[gift_id] = gift
+
+
+def _open_gift(user, gift_id, world, ledger):
+    gift = world.gifts.get(gift_id)
+    try:
+        gifts.open_(ledger, world.accounts[user], gift)
+    except RefusalError:
+        late = gift is None or gift.expires_at <= ledger.now
+        assert late or gift.state != "waiting" or gift.giver_id == user
+
+
+def _return_gifts(world, ledger):
+    for gift in world.gifts.values():
+        gifts.take_back(ledger, world.accounts[gift.giver_id], gift)
+
+
+def _give_discount(discount, world, ledger):
+    world.discounts[discount.user_id].append(deepcopy(discount))
 
 
 TestLedgerMachine = LedgerMachine.TestCase

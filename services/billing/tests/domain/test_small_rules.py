@@ -5,9 +5,9 @@ import pytest
 from msgspec.structs import replace
 
 from billing.domain import history, prices, quotas, tiers
+from billing.domain.accounts import Account
 from billing.domain.errors import PriceChangedError, PriceExpiredError, QuotaExceededError
 from billing.domain.history import Entry
-from billing.domain.ledger import Account
 from billing.domain.orders import digest_of
 from billing.domain.pace import Pace
 from billing.domain.quotas import Quota

@@ -76,7 +76,9 @@ class Settings(DatabaseSettings):
 
     catalogue_dir: Path = Path("catalogue")
     admin_chat_id: int = 0
-    """Where operators are told about files that cannot be fetched; 0: only in the log."""
+    """Where operators are told what needs a person: money held, a file lost; 0: only in the log."""
+    support_contact: str = ""
+    """Named in /paysupport (`@someone`, an address); empty: people are asked to write here."""
     shop_time_zone: str = Field(
         "UTC", validation_alias=AliasChoices("GATEWAY_SHOP_TIME_ZONE", "SHOP_TIME_ZONE")
     )

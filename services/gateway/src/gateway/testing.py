@@ -24,8 +24,10 @@ from chassis.outbox import Outbox
 from chassis.partitions import Partitions
 from contracts import billing, catalogue, gateway, generator
 from contracts.envelope import Message, Reply, Request, contracts_of
+from contracts.ids import MediaId, OrderId, UserId
 from contracts.media import MediaRef
 from gateway import consumers
+from gateway.adapters.checkouts import PostgresCheckouts, PostgresStatement
 from gateway.adapters.conversations import Conversations
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.adapters.intake import peek
@@ -48,6 +50,8 @@ SCHEMA = "gateway"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 TOKEN = "42:TEST"  # noqa: S105 - no bot has it
 SHOP_ZONE = ZoneInfo("Europe/Moscow")
+OPERATORS = 77
+"""The chat of the operators; tests share it."""
 FILE_BYTES_MAX = 20 * 1024 * 1024
 M = TypeVar("M", bound=Message)
 _MESSAGES = contracts_of(billing, gateway, generator)
@@ -68,6 +72,16 @@ class NoSweeper:
         self.asked += 1
 
 
+class KnownLinks:
+    """Implements ports.Links for a bot whose name is known, until a test forgets it."""
+
+    def __init__(self) -> None:
+        self.name = "vitrine_bot"
+
+    def start(self, payload: str) -> str | None:
+        return f"https://t.me/{self.name}?start={payload}" if self.name else None
+
+
 class Chat:
     """One person in front of the real routers; billing says what the test wants it to say."""
 
@@ -78,6 +92,7 @@ class Chat:
         self.billing: dict[type[Request], Reply] = {}
         self.asked: list[Request] = []
         self.sweeper = NoSweeper()
+        self.links = KnownLinks()
         deliveries = PostgresDeliveries(new_id, lambda _shard: None)
         self.shop = Shop(
             catalogue=_catalogue(folder),
@@ -86,9 +101,14 @@ class Chat:
             people=PostgresPeople(),
             media=PostgresMedia(new_id, lambda: None),
             deliveries=deliveries,
+            links=self.links,
+            checkouts=PostgresCheckouts(),
+            statement=PostgresStatement(Bot(TOKEN).id),
             new_id=new_id,
             shop_zone=SHOP_ZONE,
             file_bytes_max=FILE_BYTES_MAX,
+            admin_chat_id=OPERATORS,
+            support_contact="@support",
         )
         self.bot = Bot(TOKEN)
         self.turns = Turns(
@@ -116,7 +136,7 @@ class Chat:
         message = {"text": text} if text else {}
         return await self.update(message=self._message(**message, **content))
 
-    async def tap(self, data: str, *, user_id: int | None = None) -> tuple[Answer, ...]:
+    async def tap(self, data: str, *, user_id: UserId | None = None) -> tuple[Answer, ...]:
         """Tap a button of a message with text."""
         sender = self._person(user_id)
         query = {
@@ -132,7 +152,14 @@ class Chat:
         body = msgspec.json.encode({"update_id": next(self._ids), **content})
         return (await self.turns.work(peek(body), body)).answers
 
-    def _person(self, user_id: int | None = None) -> dict[str, Any]:
+    async def service_message(self, *, from_bot: bool = False, **content: Any) -> Any:
+        """Something Telegram itself says in the chat."""
+        message = self._message(**content)
+        if from_bot:
+            message["from"] = {"id": self.bot.id, "is_bot": True, "first_name": "Vitrine"}
+        return await self.update(message=message)
+
+    def _person(self, user_id: UserId | None = None) -> dict[str, Any]:
         return {
             "id": user_id or self.user_id,
             "is_bot": False,
@@ -140,14 +167,14 @@ class Chat:
             "language_code": self.language_code,
         }
 
-    def _chat(self, user_id: int | None = None) -> dict[str, Any]:
+    def _chat(self, user_id: UserId | None = None) -> dict[str, Any]:
         return {"id": user_id or self.user_id, "type": "private"}
 
     def _message(self, **content: Any) -> dict[str, Any]:
         base = {"message_id": next(self._ids) % 100_000, "date": 1_790_000_000}
         return {**base, "from": self._person(), "chat": self._chat(), **content}
 
-    async def send_photo(self, unique_id: str = "") -> UUID:
+    async def send_photo(self, unique_id: str = "") -> MediaId:
         """Send a photo; return the id of its media row."""
         name = unique_id or str(next(self._ids))
         size = {"width": 800, "height": 600, "file_size": 9_000}
@@ -155,11 +182,11 @@ class Chat:
         await self.send(photo=[{**file, "file_unique_id": f"{name}s"}, file])
         found = await self.one("SELECT id FROM media WHERE file_unique_id = $1", name)
         assert isinstance(found, UUID)
-        return found
+        return MediaId(found)
 
     # What other parts of the system do.
 
-    async def photo_arrives(self, media_id: UUID, **measures: Any) -> None:
+    async def photo_arrives(self, media_id: MediaId, **measures: Any) -> None:
         """The download ends well, as adapters/downloads.py records it."""
         fields = {"width": 800, "height": 600, "size_bytes": 9_000, **measures}
         ref = MediaRef(
@@ -174,7 +201,7 @@ class Chat:
             media = (await self.shop.media.find(uow, (media_id,)))[0]
             await media_available(media, uow, shop=self.shop)
 
-    async def photo_fails(self, media_id: UUID, error: str) -> None:
+    async def photo_fails(self, media_id: MediaId, error: str) -> None:
         async with self.outbox.begin() as uow:
             await uow.connection.execute(
                 "UPDATE media SET state = 'failed', error = $2 WHERE id = $1", media_id, error
@@ -219,7 +246,7 @@ class Chat:
         async with self.outbox.database.read() as connection:
             return await connection.fetchval(query, *parameters)
 
-    async def state_of(self, order_id: UUID) -> str:
+    async def state_of(self, order_id: OrderId) -> str:
         state = await self.one("SELECT state FROM screens WHERE order_id = $1", order_id)
         assert isinstance(state, str)
         return state

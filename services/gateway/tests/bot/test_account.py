@@ -1,7 +1,11 @@
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from contracts import billing
 from gateway.domain.callbacks import OpenHistory, OpenPage, pack
+from gateway.domain.screens import account
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -52,3 +56,33 @@ async def test_billing_that_does_not_answer_is_said_plainly(chat):
         answers = await chat.tap(pack(tap))
         assert [answer.kind for answer in answers] == ["toast"]
         assert "not answering" in answers[0].text
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "english", "russian"),
+    [
+        ("revoke", "refund", "taken back", "отозвано"),
+        ("restore", "", "restored", "снова ваши"),
+        ("adjust", "a mistake", "corrected by the shop", "исправлено магазином"),
+        ("gift", "", "a gift for somebody", "подарок кому-то"),
+        ("gift_back", "", "a gift came back", "подарок вернулся"),
+        ("grant", "payment", "bought", "куплено"),
+        ("grant", "payment_bonus", "bonus for your payment", "бонус за оплату"),
+        ("grant", "promo", "promo code", "промокод"),
+        ("grant", "referral", "invited friends", "за приглашённых друзей"),
+        ("grant", "newcomer", "welcome gift", "подарок новичку"),
+        ("grant", "gift", "a gift from somebody", "подарок от кого-то"),
+        ("grant", "an operator's words", "received", "начислено"),
+    ],
+)
+async def test_history_has_words_for_money(chat, kind, reason, english, russian):
+    entry = billing.HistoryEntry(at=NOW, kind=kind, credits=5, amount_credits=5, reason=reason)
+    chat.billing[billing.GetHistory] = billing.History(entries=(entry,))
+
+    for language, words in (("en", english), ("ru", russian)):
+        say = chat.shop.texts.say(language)
+        page = account.history(
+            say, chat.billing[billing.GetHistory], titles={}, zone=ZoneInfo("UTC"), newest=True
+        )
+        assert words in page.text
+        assert "+5" in page.text

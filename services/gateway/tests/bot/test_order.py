@@ -61,6 +61,27 @@ async def test_choosing_shows_the_price_before_anything_is_ordered(chat):
     assert await chat.emitted(billing.PlaceOrder) == []
 
 
+async def test_a_discount_is_shown_beside_the_price_it_lowers(chat):
+    chat.billing[billing.GetPrice] = price(amount=7, discount_percent=30, discount_until=NOW)
+    media_id = await chat.send_photo()
+
+    answers = await chat.tap(pack(ChooseWorkflow(media_id, "image.product_scene")))
+
+    text = answers[0].screen.text
+    assert "<b>7 credits</b> <s>10</s>" in text
+    assert "Your discount: −30%, until Nov 21, 15:00 (Europe/Moscow)." in text
+
+
+async def test_a_discount_that_leaves_nothing_shows_what_it_would_have_cost(chat):
+    chat.billing[billing.GetPrice] = price(amount=0, discount_percent=100)
+    media_id = await chat.send_photo()
+
+    answers = await chat.tap(pack(ChooseWorkflow(media_id, "image.product_scene")))
+
+    assert "<b>free</b> <s>10</s>" in answers[0].screen.text
+    assert "Your discount: −100%." in answers[0].screen.text
+
+
 async def test_confirm_places_exactly_the_order_that_was_shown(chat):
     media_id, order_id = await priced(chat)
 

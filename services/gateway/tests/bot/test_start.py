@@ -1,4 +1,6 @@
-from contracts import billing
+from datetime import date
+
+from contracts import billing, payments, rewards
 from gateway.domain.callbacks import OpenPage, SetLanguage, pack
 
 
@@ -59,6 +61,8 @@ async def test_each_menu_button_is_answered(chat):
     chat.billing = {
         billing.GetBalance: billing.Balance(user_id=1),
         billing.GetHistory: billing.History(),
+        payments.GetOffers: payments.Offers(),
+        rewards.GetRewards: rewards.Rewards(referral_code="abc", draw_day=date(2026, 11, 21)),
     }
     menu = (await chat.send("/start"))[0].screen
 

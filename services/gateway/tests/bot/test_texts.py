@@ -83,7 +83,13 @@ def built():
     yield from (f"tier-{name}" for name in ("vip", "black-gold"))
     yield from (f"lot-{name}" for name in ("trial", "bonus", "paid"))
     kinds = ("hold", "post", "void", "expire", "grant", "trial", "revoke", "other")
-    yield from (f"history-{name}" for name in kinds)
+    money = ("restore", "adjust", "gift", "gift-back")
+    yield from (f"history-{name}" for name in (*kinds, *money))
+    reasons = ("payment", "payment-bonus", "promo", "referral", "newcomer", "gift")
+    yield from (f"history-grant-{name}" for name in reasons)
+    yield from (f"method-{name}" for name in ("stars", "crypto-pay", "yookassa"))
+    states = ("review", "paid", "refunding", "refunded", "charged-back", "rejected")
+    yield from (f"charge-state-{name}" for name in states)
     codes = ("too-large", "too-many-pixels", "not-an-image", "animated", "damaged", "unreachable")
     yield from (f"photo-{name}" for name in codes)
     for workflow in CATALOGUE.values():
@@ -138,7 +144,9 @@ def test_toasts_fit_into_telegrams_limit(language):
     say = texts.load().say(language)
     toasts = [key for key in entries(language) if key.startswith(("toast-", "photo-gone"))]
 
-    for key in [*toasts, "try-again", "order-not-placed", "payments-closed"]:
+    declined = [key for key in entries(language) if key.startswith("pre-checkout-")]
+
+    for key in [*toasts, *declined, "try-again", "order-not-placed"]:
         assert len(say(key)) <= TOAST_MAX
 
 

@@ -128,7 +128,7 @@ def _order_screens(say, title):
             free_left_today=left,
         )
         priced = shown(price_credits=amount, base_price_credits=base)
-        yield order.price(say, priced, SCENE, quote)
+        yield order.price(say, priced, SCENE, quote, MOSCOW)
         yield order.price_again(say, priced, SCENE, changed=bool(left))
     yield order.placing(say, title)
     yield order.waiting_for_photo(say, title, ORDER)
@@ -227,7 +227,7 @@ def test_the_price_screen_confirms_with_the_price_on_the_button():
         available_credits=20,
     )
 
-    screen = order.price(TEXTS.say("en"), shown(), SCENE, quote)
+    screen = order.price(TEXTS.say("en"), shown(), SCENE, quote, MOSCOW)
 
     assert screen.buttons[0][0].text == "✅ Confirm – 10 credits"
     assert "You have 20 credits." in screen.text

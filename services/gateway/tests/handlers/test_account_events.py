@@ -84,4 +84,13 @@ def test_every_event_the_topology_brings_has_a_handler(chat):
     }
 
     assert routes["EVENTS"] == set(topology.GATEWAY_EVENTS)
-    assert routes["GATEWAY"] == {gateway.DeliverResult.subject, gateway.SweepMedia.subject}
+    assert routes["GATEWAY"] == {
+        kind.subject
+        for kind in (
+            gateway.DeliverResult,
+            gateway.SweepMedia,
+            gateway.RefundStars,
+            gateway.EditStarsSubscription,
+            gateway.ReadStarsStatement,
+        )
+    }

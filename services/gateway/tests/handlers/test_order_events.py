@@ -9,6 +9,7 @@ from contracts.media import MediaRef
 from gateway.bot.positions import PositionRefresher
 from gateway.domain import keys
 from gateway.domain.callbacks import CancelOrder, ChooseWorkflow, ConfirmOrder, pack, parse
+from gateway.domain.purchase_buttons import TopUpFor
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SCENE = "image.product_scene"
@@ -115,6 +116,13 @@ async def test_a_completed_order_delivers_its_result_with_price_balance_and_butt
     assert "ready" in (await status(chat, placed))[-1].text
 
 
+async def test_a_discounted_order_names_both_prices_with_its_result(chat, placed):
+    await chat.receive(completed(chat, placed, charged_credits=7))
+
+    ((_, result),) = await chat.deliveries("result")
+    assert "Charged: 7 credits <s>10</s>." in result.text
+
+
 async def test_a_video_is_delivered_as_a_video(chat, placed):
     await chat.receive(completed(chat, placed, outputs=(CLIP,)))
 
@@ -202,7 +210,7 @@ async def test_missing_credits_are_named(chat, placed):
 
     (screen,) = await status(chat, placed)
     assert "7 credits are missing" in screen.text
-    assert screen.buttons[0][0].data == "m:1:balance+"
+    assert parse(screen.buttons[0][0].data) == TopUpFor(placed)
 
 
 async def test_a_changed_price_is_asked_again_with_a_new_order_id(chat, placed):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from uuid import UUID
 
 import msgspec
 
 from contracts.envelope import Event
 from contracts.generator import JobProgress
+from contracts.ids import OrderId
 from contracts.media import MediaRef
 from generator.domain.claims import JobRecord, Outcome
 from generator.domain.graphs import ResultFile
@@ -112,22 +112,22 @@ class RevisionConflictError(Exception):
 class Claims(Protocol):
     """The records `jobs/<order_id>`. Writes raise RevisionConflictError, or TransientError."""
 
-    async def read(self, order_id: UUID) -> StoredRecord | None: ...
+    async def read(self, order_id: OrderId) -> StoredRecord | None: ...
 
-    async def create(self, order_id: UUID, record: JobRecord) -> int: ...
+    async def create(self, order_id: OrderId, record: JobRecord) -> int: ...
 
     async def write(
-        self, order_id: UUID, record: JobRecord, revision: int, *, ttl: timedelta | None = None
+        self, order_id: OrderId, record: JobRecord, revision: int, *, ttl: timedelta | None = None
     ) -> int: ...
 
-    async def note_held(self, server: str, orders: Sequence[UUID]) -> None:
+    async def note_held(self, server: str, orders: Sequence[OrderId]) -> None:
         """Note which orders a server holds, before it claims one more."""
         ...
 
-    async def held(self, server: str) -> tuple[UUID, ...]: ...
+    async def held(self, server: str) -> tuple[OrderId, ...]: ...
 
     async def watch(
-        self, order_id: UUID, on_change: Callable[[JobRecord], None]
+        self, order_id: OrderId, on_change: Callable[[JobRecord], None]
     ) -> Callable[[], Awaitable[None]]:
         """Call `on_change` when anybody writes the record: a hint that may be missed.
 
@@ -139,7 +139,7 @@ class Claims(Protocol):
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """One delivered job, still undecoded. `order_id` is None where even the header is missing."""
 
-    order_id: UUID | None
+    order_id: OrderId | None
     body: bytes
     pool: str
     lane: str
@@ -206,9 +206,9 @@ class Media(Protocol):
 class Events(Protocol):
     """What the generator tells others. Returns only after the PubAck; retries until then."""
 
-    async def tell(self, order_id: UUID, epoch: int, event: Event) -> None: ...
+    async def tell(self, order_id: OrderId, epoch: int, event: Event) -> None: ...
 
-    async def tell_outcome(self, order_id: UUID, outcome: Outcome) -> None: ...
+    async def tell_outcome(self, order_id: OrderId, outcome: Outcome) -> None: ...
 
     async def progress(self, message: JobProgress) -> None:
         """Fire and forget."""

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from PIL import Image
@@ -31,6 +30,7 @@ from contracts import topology
 from contracts.billing import LANE_REGULAR
 from contracts.envelope import Headers, Message, contracts_of
 from contracts.generator import CancelJob, RunJob, job_subject
+from contracts.ids import MessageId, OrderId, UserId
 from contracts.media import MediaRef
 from generator.adapters.claims_kv import KvClaims
 from generator.domain.claims import JobRecord
@@ -126,10 +126,10 @@ def steps_graph(steps: int, step_seconds: float, *, preview: bool = False) -> di
     }
 
 
-def job_of(order_id: UUID, workflow_id: str = "fast") -> RunJob:
+def job_of(order_id: OrderId, workflow_id: str = "fast") -> RunJob:
     return RunJob(
         order_id=order_id,
-        user_id=7,
+        user_id=UserId(7),
         workflow_id=workflow_id,
         catalogue_version=1,
         start_before=SystemClock().now() + timedelta(minutes=30),
@@ -222,9 +222,9 @@ class Shop:
         start_within: timedelta = timedelta(minutes=30),
         deadline_seconds: float = 60.0,
         traceparent: str = "",
-    ) -> UUID:
+    ) -> OrderId:
         """Queue one job, as billing does; returns its order id."""
-        order_id = new_id()
+        order_id = OrderId(new_id())
         job = msgspec.structs.replace(
             job_of(order_id, workflow_id),
             start_before=self.clock.now() + start_within,
@@ -237,26 +237,26 @@ class Shop:
     async def queue(
         self,
         body: bytes,
-        order_id: UUID | None,
+        order_id: OrderId | None,
         *,
         pool: str = "image",
         lane: str = LANE_REGULAR,
         traceparent: str = "",
     ) -> None:
         headers = Headers(
-            id=new_id(),  # type: ignore[arg-type] # a UUID is a MessageId
+            id=MessageId(new_id()),
             sent_at=self.clock.now(),
             order_id=order_id,
             traceparent=traceparent,
         )
         await self.broker.publish(job_subject(pool, lane), body, headers.to_wire())
 
-    async def cancel(self, order_id: UUID, reason: str = "cancelled_by_user") -> None:
-        command = CancelJob(order_id=order_id, user_id=7, reason=reason)
-        headers = Headers(id=new_id(), order_id=order_id).to_wire()  # type: ignore[arg-type]
+    async def cancel(self, order_id: OrderId, reason: str = "cancelled_by_user") -> None:
+        command = CancelJob(order_id=order_id, user_id=UserId(7), reason=reason)
+        headers = Headers(id=MessageId(new_id()), order_id=order_id).to_wire()
         await self.broker.publish(command.subject, command.encode(), headers)
 
-    async def told(self, order_id: UUID | None = None) -> list[ToldEvent]:
+    async def told(self, order_id: OrderId | None = None) -> list[ToldEvent]:
         """Every stored event, or those of one order; what was deduplicated is not there."""
         found = []
         for subject, headers, body in await self.stored("EVENTS"):
@@ -281,7 +281,7 @@ class Shop:
             found.append((message["subject"], headers, body))
         return found
 
-    async def end_of(self, order_id: UUID, within: float = 15.0) -> Message:
+    async def end_of(self, order_id: OrderId, within: float = 15.0) -> Message:
         """Wait for the terminal event of an order."""
         ends: list[Message] = []
 
@@ -292,14 +292,14 @@ class Shop:
         await drain(ended, within=timedelta(seconds=within), what=f"the end of {order_id}")
         return ends[0]
 
-    async def ends_of(self, order_id: UUID) -> list[ToldEvent]:
+    async def ends_of(self, order_id: OrderId) -> list[ToldEvent]:
         return [event for event in await self.told(order_id) if event.subject in TERMINAL]
 
-    async def record(self, order_id: UUID) -> JobRecord | None:
+    async def record(self, order_id: OrderId) -> JobRecord | None:
         stored = await self.claims.read(order_id)
         return stored.record if stored else None
 
-    async def until_state(self, order_id: UUID, *states: str, within: float = 15.0) -> JobRecord:
+    async def until_state(self, order_id: OrderId, *states: str, within: float = 15.0) -> JobRecord:
         records: list[JobRecord] = []
 
         async def there() -> bool:
@@ -310,7 +310,7 @@ class Shop:
         await drain(there, within=timedelta(seconds=within), what=f"{order_id} in {states}")
         return records[0]
 
-    async def until_epoch(self, order_id: UUID, epoch: int, within: float = 15.0) -> JobRecord:
+    async def until_epoch(self, order_id: OrderId, epoch: int, within: float = 15.0) -> JobRecord:
         records: list[JobRecord] = []
 
         async def there() -> bool:

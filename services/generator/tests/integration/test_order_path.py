@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import itertools
 from base64 import b64decode
 from datetime import timedelta
 
@@ -80,8 +79,9 @@ async def test_progress_moves_at_most_once_a_second_and_shows_a_small_picture(
     await listening.stop()
 
     assert len(heard) >= 3
-    gaps = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(heard)]
-    assert min(gaps) > 0.9
+    [prompt] = comfyui.prompts()
+    # By the server's clock: how far apart they arrive is the network's affair.
+    assert len(heard) <= (prompt.ended_ms - prompt.started_ms) / 1000 + 2
     fractions = [message.fraction for _, message in heard]
     assert fractions == sorted(fractions)
     assert 0 < fractions[-1] < 1

@@ -76,8 +76,10 @@ async def test_a_busy_server_claims_nothing_before_its_late_window(shop, comfyui
         await shop.end_of(waiting)
 
     first, second = comfyui.prompts()
-    before_end = (first.ended_ms - second.posted_at_ms) / 1000
-    assert 0.1 < before_end < 1.2
+    lasted = first.ended_ms - first.started_ms
+    before_end = first.ended_ms - second.posted_at_ms
+    # Shares of what the job really took: a busy machine stretches both alike.
+    assert 0 < before_end < 0.6 * lasted
 
 
 async def test_a_job_ahead_too_long_is_given_back_and_nothing_is_claimed_meanwhile(

@@ -1,6 +1,5 @@
 """Who may run an order: pods that die, pods that share a server, servers that share a queue."""
 
-import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -154,13 +153,17 @@ async def test_sigterm_gives_back_what_waits_and_finishes_what_runs(
         assert isinstance(await shop.end_of(ahead), JobSucceeded)
 
 
+async def _lease_lost(pod) -> bool:
+    return "lease" in (await pod.ready() or "")
+
+
 async def test_a_nats_server_killed_mid_job_costs_no_second_run(comfyui, catalogue):
     async with private_nats() as server, open_shop(server.url) as shop:
-        async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+        async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as pod:
             order = await shop.order("slow")
             await shop.until_state(order, State.RUNNING)
             await server.kill()
-            await asyncio.sleep(3.5)  # longer than a lease lives: the session ends meanwhile
+            await drain(lambda: _lease_lost(pod), what="the lease's end")
             await server.start()
             end = await shop.end_of(order)
 

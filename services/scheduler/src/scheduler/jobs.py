@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,7 +13,7 @@ from chassis.clock import id_floor
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
-from contracts import billing, gateway
+from contracts import billing, gateway, payments
 from contracts.envelope import Command, Headers
 from contracts.ids import derived_id
 from scheduler.adapters.postgres import DueTick, DueTimer, PostgresTimers
@@ -35,10 +35,12 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 def tick_command(name: str, due_at: datetime) -> Command:
     """Return the command a tick sends; whoever gets it judges by its own rows what is due."""
-    makers: Mapping[str, type[billing.RenewTrials | billing.RunAudit | gateway.SweepMedia]] = {
+    makers: Mapping[str, Callable[..., Command]] = {
         "renew_trials": billing.RenewTrials,
         "run_audit": billing.RunAudit,
         "sweep_media": gateway.SweepMedia,
+        "watch_payments": payments.WatchPayments,
+        "read_stars_statement": gateway.ReadStarsStatement,
     }
     return makers[name](due_at=due_at)
 

@@ -27,6 +27,8 @@ def pace_of(settings: Settings) -> Pace:
             "renew_trials": settings.renew_trials_every,
             "run_audit": settings.run_audit_every,
             "sweep_media": settings.sweep_media_every,
+            "watch_payments": settings.watch_payments_every,
+            "read_stars_statement": settings.read_stars_statement_every,
         },
     )
 

@@ -24,3 +24,5 @@ class Settings(DatabaseSettings):
     renew_trials_every: timedelta = timedelta(seconds=300)
     run_audit_every: timedelta = timedelta(hours=1)
     sweep_media_every: timedelta = timedelta(days=1)
+    watch_payments_every: timedelta = timedelta(seconds=30)
+    read_stars_statement_every: timedelta = timedelta(minutes=10)

@@ -8,7 +8,7 @@ import aiohttp
 
 Json = dict[str, Any]
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 class ControlClient:

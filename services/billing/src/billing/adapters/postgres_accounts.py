@@ -6,21 +6,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from billing.adapters.queries import SQL
-from billing.domain.ledger import Account, Ledger, Transfer
+from billing.domain.accounts import Account, Transfer
+from billing.domain.ledger import Ledger
 from billing.domain.lots import Lot
 from billing.ports import Grant
 from chassis.database import Connection
 from contracts import billing
+from contracts.ids import UserId
 
 
 class PostgresAccounts:
-    async def lock(self, connection: Connection, user_ids: Sequence[int]) -> None:
+    async def lock(self, connection: Connection, user_ids: Sequence[UserId]) -> None:
         if user_ids:
             await connection.fetch(SQL["lock_accounts"], user_ids)
 
     async def load(
-        self, connection: Connection, user_ids: Sequence[int], lots: Sequence[int] = ()
-    ) -> dict[int, Account]:
+        self, connection: Connection, user_ids: Sequence[UserId], lots: Sequence[int] = ()
+    ) -> dict[UserId, Account]:
         rows = await connection.fetch(SQL["load_accounts"], user_ids)
         found = {row["user_id"]: Account(*row) for row in rows}
         for user_id, *columns in await connection.fetch(SQL["load_lots"], user_ids, lots):
@@ -29,7 +31,7 @@ class PostgresAccounts:
         return found
 
     async def open(
-        self, connection: Connection, user_id: int, deep_link: str, now: datetime
+        self, connection: Connection, user_id: UserId, deep_link: str, now: datetime
     ) -> bool:
         opened = await connection.fetchval(SQL["open_account"], user_id, deep_link, now)
         return opened is not None
@@ -71,14 +73,14 @@ class PostgresAccounts:
         )
 
     async def lock_due_trials(
-        self, connection: Connection, now: datetime, limit: int, seen: Sequence[int] = ()
-    ) -> list[int]:
+        self, connection: Connection, now: datetime, limit: int, seen: Sequence[UserId] = ()
+    ) -> list[UserId]:
         rows = await connection.fetch(SQL["due_trials"], now, limit, seen)
         return [row["user_id"] for row in rows]
 
     async def expired_lots(
         self, connection: Connection, now: datetime, limit: int
-    ) -> list[tuple[int, int]]:
+    ) -> list[tuple[UserId, int]]:
         rows = await connection.fetch(SQL["expired_lots"], now, limit)
         return [(row["user_id"], row["number"]) for row in rows]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from billing.adapters.queries import SQL
-from billing.domain.ledger import Hold
+from billing.domain.accounts import Hold
 from billing.domain.orders import Order
 from billing.domain.quotas import Quota
 from billing.ports import Due, Undelivered
 from chassis.database import Connection
+from contracts.ids import OrderId, UserId
+from contracts.money import NO_CREDITS
 
 # New rows go in by COPY: it costs both sides less than arrays unnested by an INSERT.
 ORDER_COLUMNS = (
@@ -33,11 +34,15 @@ ORDER_COLUMNS = (
     "start_before",
     "finished_at",
     "traceparent",
+    "base_price_credits",
+    "discount_percent",
 )
 
 
 class PostgresOrders:
-    async def digests(self, connection: Connection, order_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    async def digests(
+        self, connection: Connection, order_ids: Sequence[OrderId]
+    ) -> dict[OrderId, bytes]:
         return dict(await connection.fetch(SQL["find_digests"], order_ids))
 
     async def add(self, connection: Connection, orders: Sequence[Order], now: datetime) -> None:
@@ -58,7 +63,9 @@ class PostgresOrders:
                 [hold.expires_at for hold in holds],
             )
 
-    async def load(self, connection: Connection, order_ids: Sequence[UUID]) -> dict[UUID, Order]:
+    async def load(
+        self, connection: Connection, order_ids: Sequence[OrderId]
+    ) -> dict[OrderId, Order]:
         rows = await connection.fetch(SQL["load_orders"], order_ids)
         return {row["order_id"]: _order(row) for row in rows}
 
@@ -86,28 +93,28 @@ class PostgresOrders:
             )
             assert status == f"UPDATE {len(holds)}", "a hold was ended elsewhere, without the lock"
 
-    async def request_cancels(self, connection: Connection, order_ids: Sequence[UUID]) -> None:
+    async def request_cancels(self, connection: Connection, order_ids: Sequence[OrderId]) -> None:
         if order_ids:
             await connection.execute(SQL["mark_cancel_requested"], order_ids)
 
     async def start(
-        self, connection: Connection, starts: Sequence[tuple[UUID, str, datetime]]
+        self, connection: Connection, starts: Sequence[tuple[OrderId, str, datetime]]
     ) -> list[tuple[str, str]]:
         rows = await connection.fetch(SQL["mark_started"], *zip(*starts, strict=True))
         return [(row["pool"], row["server"]) for row in rows]
 
     async def record_deliveries(
-        self, connection: Connection, told: Sequence[tuple[UUID, int, str]], now: datetime
+        self, connection: Connection, told: Sequence[tuple[OrderId, int, str]], now: datetime
     ) -> None:
         await connection.execute(SQL["record_deliveries"], now, *zip(*told, strict=True))
 
     async def overdue(
         self, connection: Connection, now: datetime, limit: int
-    ) -> list[tuple[UUID, int]]:
+    ) -> list[tuple[OrderId, UserId]]:
         rows = await connection.fetch(SQL["overdue_holds"], now, limit)
         return [(row["order_id"], row["user_id"]) for row in rows]
 
-    async def pending_holds(self, connection: Connection, user_ids: Sequence[int]) -> list[Hold]:
+    async def pending_holds(self, connection: Connection, user_ids: Sequence[UserId]) -> list[Hold]:
         rows = await connection.fetch(SQL["pending_holds"], user_ids)
         return [_hold(row, row["state"]) for row in rows]
 
@@ -119,7 +126,7 @@ class PostgresOrders:
                 row["order_id"],
                 row["user_id"],
                 row["workflow_id"],
-                0 if row["gift"] else row["price_credits"],
+                NO_CREDITS if row["gift"] else row["price_credits"],
                 row["gift"],
                 row["outputs"],
                 row["deliver_asked"],
@@ -128,7 +135,9 @@ class PostgresOrders:
             for row in await connection.fetch(SQL["undelivered"], now, limit)
         ]
 
-    async def postpone(self, connection: Connection, due: Sequence[tuple[UUID, datetime]]) -> None:
+    async def postpone(
+        self, connection: Connection, due: Sequence[tuple[OrderId, datetime]]
+    ) -> None:
         if due:
             await connection.execute(SQL["postpone_deliveries"], *zip(*due, strict=True))
 
@@ -150,6 +159,8 @@ def _record(order: Order, now: datetime) -> tuple[Any, ...]:
         order.start_before,
         order.finished_at,
         order.traceparent,
+        order.base_price_credits,
+        order.discount_percent,
     )
 
 
@@ -186,13 +197,15 @@ def _order(row: Any) -> Order:
         row["outputs"] or b"",
         row["traceparent"],
         _hold(row, row["hold_state"]) if row["hold_state"] is not None else None,
+        row["base_price_credits"],
+        row["discount_percent"],
     )
 
 
 class PostgresQuotas:
     async def load(
-        self, connection: Connection, keys: Sequence[tuple[int, str]]
-    ) -> dict[tuple[int, str], Quota]:
+        self, connection: Connection, keys: Sequence[tuple[UserId, str]]
+    ) -> dict[tuple[UserId, str], Quota]:
         if not keys:
             return {}
         rows = await connection.fetch(SQL["load_quotas"], *zip(*keys, strict=True))

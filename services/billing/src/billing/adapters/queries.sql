@@ -99,6 +99,7 @@ FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::date[], $6:
 SELECT o.order_id, o.user_id, o.workflow_id, o.catalogue_version, o.price_credits, o.digest,
        o.placed_at, o.pool, o.lane, o.start_before, o.state, o.version, o.reason,
        o.cancel_requested, o.gift, o.finished_at, o.outputs, o.traceparent,
+       o.base_price_credits, o.discount_percent,
        h.amount, h.expires_at, h.state AS hold_state, h.parts, h.quota_day
 FROM orders AS o LEFT JOIN holds AS h USING (order_id)
 WHERE o.order_id = ANY($1::uuid[])
@@ -182,9 +183,9 @@ SELECT * FROM unnest($1::bigint[], $2::text[], $3::date[], $4::integer[])
 ON CONFLICT (user_id, workflow_id) DO UPDATE SET day = excluded.day, used = excluded.used
 
 -- name: read_spent_since
--- What a person's orders cost them since a moment.
+-- What a person's orders and plans cost them since a moment.
 SELECT coalesce(sum(amount), 0)::bigint FROM transfers
-WHERE user_id = $1 AND kind = 'post' AND at >= $2
+WHERE user_id = $1 AND kind IN ('post', 'plan') AND at >= $2
 
 -- name: read_history
 -- A person's transfers before a number, newest first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts import errors
 from contracts.errors import RefusalError
+from contracts.money import Credits
 
 
 class OrderRefusedError(RefusalError):
@@ -12,8 +13,8 @@ class OrderRefusedError(RefusalError):
     def __init__(
         self,
         *,
-        price_credits: int | None = None,
-        available_credits: int | None = None,
+        price_credits: Credits | None = None,
+        available_credits: Credits | None = None,
         limit: int | None = None,
     ) -> None:
         super().__init__()
@@ -80,3 +81,55 @@ class NotYoursError(RefusalError):
 
 class AlreadyFinishedError(RefusalError):
     code = errors.ALREADY_FINISHED
+
+
+class PromoUnknownError(RefusalError):
+    code = errors.PROMO_UNKNOWN
+
+
+class PromoNotYetError(RefusalError):
+    code = errors.PROMO_NOT_YET
+
+
+class PromoOverError(RefusalError):
+    code = errors.PROMO_OVER
+
+
+class PromoUsedUpError(RefusalError):
+    code = errors.PROMO_USED_UP
+
+
+class PromoUsedError(RefusalError):
+    code = errors.PROMO_USED
+
+
+class PromoNewcomersOnlyError(RefusalError):
+    code = errors.PROMO_NEWCOMERS_ONLY
+
+
+class PromoTooManyError(RefusalError):
+    code = errors.PROMO_TOO_MANY
+
+
+class GiftUnknownError(RefusalError):
+    code = errors.GIFT_UNKNOWN
+
+
+class GiftOverError(RefusalError):
+    code = errors.GIFT_OVER
+
+
+class GiftOwnError(RefusalError):
+    code = errors.GIFT_OWN
+
+
+class PaymentRefusedError(RefusalError):
+    """No invoice, no credit or no refund will come of it; the code says why."""
+
+
+class PlanRefusedError(RefusalError):
+    """A plan that is not sold now; becomes `plan_refused` with the code."""
+
+
+class NeedsSecondPersonError(RefusalError):
+    code = errors.NEEDS_SECOND_PERSON

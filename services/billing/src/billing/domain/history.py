@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
-from billing.domain.ledger import AVAILABLE
+from billing.domain.accounts import AVAILABLE, KIND_GIFT, KIND_GIFT_BACK
+from contracts.ids import OrderId
+from contracts.money import NO_CREDITS, Credits
 
 
 @dataclass(slots=True)
@@ -17,9 +18,9 @@ class Line:
     first: int
     at: datetime
     kind: str
-    credits: int
-    amount: int
-    order_id: UUID | None
+    credits: Credits
+    amount: Credits
+    order_id: OrderId | None
     workflow_id: str
     reason: str
     lot: int
@@ -35,8 +36,8 @@ class Entry:
     debit: str
     credit: str
     lot: int
-    amount: int
-    order_id: UUID | None
+    amount: Credits
+    order_id: OrderId | None
     workflow_id: str
     reason: str
 
@@ -52,8 +53,8 @@ def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line
         signed = _effect(entry)
         if last is not None and _continues(last, entry):
             last.first = entry.number
-            last.credits += signed
-            last.amount += entry.amount
+            last.credits = Credits(last.credits + signed)
+            last.amount = Credits(last.amount + entry.amount)
             continue
         lines.append(
             Line(
@@ -76,14 +77,15 @@ def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line
     return shown, shown[-1].first if shown and goes_on else 0
 
 
-def _effect(entry: Entry) -> int:
+def _effect(entry: Entry) -> Credits:
     if entry.credit == AVAILABLE:
         return entry.amount
-    return -entry.amount if entry.debit == AVAILABLE else 0
+    return Credits(-entry.amount) if entry.debit == AVAILABLE else NO_CREDITS
 
 
 def _continues(line: Line, entry: Entry) -> bool:
-    """Whether the entry belongs to the line's movement: one order's, or one lot's."""
+    """Whether the entry belongs to the line's movement: one order's, one gift's, or one lot's."""
     if (line.kind, line.at, line.order_id) != (entry.kind, entry.at, entry.order_id):
         return False
-    return entry.order_id is not None or line.lot == entry.lot
+    gift = entry.kind in {KIND_GIFT, KIND_GIFT_BACK} and line.reason == entry.reason
+    return entry.order_id is not None or gift or line.lot == entry.lot

@@ -3,94 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import NamedTuple
-from uuid import UUID
+from datetime import datetime, timedelta
 
 from billing.domain import lots
+from billing.domain.accounts import (
+    AVAILABLE,
+    BREAKAGE,
+    DEBT,
+    GIFTS,
+    HELD,
+    HOLD_EXPIRED,
+    KIND_ADJUST,
+    KIND_EXPIRE,
+    KIND_GIFT,
+    KIND_GIFT_BACK,
+    KIND_GRANT,
+    KIND_HOLD,
+    KIND_POST,
+    KIND_RESTORE,
+    KIND_REVOKE,
+    KIND_TRIAL,
+    KIND_VOID,
+    PENDING,
+    POSTED,
+    REVENUE,
+    REVOCATIONS,
+    SALES,
+    VOIDED,
+    WAITING,
+    Account,
+    Hold,
+    Parts,
+    Transfer,
+)
 from billing.domain.errors import InDebtError, InsufficientCreditsError, InvalidError
 from billing.domain.lots import Lot
-from contracts.billing import LOT_BONUS, LOT_PAID, LOT_TRIAL, TIER_NONE
-from contracts.money import CREDITS_MAX
-
-# The person's own accounts, and the house's. House accounts are never stored, only derived from
-# transfers, so that no row of the database is hot.
-AVAILABLE = "available"
-HELD = "held"
-DEBT = "debt"
-SALES = "house:sales"
-GIFTS = "house:gifts"
-REVENUE = "house:revenue"
-BREAKAGE = "house:breakage"
-REVOCATIONS = "house:revocations"
-
-KIND_HOLD = "hold"
-KIND_POST = "post"
-KIND_VOID = "void"
-KIND_EXPIRE = "expire"
-KIND_GRANT = "grant"
-KIND_TRIAL = "trial"
-KIND_REVOKE = "revoke"
-
-PENDING = "pending"
-POSTED = "posted"
-VOIDED = "voided"
-HOLD_EXPIRED = "expired"
+from contracts.billing import LOT_BONUS, LOT_PAID, LOT_TRIAL
+from contracts.ids import OrderId, UserId
+from contracts.money import CREDITS_MAX, NO_CREDITS, Credits
 
 GRANTABLE = frozenset({LOT_BONUS, LOT_PAID})
 """What can be added by a grant; the one trial lot comes with the account."""
 REOPENED_FOR = timedelta(hours=24)
 """How long credits that come back into an expired lot can be spent."""
-
-
-class Transfer(NamedTuple):
-    """One immutable entry. `number` counts the account's transfers without gaps from 1."""
-
-    user_id: int
-    number: int
-    lot: int
-    debit: str
-    credit: str
-    amount: int
-    kind: str
-    order_id: UUID | None
-    reason: str
-
-
-@dataclass(slots=True)
-class Account:
-    """One person's balances; `available` is the sum of their lots, `held` of their holds."""
-
-    user_id: int
-    available: int = 0
-    held: int = 0
-    debt: int = 0
-    in_flight: int = 0
-    transfers: int = 0
-    lots_opened: int = 0
-    tier: str = TIER_NONE
-    tier_until: datetime | None = None
-    tier_version: int = 0
-    trial_renews_at: datetime | None = None
-    lots: dict[int, Lot] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Hold:
-    """Credits set aside for one order: pending, then once posted, voided or expired.
-
-    `parts` are the lots they came from: (lot number, amount).
-    """
-
-    order_id: UUID
-    user_id: int
-    amount: int
-    expires_at: datetime
-    state: str = PENDING
-    parts: tuple[tuple[int, int], ...] = ()
-    quota_day: date | None = None
-    """The shop day whose free quota this hold uses, if it uses any."""
 
 
 class Ledger:
@@ -102,13 +57,15 @@ class Ledger:
     def __init__(self, now: datetime, *, reopened_for: timedelta = REOPENED_FOR) -> None:
         self.now = now
         self.transfers: list[Transfer] = []
-        self.accounts: dict[int, Account] = {}
-        self.lots: dict[tuple[int, int], Lot] = {}
-        self.opened: set[tuple[int, int]] = set()
+        self.accounts: dict[UserId, Account] = {}
+        self.lots: dict[tuple[UserId, int], Lot] = {}
+        self.opened: set[tuple[UserId, int]] = set()
         """The lots among them that did not exist before."""
         self._reopened_for = reopened_for
 
-    def hold(self, account: Account, order_id: UUID, amount: int, expires_at: datetime) -> Hold:
+    def hold(
+        self, account: Account, order_id: OrderId, amount: Credits, expires_at: datetime
+    ) -> Hold:
         """Set `amount` aside. Raises InDebtError or InsufficientCreditsError, moving nothing."""
         self.expire_lots(account)
         if account.debt:
@@ -124,7 +81,7 @@ class Ledger:
             if taken:
                 self._move(account, lot, (AVAILABLE, HELD), taken, KIND_HOLD, order_id=order_id)
                 parts.append((lot.number, taken))
-                wanted -= taken
+                wanted = Credits(wanted - taken)
         assert wanted == 0, "lots and balance differ"
         return Hold(order_id, account.user_id, amount, expires_at, PENDING, tuple(parts))
 
@@ -140,32 +97,19 @@ class Ledger:
         # First, or what had expired in a lot would come back to life with the returned part.
         self.expire_lots(account)
         self._end(account, hold, HOLD_EXPIRED if expired else VOIDED)
+        source = HELD, KIND_VOID, reason
         for number, amount in hold.parts:
-            lot = account.lots[number]
-            owed = min(account.debt, amount)
-            for credit, part in ((DEBT, owed), (AVAILABLE, amount - owed)):
-                if part:
-                    self._move(
-                        account,
-                        lot,
-                        (HELD, credit),
-                        part,
-                        KIND_VOID,
-                        order_id=hold.order_id,
-                        reason=reason,
-                    )
-            if amount > owed and not lot.is_live(self.now):
-                self._reopen(lot)
+            self._pour(account, account.lots[number], source, amount, order_id=hold.order_id)
 
     def grant(
         self,
         account: Account,
         kind: str,
-        amount: int,
+        amount: Credits,
         *,
         expires_at: datetime | None = None,
         reason: str = "",
-    ) -> tuple[Lot, int]:
+    ) -> tuple[Lot, Credits]:
         """Open a lot with `amount`, after paying debt. Returns the lot and the debt paid.
 
         Raises InvalidError for an unknown kind, an amount or expiry that makes no sense.
@@ -178,15 +122,12 @@ class Ledger:
             raise InvalidError("the credits would have expired already")
         lot = self._open(account, kind, amount, expires_at)
         source = SALES if kind == LOT_PAID else GIFTS
-        owed = min(account.debt, amount)
-        for credit, part in ((DEBT, owed), (AVAILABLE, amount - owed)):
-            if part:
-                self._move(account, lot, (source, credit), part, KIND_GRANT, reason=reason)
+        owed = self._pour(account, lot, (source, KIND_GRANT, reason), amount)
         if kind == LOT_PAID:
             account.trial_renews_at = None
         return lot, owed
 
-    def revoke(self, account: Account, number: int, amount: int, reason: str) -> int:
+    def revoke(self, account: Account, number: int, amount: Credits, reason: str) -> Credits:
         """Take back what a lot's grant gave (refund, charge-back). Returns what became debt.
 
         It is taken from that lot, then from the other live ones; never below zero.
@@ -195,13 +136,9 @@ class Ledger:
         self.accounts[account.user_id] = account
         revoked = account.lots[number]
         others = [lot for lot in account.lots.values() if lot is not revoked]
-        wanted = amount
-        for lot in (revoked, *lots.in_spend_order(others)):
-            taken = min(lot.remaining, wanted)
-            if taken:
-                route = (AVAILABLE, REVOCATIONS)
-                self._move(account, lot, route, taken, KIND_REVOKE, reason=reason)
-                wanted -= taken
+        order = (revoked, *lots.in_spend_order(others))
+        parts = self._take(account, order, amount, (REVOCATIONS, KIND_REVOKE, reason))
+        wanted = _left(amount, parts)
         if wanted:
             self._move(account, revoked, (DEBT, REVOCATIONS), wanted, KIND_REVOKE, reason=reason)
         if not revoked.remaining:
@@ -209,20 +146,98 @@ class Ledger:
         self.lots[account.user_id, number] = revoked
         return wanted
 
-    def expire_lots(self, account: Account) -> int:
+    def give(self, account: Account, amount: Credits, reason: str) -> Parts:
+        """Set paid credits aside as a gift; nothing else can be given. Returns where it was from.
+
+        Raises InDebtError, or InsufficientCreditsError with the paid credits there are.
+        """
+        self.expire_lots(account)
+        paid = [lot for lot in lots.in_spend_order(account.lots.values()) if lot.kind == LOT_PAID]
+        giveable = Credits(sum(lot.remaining for lot in paid))
+        if account.debt:
+            raise InDebtError(available_credits=giveable)
+        if amount > giveable:
+            raise InsufficientCreditsError(available_credits=giveable)
+        self.accounts[account.user_id] = account
+        return self._take(account, paid, amount, (WAITING, KIND_GIFT, reason))
+
+    def receive(self, account: Account, amount: Credits, reason: str) -> None:
+        """Open a gift: it stays paid credits, and is no payment of whoever opens it."""
+        if account.available + account.held + amount > CREDITS_MAX:
+            raise InvalidError("the amount is outside the limits")
+        self.expire_lots(account)
+        lot = self._open(account, LOT_PAID, amount, None)
+        self._pour(account, lot, (WAITING, KIND_GIFT, reason), amount)
+
+    def take_back(self, account: Account, parts: Parts, reason: str) -> None:
+        """Nobody opened a gift: it returns to the lots it came from, as a voided hold does."""
+        self.expire_lots(account)
+        self.accounts[account.user_id] = account
+        for number, amount in parts:
+            source = WAITING, KIND_GIFT_BACK, reason
+            self._pour(account, account.lots[number], source, amount)
+
+    def restore(
+        self, account: Account, number: int, parts: Parts, debt: Credits, reason: str
+    ) -> None:
+        """Give back what a revoke of lot `number` took: `parts` of lots, and what became debt.
+
+        Debt is paid first, as by any credit; a lot that was closed meanwhile opens again.
+        """
+        self.expire_lots(account)
+        self.accounts[account.user_id] = account
+        for lot_number, amount in (*parts, (number, debt)):
+            lot = account.lots[lot_number]
+            self._pour(account, lot, (REVOCATIONS, KIND_RESTORE, reason), amount)
+
+    def adjust(self, account: Account, amount: Credits, reason: str) -> Credits:
+        """Add credits by hand, or take them (negative); what is not there becomes debt.
+
+        Returns the debt made. Raises InvalidError for an amount that makes no sense.
+        """
+        after = account.available + account.held + amount
+        if amount == 0 or after > CREDITS_MAX or after - account.debt < -CREDITS_MAX:
+            raise InvalidError("the amount is outside the limits")
+        self.expire_lots(account)
+        self.accounts[account.user_id] = account
+        if amount > 0:
+            lot = self._open(account, LOT_BONUS, amount, None)
+            self._pour(account, lot, (GIFTS, KIND_ADJUST, reason), amount)
+            return NO_CREDITS
+        taken = Credits(-amount)
+        order = lots.in_spend_order(account.lots.values())
+        parts = self._take(account, order, taken, (REVOCATIONS, KIND_ADJUST, reason))
+        made = _left(taken, parts)
+        if made:
+            route = DEBT, REVOCATIONS
+            self._move(account, _unseen(0), route, made, KIND_ADJUST, reason=reason)
+        return made
+
+    def spend(self, account: Account, amount: Credits, kind: str, reason: str) -> None:
+        """Charge at once what needs no hold. Raises as `hold` does, moving nothing."""
+        self.expire_lots(account)
+        if account.debt:
+            raise InDebtError(available_credits=account.available)
+        if amount > account.available:
+            raise InsufficientCreditsError(available_credits=account.available)
+        self.accounts[account.user_id] = account
+        order = lots.in_spend_order(account.lots.values())
+        self._take(account, order, amount, (REVENUE, kind, reason))
+
+    def expire_lots(self, account: Account) -> Credits:
         """Close the lots whose time has passed; what was left in them is gone."""
-        expired = 0
+        expired = NO_CREDITS
         for lot in account.lots.values():
             if lot.state == lots.OPEN and not lot.is_live(self.now):
                 if lot.remaining:
-                    expired += lot.remaining
+                    expired = Credits(expired + lot.remaining)
                     self._move(account, lot, (AVAILABLE, BREAKAGE), lot.remaining, KIND_EXPIRE)
                 lot.state = lots.EXPIRED
                 self.accounts[account.user_id] = account
                 self.lots[account.user_id, lot.number] = lot
         return expired
 
-    def open_trial(self, account: Account, amount: int, period: timedelta) -> None:
+    def open_trial(self, account: Account, amount: Credits, period: timedelta) -> None:
         """Give the first trial credits; they are renewed when they expire."""
         if amount:
             account.trial_renews_at = self.now + period
@@ -230,7 +245,7 @@ class Ledger:
             self._move(account, lot, (GIFTS, AVAILABLE), amount, KIND_TRIAL)
 
     def renew_trial(
-        self, account: Account, amount: int, period: timedelta, pending: Sequence[Hold] = ()
+        self, account: Account, amount: Credits, period: timedelta, pending: Sequence[Hold] = ()
     ) -> bool:
         """Set the trial lot to `amount` again, never on top of it. False: not due after all.
 
@@ -246,19 +261,20 @@ class Ledger:
         lot.state = lots.OPEN
         lot.granted = amount
         lot.expires_at = account.trial_renews_at = self.now + period
-        missing = amount - lot.remaining
-        owed = min(account.debt, max(missing, 0))
-        for credit, part in ((DEBT, owed), (AVAILABLE, missing - owed)):
-            if part > 0:
-                self._move(account, lot, (GIFTS, credit), part, KIND_TRIAL)
+        missing = Credits(amount - lot.remaining)
+        if missing > 0:
+            self._pour(account, lot, (GIFTS, KIND_TRIAL, ""), missing)
         if missing < 0:
-            self._move(account, lot, (AVAILABLE, BREAKAGE), -missing, KIND_EXPIRE)
+            over = Credits(-missing)
+            self._move(account, lot, (AVAILABLE, BREAKAGE), over, KIND_EXPIRE)
         return True
 
-    def _open(self, account: Account, kind: str, amount: int, expires_at: datetime | None) -> Lot:
+    def _open(
+        self, account: Account, kind: str, amount: Credits, expires_at: datetime | None
+    ) -> Lot:
         self.accounts[account.user_id] = account
         account.lots_opened += 1
-        lot = Lot(account.lots_opened, kind, amount, 0, expires_at)
+        lot = Lot(account.lots_opened, kind, amount, NO_CREDITS, expires_at)
         account.lots[lot.number] = lot
         self.lots[account.user_id, lot.number] = lot
         self.opened.add((account.user_id, lot.number))
@@ -270,6 +286,48 @@ class Ledger:
         account.in_flight -= 1
         self.accounts[account.user_id] = account
 
+    def _pour(
+        self,
+        account: Account,
+        lot: Lot,
+        source: tuple[str, str, str],
+        amount: Credits,
+        *,
+        order_id: OrderId | None = None,
+    ) -> Credits:
+        """Move credits from (debit, kind, reason) into a lot, after the debt; return what it took.
+
+        A lot that is no longer live lives on for a while with what came back into it.
+        """
+        debit, kind, reason = source
+        owed = min(account.debt, amount)
+        for credit, part in ((DEBT, owed), (AVAILABLE, Credits(amount - owed))):
+            if part:
+                route = debit, credit
+                self._move(account, lot, route, part, kind, order_id=order_id, reason=reason)
+        if amount > owed and not lot.is_live(self.now):
+            self._reopen(lot)
+        # A restored lot may get more: what was held of it while its debt was paid by others.
+        lot.granted = max(lot.granted, lot.remaining)
+        return owed
+
+    def _take(
+        self,
+        account: Account,
+        order: Iterable[Lot],
+        amount: Credits,
+        target: tuple[str, str, str],
+    ) -> Parts:
+        """Move credits out of lots, one after another, to (credit, kind, reason)."""
+        credit, kind, reason = target
+        parts: list[tuple[int, Credits]] = []
+        for lot in order:
+            taken = min(lot.remaining, _left(amount, parts))
+            if taken:
+                self._move(account, lot, (AVAILABLE, credit), taken, kind, reason=reason)
+                parts.append((lot.number, taken))
+        return tuple(parts)
+
     def _reopen(self, lot: Lot) -> None:
         lot.state = lots.OPEN
         if lot.expires_at is not None and lot.expires_at <= self.now:
@@ -280,27 +338,27 @@ class Ledger:
         account: Account,
         lot: Lot,
         route: tuple[str, str],
-        amount: int,
+        amount: Credits,
         kind: str,
         *,
-        order_id: UUID | None = None,
+        order_id: OrderId | None = None,
         reason: str = "",
     ) -> None:
         debit, credit = route
         if debit == AVAILABLE:
-            account.available -= amount
-            lot.remaining -= amount
+            account.available = Credits(account.available - amount)
+            lot.remaining = Credits(lot.remaining - amount)
         elif debit == HELD:
-            account.held -= amount
+            account.held = Credits(account.held - amount)
         elif debit == DEBT:
-            account.debt += amount
+            account.debt = Credits(account.debt + amount)
         if credit == AVAILABLE:
-            account.available += amount
-            lot.remaining += amount
+            account.available = Credits(account.available + amount)
+            lot.remaining = Credits(lot.remaining + amount)
         elif credit == HELD:
-            account.held += amount
+            account.held = Credits(account.held + amount)
         elif credit == DEBT:
-            account.debt -= amount
+            account.debt = Credits(account.debt - amount)
         if AVAILABLE in route:
             self.lots[account.user_id, lot.number] = lot
         account.transfers += 1
@@ -321,28 +379,8 @@ class Ledger:
 
 def _unseen(number: int) -> Lot:
     """A lot that need not be loaded: posting names it but changes nothing in it."""
-    return Lot(number, LOT_TRIAL, 0, 0)
+    return Lot(number, LOT_TRIAL, NO_CREDITS, NO_CREDITS)
 
 
-class Balances(NamedTuple):
-    """What a replay of transfers ends with."""
-
-    available: int
-    held: int
-    debt: int
-    lots: dict[int, int]
-
-
-def replay(transfers: Iterable[Transfer]) -> Balances:
-    """Recompute one account from its transfers alone."""
-    sums = {AVAILABLE: 0, HELD: 0, DEBT: 0}
-    remaining: dict[int, int] = {}
-    for transfer in transfers:
-        if transfer.debit in sums:
-            sums[transfer.debit] -= transfer.amount
-        if transfer.credit in sums:
-            sums[transfer.credit] += transfer.amount
-        if AVAILABLE in (transfer.debit, transfer.credit):
-            signed = transfer.amount if transfer.credit == AVAILABLE else -transfer.amount
-            remaining[transfer.lot] = remaining.get(transfer.lot, 0) + signed
-    return Balances(sums[AVAILABLE], sums[HELD], -sums[DEBT], remaining)
+def _left(amount: Credits, parts: Iterable[tuple[int, Credits]]) -> Credits:
+    return Credits(amount - sum(part for _, part in parts))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.billing import LOT_BONUS, LOT_PAID, LOT_TRIAL
+from contracts.money import Credits
 
 OPEN = "open"
 EXPIRED = "expired"
@@ -21,8 +22,8 @@ class Lot:
 
     number: int
     kind: str
-    granted: int
-    remaining: int
+    granted: Credits
+    remaining: Credits
     expires_at: datetime | None = None
     state: str = OPEN
 

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from uuid import UUID
 
 import msgspec
 
 from billing.domain import prices, quotas, tiers
+from billing.domain.accounts import HOLD_EXPIRED, PENDING, Account, Hold
+from billing.domain.discounts import Discount
 from billing.domain.errors import (
     AlreadyFinishedError,
     InFlightCapError,
@@ -20,11 +21,14 @@ from billing.domain.errors import (
     QueueFullError,
     UnknownWorkflowError,
 )
-from billing.domain.ledger import HOLD_EXPIRED, PENDING, Account, Hold, Ledger
+from billing.domain.ledger import Ledger
+from billing.domain.prices import Offer
 from billing.domain.quotas import Quota
 from billing.domain.terms import Terms
 from contracts import billing
 from contracts.catalogue import Workflow
+from contracts.ids import OrderId, UserId
+from contracts.money import Credits
 
 ACCEPTED = "accepted"
 RUNNING = "running"
@@ -43,11 +47,11 @@ _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 class Order:
     """One order; `version` counts what was told about it, `digest` names its business fields."""
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
     catalogue_version: int
-    price_credits: int
+    price_credits: Credits
     digest: bytes
     placed_at: datetime
     pool: str = ""
@@ -62,6 +66,9 @@ class Order:
     outputs: bytes = b""
     traceparent: str = ""
     hold: Hold | None = None
+    base_price_credits: Credits | None = None
+    """The price before any discount; none where nothing was held."""
+    discount_percent: int = 0
 
 
 @dataclass(slots=True)
@@ -69,14 +76,16 @@ class Desk:
     """Everything one sitting of placing orders works on; whoever loads it holds the locks."""
 
     ledger: Ledger
-    accounts: dict[int, Account]
+    accounts: dict[UserId, Account]
     today: date
-    digests: dict[UUID, bytes] = field(default_factory=dict)
-    quotas: dict[tuple[int, str], Quota] = field(default_factory=dict)
+    digests: dict[OrderId, bytes] = field(default_factory=dict)
+    quotas: dict[tuple[UserId, str], Quota] = field(default_factory=dict)
     rooms: dict[str, int] = field(default_factory=dict)
     """How many more jobs each pool's queue takes; 0: full."""
-    used: dict[tuple[int, str], Quota] = field(default_factory=dict)
+    used: dict[tuple[UserId, str], Quota] = field(default_factory=dict)
     """The quotas that changed."""
+    discounts: dict[UserId, list[Discount]] = field(default_factory=dict)
+    discounts_used: list[Discount] = field(default_factory=list)
 
 
 def digest_of(command: billing.PlaceOrder) -> bytes:
@@ -107,29 +116,35 @@ def place(
     account = desk.accounts.get(command.user_id)
     if account is None:
         raise NoAccountError
-    price = prices.price_of(workflow)
+    offer = prices.offer_of(workflow, desk.discounts.get(command.user_id, ()), now)
     prices.check_shown(
-        command.price_credits, command.priced_at, current=price, now=now, valid=terms.price_valid
+        command.price_credits,
+        command.priced_at,
+        current=offer.price,
+        now=now,
+        valid=terms.price_valid,
     )
     if account.in_flight >= terms.in_flight_max:
         raise InFlightCapError(limit=terms.in_flight_max)
     if desk.rooms.get(workflow.pool, 0) < 1:
         raise QueueFullError
     tier = tiers.tier_of(account, now)
-    hold = _hold(command, account, desk, workflow, price, tier, terms)
+    hold = _hold(command, account, desk, workflow, offer, tier, terms)
     desk.rooms[workflow.pool] -= 1
     return Order(
         command.order_id,
         command.user_id,
         command.workflow_id,
         command.catalogue_version,
-        price,
+        offer.price,
         digest,
         now,
         workflow.pool,
         tiers.lane_of(tier),
         now + terms.start_within,
         hold=hold,
+        base_price_credits=offer.base,
+        discount_percent=offer.percent,
     )
 
 
@@ -138,7 +153,7 @@ def _hold(
     account: Account,
     desk: Desk,
     workflow: Workflow,
-    price: int,
+    offer: Offer,
     tier: str,
     terms: Terms,
 ) -> Hold:
@@ -148,7 +163,10 @@ def _hold(
         quota = desk.quotas.get(key) or Quota(*key, desk.today)
         quotas.check(quota, workflow, tier, desk.today)
     expires_at = terms.hold_expiry(workflow, desk.ledger.now)
-    hold = desk.ledger.hold(account, command.order_id, price, expires_at)
+    hold = desk.ledger.hold(account, command.order_id, offer.price, expires_at)
+    if offer.discount is not None:
+        offer.discount.order_id = command.order_id
+        desk.discounts_used.append(offer.discount)
     if quota is not None:
         hold.quota_day = quotas.use(quota, desk.today)
         desk.quotas[key] = desk.used[key] = quota
@@ -173,7 +191,7 @@ def refused(
     )
 
 
-def request_cancel(order: Order, user_id: int) -> bool:
+def request_cancel(order: Order, user_id: UserId) -> bool:
     """Mark it. False: that was done before. Raises NotYoursError or AlreadyFinishedError."""
     if order.user_id != user_id:
         raise NotYoursError

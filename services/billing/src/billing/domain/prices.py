@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from billing.domain import discounts
+from billing.domain.discounts import Discount
 from billing.domain.errors import PriceChangedError, PriceExpiredError
 from contracts.catalogue import Workflow
+from contracts.money import Credits, discounted
 
 
-def price_of(workflow: Workflow) -> int:
-    return workflow.price_credits
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What an order costs somebody now, and the discount that makes it cheaper, if one does."""
+
+    price: Credits
+    base: Credits
+    discount: Discount | None = None
+
+    @property
+    def percent(self) -> int:
+        return self.discount.percent if self.discount is not None else 0
+
+
+def offer_of(workflow: Workflow, held: Iterable[Discount], now: datetime) -> Offer:
+    """The price with the best of the discounts somebody holds; only one counts per order."""
+    base = workflow.price_credits
+    discount = discounts.best(held, base, now)
+    if discount is None:
+        return Offer(base, base)
+    return Offer(discounted(base, discount.percent), base, discount)
 
 
 def check_shown(
-    shown_credits: int, shown_at: datetime, *, current: int, now: datetime, valid: timedelta
+    shown_credits: Credits, shown_at: datetime, *, current: Credits, now: datetime, valid: timedelta
 ) -> None:
     """Raises PriceChangedError or PriceExpiredError, each with the price that holds now."""
     if shown_credits != current:

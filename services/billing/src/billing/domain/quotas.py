@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 from billing.domain.errors import QuotaExceededError
 from contracts.catalogue import Workflow
+from contracts.ids import UserId
 
 
 @dataclass(slots=True)
 class Quota:
     """What one person used of one workflow's free orders, on the day it was last used."""
 
-    user_id: int
+    user_id: UserId
     workflow_id: str
     day: date
     used: int = 0

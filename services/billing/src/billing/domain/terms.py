@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from billing.domain.reward_terms import RewardTerms
 from contracts.catalogue import Workflow
+from contracts.money import Credits
+
+TRIAL_CREDITS = Credits(20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +21,14 @@ class Terms:
     start_within: timedelta = timedelta(minutes=30)
     attempts_max: int = 3
     hold_margin: timedelta = timedelta(minutes=10)
-    trial_credits: int = 20
+    trial_credits: Credits = TRIAL_CREDITS
     trial_period: timedelta = timedelta(days=2)
     expired_lots_kept: timedelta = timedelta(hours=1)
     delivery_within: timedelta = timedelta(minutes=10)
     delivery_spacing_max: timedelta = timedelta(hours=6)
     rows_max: int = 500
     """What one tick or sweep takes in one transaction."""
+    rewards: RewardTerms = field(default_factory=RewardTerms)
 
     def hold_expiry(self, workflow: Workflow, now: datetime) -> datetime:
         """After this no answer can come any more: the last start, every attempt, and a margin."""

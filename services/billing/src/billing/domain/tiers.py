@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from billing.domain.accounts import Account
 from billing.domain.errors import InvalidError
-from billing.domain.ledger import Account
 from contracts.billing import (
     LANE_PRIORITY,
     LANE_REGULAR,

@@ -15,6 +15,7 @@ from contracts.catalogue import Workflow
 from contracts.envelope import Event
 from contracts.errors import RefusalError
 from contracts.media import MediaRef
+from contracts.money import NO_CREDITS, Credits
 
 log = logs.get("billing.orders")
 orders_count = metrics.counter("vitrine.billing.orders", description="by outcome and code")
@@ -82,14 +83,14 @@ def completed(
     uow: UnitOfWork,
     order: Order,
     outputs: tuple[MediaRef, ...],
-    available_credits: int,
+    available_credits: Credits,
     traceparent: str,
 ) -> None:
     event = billing.OrderCompleted(
         order_id=order.order_id,
         user_id=order.user_id,
         workflow_id=order.workflow_id,
-        charged_credits=0 if order.gift else order.price_credits,
+        charged_credits=NO_CREDITS if order.gift else order.price_credits,
         outputs=outputs,
         available_credits=available_credits,
         cancel_lost=order.cancel_requested,
@@ -137,9 +138,15 @@ def rejected(uow: UnitOfWork, received: Received[Any], error: RefusalError) -> N
 
 
 def tier_set(
-    uow: UnitOfWork, command: billing.SetTier, until: datetime | None, version: int, trace: str
+    uow: UnitOfWork,
+    command: billing.SetTier,
+    until: datetime | None,
+    version: int,
+    trace: str,
+    *,
+    cause: str = "",
 ) -> None:
-    event = billing.TierSet(user_id=command.user_id, tier=command.tier, until=until)
+    event = billing.TierSet(user_id=command.user_id, tier=command.tier, until=until, cause=cause)
     uow.emit(event, aggregate=f"tier:{command.user_id}", version=version, traceparent=trace)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID
 
 from billing.domain import orders
-from billing.domain.ledger import Account, Hold, Ledger
-from billing.domain.orders import Order
+from billing.domain.accounts import Account, Hold
+from billing.domain.ledger import Ledger
+from billing.domain.orders import REFUNDED, Order
 from billing.domain.quotas import Quota
 from billing.ports import Books
 from chassis.outbox import UnitOfWork
+from contracts.ids import OrderId, UserId
 
 
 @dataclass(slots=True)
@@ -20,10 +21,10 @@ class Case:
     """Orders being ended in one transaction, and what of them must be recorded."""
 
     ledger: Ledger
-    orders: dict[UUID, Order]
-    accounts: dict[int, Account]
-    quotas: dict[tuple[int, str], Quota]
-    ended: dict[UUID, Order] = field(default_factory=dict)
+    orders: dict[OrderId, Order]
+    accounts: dict[UserId, Account]
+    quotas: dict[tuple[UserId, str], Quota]
+    ended: dict[OrderId, Order] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
 
     def complete(self, order: Order, outputs: bytes) -> bool:
@@ -49,7 +50,7 @@ class Case:
 
 
 async def open_case(
-    uow: UnitOfWork, books: Books, order_ids: Sequence[UUID], locked: Iterable[int] = ()
+    uow: UnitOfWork, books: Books, order_ids: Sequence[OrderId], locked: Iterable[UserId] = ()
 ) -> Case:
     """Load orders and what they touch. `locked`: the accounts whose locks are held already."""
     connection = uow.connection
@@ -88,3 +89,10 @@ async def close_case(
     await books.orders.end(uow.connection, due, case.holds, uow.now)
     await books.accounts.save(uow.connection, case.ledger)
     await books.quotas.save(uow.connection, list(case.quotas.values()))
+    freed = [
+        order.order_id
+        for order in case.ended.values()
+        if order.discount_percent and order.state == REFUNDED and not order.gift
+    ]
+    if freed:
+        await books.discounts.give_back(uow.connection, freed, uow.now)

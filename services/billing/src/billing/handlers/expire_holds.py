@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from billing.domain.orders import is_overdue
 from billing.domain.terms import Terms
@@ -13,11 +12,12 @@ from billing.ports import Books
 from chassis import logs
 from chassis.outbox import UnitOfWork
 from contracts import errors
+from contracts.ids import OrderId, UserId
 
 log = logs.get("billing.orders")
 
 
-Found = Sequence[tuple[UUID, int]]
+Found = Sequence[tuple[OrderId, UserId]]
 """Overdue holds: (order id, user id)."""
 
 

@@ -8,6 +8,7 @@ from billing.domain.terms import Terms
 from billing.ports import Reads
 from chassis.clock import Clock
 from contracts.billing import Balance, GetBalance, LotBalance
+from contracts.money import Credits
 
 
 async def get_balance(request: GetBalance, *, reads: Reads, clock: Clock, terms: Terms) -> Balance:
@@ -23,7 +24,7 @@ async def get_balance(request: GetBalance, *, reads: Reads, clock: Clock, terms:
     return Balance(
         user_id=account.user_id,
         opened=True,
-        available_credits=sum(lot.remaining for lot in live),
+        available_credits=Credits(sum(lot.remaining for lot in live)),
         held_credits=account.held,
         spent_today_credits=await reads.spent_since(account.user_id, midnight),
         debt_credits=account.debt,

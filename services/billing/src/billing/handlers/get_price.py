@@ -11,6 +11,7 @@ from billing.ports import Reads
 from chassis.clock import Clock
 from contracts.billing import TIER_NONE, GetPrice, Price
 from contracts.catalogue import Workflow
+from contracts.money import NO_CREDITS, Credits
 
 
 async def get_price(
@@ -28,19 +29,26 @@ async def get_price(
     now = clock.now()
     account = await reads.account(request.user_id)
     tier = tiers.tier_of(account, now) if account is not None else TIER_NONE
-    available = 0
+    available = NO_CREDITS
     if account is not None:
-        available = sum(lot.remaining for lot in account.lots.values() if lot.is_live(now))
+        live = [lot for lot in account.lots.values() if lot.is_live(now)]
+        available = Credits(sum(lot.remaining for lot in live))
     left = None
     if quotas.daily_limit(workflow, tier) is not None:
         today = quotas.shop_day(now, terms.zone)
         used = await reads.quota_used(request.user_id, workflow.id, today)
         left = quotas.left_today(workflow, tier, used)
+    # A free order never uses a discount: there is nothing to ask for then.
+    costs = account is not None and workflow.price_credits
+    held = await reads.discounts(request.user_id, now) if costs else []
+    offer = prices.offer_of(workflow, held, now)
     return Price(
         workflow_id=workflow.id,
         catalogue_version=workflow.version,
-        price_credits=prices.price_of(workflow),
-        base_price_credits=workflow.price_credits,
+        price_credits=offer.price,
+        base_price_credits=offer.base,
+        discount_percent=offer.percent,
+        discount_until=offer.discount.valid_until if offer.discount is not None else None,
         priced_at=now,
         available_credits=available,
         free_left_today=left,

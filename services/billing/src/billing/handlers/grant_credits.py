@@ -21,6 +21,8 @@ from contracts.errors import RefusalError
 
 log = logs.get("billing.grants")
 KEY_MAX = 200
+OF_CHARGES = ("credit:", "bonus:")
+"""Keys of what payments bought: given by hand, they would name money that never came."""
 
 
 async def grant_credits(
@@ -80,6 +82,8 @@ def _grant_of(command: GrantCredits) -> Grant:
 def _check(grant: Grant, known: dict[str, Grant]) -> None:
     if not 1 <= len(grant.key) <= KEY_MAX:
         raise InvalidError("a grant needs a key")
+    if grant.key.startswith(OF_CHARGES):
+        raise InvalidError("such keys name charges")
     before = known.get(grant.key)
     if before is not None:
         raise AlreadyGrantedError if before == grant else SameIdOtherBodyError

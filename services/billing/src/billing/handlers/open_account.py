@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from billing.domain.ledger import Account, Ledger
+from billing.domain.accounts import Account
+from billing.domain.ledger import Ledger
 from billing.domain.terms import Terms
+from billing.handlers.referral_rewards import welcome
 from billing.ports import Books
 from chassis.outbox import UnitOfWork
 from contracts.billing import AccountOpened, OpenAccount
@@ -21,6 +23,8 @@ async def open_account(
     if not await books.accounts.open(uow.connection, command.user_id, deep_link, uow.now):
         return
     ledger = Ledger(uow.now)
-    ledger.open_trial(Account(command.user_id), terms.trial_credits, terms.trial_period)
-    await books.accounts.save(uow.connection, ledger)
+    account = Account(command.user_id)
+    ledger.open_trial(account, terms.trial_credits, terms.trial_period)
     uow.emit(AccountOpened(user_id=command.user_id, trial_credits=terms.trial_credits))
+    await welcome(uow, books, ledger, account, deep_link, terms.rewards.referral)
+    await books.accounts.save(uow.connection, ledger)

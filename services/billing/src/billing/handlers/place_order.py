@@ -55,6 +55,7 @@ async def place_orders(
     await books.orders.add(uow.connection, decided, uow.now)
     await books.accounts.save(uow.connection, desk.ledger)
     await books.quotas.save(uow.connection, list(desk.used.values()))
+    await books.discounts.use(uow.connection, desk.discounts_used)
     taken = Counter(order.pool for order in decided if order.hold is not None)
     for pool, jobs in taken.items():
         queues.taken(pool, jobs)
@@ -76,6 +77,11 @@ async def _open_desk(
         for command in commands
         if command.workflow_id in catalogue and catalogue[command.workflow_id].free_per_day
     }
+    payers = {
+        command.user_id
+        for command in commands
+        if command.workflow_id in catalogue and catalogue[command.workflow_id].price_credits
+    }
     connection = uow.connection
     return Desk(
         ledger=Ledger(uow.now),
@@ -84,4 +90,5 @@ async def _open_desk(
         digests=await books.orders.digests(connection, [each.order_id for each in commands]),
         quotas=await books.quotas.load(connection, list(limited)),
         rooms=queues.rooms(),
+        discounts=await books.discounts.load(connection, list(payers), uow.now) if payers else {},
     )

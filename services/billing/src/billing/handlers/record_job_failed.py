@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from uuid import UUID
 
 from billing.handlers import announce
 from billing.handlers.case import close_case, open_case
@@ -13,14 +12,15 @@ from chassis import logs
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
 from contracts.generator import JobCancelled, JobFailed
+from contracts.ids import OrderId, UserId
 from contracts.vpn import AccessRefused
 
 log = logs.get("billing.orders")
 
 
 class _End(NamedTuple):
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     reason: str
     cancelled: bool
     traceparent: str

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from billing.domain.ledger import Hold, Ledger
+from billing.domain.accounts import Hold
+from billing.domain.ledger import Ledger
 from billing.domain.terms import Terms
 from billing.ports import Books
 from chassis.outbox import UnitOfWork
 from contracts.billing import RenewTrials, TrialRenewed
+from contracts.ids import UserId
 
 PAGES_MAX = 4
 """One tick renews at most so many pages of accounts; the next comes five minutes later."""
@@ -14,7 +16,7 @@ PAGES_MAX = 4
 
 async def renew_trials(_tick: RenewTrials, uow: UnitOfWork, *, books: Books, terms: Terms) -> None:
     """Page by page: accounts that wait for a pending hold must not hide those behind them."""
-    seen: list[int] = []
+    seen: list[UserId] = []
     for _ in range(PAGES_MAX if terms.trial_credits else 0):
         users = await books.accounts.lock_due_trials(uow.connection, uow.now, terms.rows_max, seen)
         if not users:
@@ -23,10 +25,10 @@ async def renew_trials(_tick: RenewTrials, uow: UnitOfWork, *, books: Books, ter
         seen += users
 
 
-async def _renew(users: list[int], uow: UnitOfWork, *, books: Books, terms: Terms) -> None:
+async def _renew(users: list[UserId], uow: UnitOfWork, *, books: Books, terms: Terms) -> None:
     accounts = await books.accounts.load(uow.connection, users)
     busy = [account.user_id for account in accounts.values() if account.in_flight]
-    pending: dict[int, list[Hold]] = {}
+    pending: dict[UserId, list[Hold]] = {}
     for hold in await books.orders.pending_holds(uow.connection, busy) if busy else ():
         pending.setdefault(hold.user_id, []).append(hold)
     ledger = Ledger(uow.now)

@@ -43,13 +43,16 @@ def effect(auditor: Auditor) -> EffectKind:
 
 def _tell(report: AuditReport, uow: UnitOfWork) -> None:
     broken = [check.name for check in report.checks if check.broken_by]
+    if report.broken_seals:
+        broken.append("hash chain")
     write = log.error if broken else log.info
     write("audit_completed", drifted=len(report.drift), broken=broken)
-    if report.drift:
-        drift_count.add(len(report.drift))
+    if not report.healthy:
+        drift_count.add(len(report.drift) + len(report.broken_seals))
     event = AuditCompleted(
         accounts=report.figures["accounts"],
         transfers=report.figures["transfers"],
         drift=report.drift[:DRIFT_LISTED_MAX],
+        broken_seals=report.broken_seals[:DRIFT_LISTED_MAX],
     )
     uow.emit(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chassis.outbox import UnitOfWork
+from contracts.ids import UserId
 from gateway.ports import MEDIA_UNREACHABLE, Deliveries, Media, MediaHook, Notices
 
 
@@ -29,6 +30,6 @@ class MediaAlerts:
         if media.error == MEDIA_UNREACHABLE and self._admin_chat_id:
             await self._deliveries.queue(
                 uow,
-                user_id=self._admin_chat_id,
+                user_id=UserId(self._admin_chat_id),
                 screen=self._notices.download_failed(self._language, media.error, media.user_id),
             )

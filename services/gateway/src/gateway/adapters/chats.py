@@ -11,6 +11,7 @@ import msgspec
 from chassis import logs
 from chassis.clock import Clock
 from chassis.database import Database
+from contracts.ids import UserId
 
 log = logs.get("gateway.chats")
 
@@ -98,7 +99,7 @@ class Chats:
                 "DELETE FROM files WHERE object_key = $1 AND shown_as = $2", object_key, shown_as
             )
 
-    async def blocked(self, user_id: int) -> None:
+    async def blocked(self, user_id: UserId) -> None:
         """The person stopped the bot: nothing more is sent until they write again."""
         log.info("bot_blocked")
         async with self._database.read() as connection:

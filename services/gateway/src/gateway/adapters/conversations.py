@@ -10,6 +10,7 @@ import msgspec
 
 from chassis.database import Connection
 from chassis.outbox import UnitOfWork
+from contracts.ids import UserId
 from gateway.ports import Answer, Conversation, Person
 
 _OPEN = """
@@ -43,7 +44,9 @@ class Conversations:
         self._bot_id = bot_id
         self._ttl = ttl
 
-    async def open(self, uow: UnitOfWork, *, update_id: int, user_id: int, language: str) -> Opened:
+    async def open(
+        self, uow: UnitOfWork, *, update_id: int, user_id: UserId, language: str
+    ) -> Opened:
         """Load and lock; a person who writes for the first time gets a row."""
         parameters = (self._bot_id, update_id, user_id, uow.now)
         row = await uow.connection.fetchrow(_OPEN, *parameters)
@@ -77,7 +80,7 @@ class Conversations:
         uow: UnitOfWork,
         *,
         update_id: int,
-        user_id: int,
+        user_id: UserId,
         answers: Sequence[Answer],
         conversation: Conversation | None,
     ) -> None:
@@ -98,7 +101,7 @@ class Conversations:
         if conversation is not None and conversation.changed:
             await self._write(uow, user_id, conversation)
 
-    async def _write(self, uow: UnitOfWork, user_id: int, conversation: Conversation) -> None:
+    async def _write(self, uow: UnitOfWork, user_id: UserId, conversation: Conversation) -> None:
         if conversation.state is None and not conversation.data:
             await uow.connection.execute(
                 "DELETE FROM conversations WHERE bot_id = $1 AND user_id = $2",
@@ -127,7 +130,7 @@ class Conversations:
         return None if row is None else _answers(row)
 
     async def count_start(
-        self, connection: Connection, *, update_id: int, user_id: int, now: datetime
+        self, connection: Connection, *, update_id: int, user_id: UserId, now: datetime
     ) -> int:
         """Count one more try, in a transaction of its own, and return how many there were."""
         starts: int = await connection.fetchval(
@@ -141,7 +144,7 @@ class Conversations:
         )
         return starts
 
-    async def set_blocked(self, uow: UnitOfWork, user_id: int, *, blocked: bool) -> None:
+    async def set_blocked(self, uow: UnitOfWork, user_id: UserId, *, blocked: bool) -> None:
         await uow.connection.execute(
             "UPDATE persons SET blocked_at = $2 WHERE user_id = $1",
             user_id,

@@ -12,6 +12,7 @@ from chassis.clock import IdFactory
 from chassis.outbox import UnitOfWork
 from contracts.gateway import DeliveryRecorded
 from contracts.generator import shard_of
+from contracts.ids import OrderId, UserId
 from gateway.ports import DELETE, EDIT, RESULT, SEND, Answer, Screen
 
 SENT = "sent"
@@ -38,10 +39,10 @@ class PostgresDeliveries:
         self,
         uow: UnitOfWork,
         *,
-        user_id: int,
+        user_id: UserId,
         screen: Screen,
         kind: str = SEND,
-        order_id: UUID | None = None,
+        order_id: OrderId | None = None,
         key: str = "",
         final: bool = False,
         part: int = 0,
@@ -73,7 +74,7 @@ class PostgresDeliveries:
         """Keep an answer that could not be sent in time; `id` is the same for the same answer."""
         await self._insert(
             uow,
-            user_id=chat_id,
+            user_id=UserId(chat_id),
             kind=answer.kind if answer.kind in (EDIT, DELETE) else SEND,
             body=Body(answer.screen, answer.message_id),
             key=answer.key,
@@ -85,10 +86,10 @@ class PostgresDeliveries:
         self,
         uow: UnitOfWork,
         *,
-        user_id: int,
+        user_id: UserId,
         kind: str,
         body: Body,
-        order_id: UUID | None = None,
+        order_id: OrderId | None = None,
         key: str = "",
         final: bool = False,
         part: int = 0,
@@ -116,7 +117,7 @@ class PostgresDeliveries:
             uow.after_commit(self._wake_of(shard))
         return added is not None
 
-    async def _supersede(self, uow: UnitOfWork, user_id: int, key: str) -> None:
+    async def _supersede(self, uow: UnitOfWork, user_id: UserId, key: str) -> None:
         """A newer edit of the same message: one that nobody is sending now need not be sent."""
         await uow.connection.execute(
             "UPDATE deliveries SET state = $3, settled_at = $4 "
@@ -136,7 +137,7 @@ class PostgresDeliveries:
         return self._wakes[shard]
 
 
-async def emit_recorded(uow: UnitOfWork, order_id: UUID, user_id: int) -> None:
+async def emit_recorded(uow: UnitOfWork, order_id: OrderId, user_id: UserId) -> None:
     """Say how an order's result ended, once no part of it is waiting. Saying it twice is fine."""
     row = await uow.connection.fetchrow(
         "SELECT count(*) FILTER (WHERE state = 'intent') AS waiting, "

@@ -18,6 +18,7 @@ from chassis.objects import ObjectDamagedError, ObjectMissingError
 from chassis.outbox import Outbox
 from chassis.tracing import Attributes
 from contracts import errors
+from contracts.ids import OrderId, UserId
 from gateway.adapters.budget import WouldWaitError
 from gateway.adapters.claimed_rows import ClaimedRows
 from gateway.adapters.deliveries import FAILED, SENT, Body, emit_recorded
@@ -59,10 +60,10 @@ class Row(msgspec.Struct, frozen=True):
     """A claimed delivery."""
 
     id: UUID
-    user_id: int
+    user_id: UserId
     shard: int
     kind: str
-    order_id: UUID | None
+    order_id: OrderId | None
     key: str
     final: bool
     body: Body

@@ -17,6 +17,7 @@ from chassis.background import Background
 from chassis.errors import TransientError
 from chassis.objects import Objects
 from chassis.outbox import Outbox
+from contracts.ids import UserId
 from contracts.media import MediaRef
 from gateway.adapters.claimed_rows import ClaimedRows
 from gateway.adapters.images import Images, NotTakenError, Written
@@ -65,7 +66,7 @@ class Claimed(msgspec.Struct, frozen=True):
     """A file to fetch."""
 
     id: UUID
-    user_id: int
+    user_id: UserId
     file_id: str
     size_bytes: int
     attempts: int

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 from opentelemetry.trace import SpanKind
@@ -12,24 +11,27 @@ from opentelemetry.trace import SpanKind
 from chassis import logs, metrics, tracing
 from chassis.broker import Broker, OutgoingMessage
 from chassis.clock import Clock
-from chassis.errors import TransientError
 from chassis.tracing import Attributes
 from contracts.envelope import HEADER_ID, HEADER_SENT_AT, HEADER_TRACE
 from contracts.gateway import UPDATES_SUBJECT
 from contracts.generator import shard_of
-from gateway.adapters.telegram import RejectedError
+from contracts.ids import NOBODY, UserId
 
 log = logs.get("gateway.intake")
 ALLOWED_UPDATES = ("message", "callback_query", "pre_checkout_query", "my_chat_member")
 """Telegram sends nothing else; kinds a webhook set elsewhere lets through are acknowledged."""
 
 STORE_TIMEOUT = timedelta(seconds=3)
-PRE_CHECKOUT_TIMEOUT = timedelta(seconds=2)
 
 received_count = metrics.counter("gateway.updates.received", description="by way in")
 
 
-class _Id(msgspec.Struct):
+class _Sender(msgspec.Struct):
+    id: UserId = NOBODY
+    language_code: str = ""
+
+
+class _Chat(msgspec.Struct):
     id: int = 0
 
 
@@ -38,15 +40,17 @@ class _Member(msgspec.Struct):
 
 
 class _Message(msgspec.Struct, rename={"sender": "from"}):
-    sender: _Id | None = None
-    chat: _Id | None = None
+    sender: _Sender | None = None
+    chat: _Chat | None = None
+    refunded_payment: msgspec.Raw = msgspec.Raw()
+    """Said by the bot itself: the person is the one whose chat it is."""
     new_chat_member: _Member | None = None
     """Of `my_chat_member` only: in a message the field holds a user."""
 
 
 class _Callback(msgspec.Struct, rename={"sender": "from"}):
     id: str = ""
-    sender: _Id | None = None
+    sender: _Sender | None = None
     message: _Message | None = None
 
 
@@ -54,7 +58,7 @@ class PreCheckout(msgspec.Struct, rename={"sender": "from"}):
     """A payment about to be made: to be answered within ten seconds, by whoever received it."""
 
     id: str
-    sender: _Id
+    sender: _Sender
     currency: str = ""
     total_amount: int = 0
     invoice_payload: str = ""
@@ -72,12 +76,14 @@ class Peek(msgspec.Struct):
     pre_checkout_query: PreCheckout | None = None
 
     @property
-    def user_id(self) -> int:
+    def user_id(self) -> UserId:
         """Whose line the update waits in; 0 for what nobody in particular sent."""
+        if self.message is not None and self.message.refunded_payment and self.message.chat:
+            return UserId(max(self.message.chat.id, 0))
         for part in (self.message, self.callback_query, self.my_chat_member):
             if part is not None and part.sender is not None:
                 return part.sender.id
-        return self.pre_checkout_query.sender.id if self.pre_checkout_query else 0
+        return self.pre_checkout_query.sender.id if self.pre_checkout_query else NOBODY
 
     @property
     def chat_id(self) -> int:
@@ -99,7 +105,8 @@ class _Number(msgspec.Struct):
 
 _NUMBER = msgspec.json.Decoder(_Number)
 _PEEK = msgspec.json.Decoder(Peek)
-AnswerPreCheckout = Callable[[PreCheckout], Awaitable[None]]
+AnswerPreCheckout = Callable[[PreCheckout], None]
+"""Begins to answer; the answer itself goes on beside the intake."""
 
 
 def peek(body: bytes) -> Peek:
@@ -127,24 +134,33 @@ class Intake:
         Raises TransientError when the broker is away; msgspec errors when one is not an update.
         """
         peeked = [peek(body) for body in bodies]
-        for each in peeked:
-            if each.pre_checkout_query is not None:
-                await self._pre_checkout(each.pre_checkout_query)
-        attributes: Attributes = {"gateway.way": way, "gateway.updates": len(bodies)}
-        if len(bodies) == 1:
+        lasting = []
+        for index, each in enumerate(peeked):
+            if each.pre_checkout_query is None:
+                lasting.append(index)
+            else:
+                # Answered at once or never: after ten seconds it is worth nothing, so it is not
+                # stored, and the updates behind it do not wait for it.
+                self._pre_checkout(each.pre_checkout_query)
+        received_count.add(len(bodies), {"way": way})
+        stored = await self._publish([(peeked[index], bodies[index]) for index in lasting], way)
+        return lasting[stored] if stored < len(lasting) else len(bodies)
+
+    async def _publish(self, updates: Sequence[tuple[Peek, bytes]], way: str) -> int:
+        """Return how many from the front are stored."""
+        attributes: Attributes = {"gateway.way": way, "gateway.updates": len(updates)}
+        if len(updates) == 1:
             with tracing.span("receive update", kind=SpanKind.SERVER, attributes=attributes):
-                message = self._message(peeked[0], bodies[0])
+                message = self._message(*updates[0])
                 await self._broker.publish(
                     message.subject, message.body, message.headers, timeout=STORE_TIMEOUT
                 )
-            stored = [True]
-        else:
-            messages = []
-            for each, body in zip(peeked, bodies, strict=True):
-                with tracing.span("receive update", kind=SpanKind.SERVER, attributes=attributes):
-                    messages.append(self._message(each, body))
-            stored = await self._broker.publish_all(messages)
-        received_count.add(len(bodies), {"way": way})
+            return 1
+        messages = []
+        for each, body in updates:
+            with tracing.span("receive update", kind=SpanKind.SERVER, attributes=attributes):
+                messages.append(self._message(each, body))
+        stored = await self._broker.publish_all(messages) if messages else []
         return stored.index(False) if False in stored else len(stored)
 
     def _message(self, each: Peek, body: bytes) -> OutgoingMessage:
@@ -156,19 +172,3 @@ class Intake:
             headers[HEADER_TRACE] = traceparent
         subject = UPDATES_SUBJECT.format(shard=shard_of(each.user_id))
         return OutgoingMessage(subject, body, headers)
-
-
-def decline(call: Callable[..., Awaitable[Any]], text: Callable[[str], str]) -> AnswerPreCheckout:
-    """Answer every pre-checkout with a no: this release sells nothing through Telegram yet."""
-
-    async def answer(query: PreCheckout) -> None:
-        body = {"pre_checkout_query_id": query.id, "ok": False, "error_message": text("")}
-        try:
-            await call("answerPreCheckoutQuery", body, timeout=PRE_CHECKOUT_TIMEOUT)
-        except (TransientError, RejectedError) as error:
-            # Telegram cancels the payment after ten seconds by itself: that is a no as well.
-            log.warning("pre_checkout_not_answered", reason=type(error).__name__)
-        else:
-            log.info("pre_checkout_declined")
-
-    return answer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -12,6 +11,7 @@ from chassis import tracing
 from chassis.clock import IdFactory
 from chassis.outbox import UnitOfWork
 from contracts.generator import shard_of
+from contracts.ids import MediaId, UserId
 from contracts.media import MediaRef
 from gateway.ports import MEDIA_AVAILABLE, MEDIA_FAILED, MEDIA_PENDING, Incoming, Media
 
@@ -25,7 +25,7 @@ class PostgresMedia:
         self._new_id = new_id
         self._wake = wake
 
-    async def accept(self, uow: UnitOfWork, *, user_id: int, incoming: Incoming) -> Media:
+    async def accept(self, uow: UnitOfWork, *, user_id: UserId, incoming: Incoming) -> Media:
         """A file that failed before is tried again: the person sent it again."""
         row = await uow.connection.fetchrow(
             "INSERT INTO media (id, user_id, shard, file_unique_id, file_id, size_bytes, mime, "  # noqa: S608 - constant columns
@@ -53,7 +53,7 @@ class PostgresMedia:
             uow.after_commit(self._wake)
         return media
 
-    async def find(self, uow: UnitOfWork, media_ids: tuple[UUID, ...]) -> list[Media]:
+    async def find(self, uow: UnitOfWork, media_ids: tuple[MediaId, ...]) -> list[Media]:
         rows = await uow.connection.fetch(
             f"SELECT {_COLUMNS} FROM media WHERE id = ANY($1) ORDER BY id FOR UPDATE",  # noqa: S608 - constant columns
             list(media_ids),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from chassis.outbox import UnitOfWork
 from contracts.generator import SHARDS
+from contracts.ids import MediaId, OrderId, UserId
 from contracts.media import MediaRef
 from gateway.domain.order_screen import CONFIRMING, IN_FLIGHT, OrderScreen
 
@@ -41,14 +41,14 @@ class PostgresOrderScreens:
             uow.now,
         )
 
-    async def find(self, uow: UnitOfWork, order_id: UUID) -> OrderScreen | None:
+    async def find(self, uow: UnitOfWork, order_id: OrderId) -> OrderScreen | None:
         row = await uow.connection.fetchrow(
             f"SELECT {_COLUMNS} FROM screens WHERE order_id = $1 FOR UPDATE",  # noqa: S608 - constant
             order_id,
         )
         return None if row is None else _screen(row)
 
-    async def waiting_for(self, uow: UnitOfWork, media_id: UUID) -> list[OrderScreen]:
+    async def waiting_for(self, uow: UnitOfWork, media_id: MediaId) -> list[OrderScreen]:
         rows = await uow.connection.fetch(
             f"SELECT {_COLUMNS} FROM screens "  # noqa: S608 - constant
             "WHERE state = 'confirming' AND media_ids @> ARRAY[$1::uuid] "
@@ -58,7 +58,7 @@ class PostgresOrderScreens:
         return [_screen(row) for row in rows]
 
     async def queued(
-        self, uow: UnitOfWork, *, shards: Collection[int], after: UUID, limit: int
+        self, uow: UnitOfWork, *, shards: Collection[int], after: OrderId, limit: int
     ) -> list[OrderScreen]:
         rows = await uow.connection.fetch(
             f"SELECT {_COLUMNS} FROM screens "  # noqa: S608 - constant
@@ -71,7 +71,7 @@ class PostgresOrderScreens:
         )
         return [_screen(row) for row in rows]
 
-    async def in_flight(self, uow: UnitOfWork, user_id: int) -> list[OrderScreen]:
+    async def in_flight(self, uow: UnitOfWork, user_id: UserId) -> list[OrderScreen]:
         rows = await uow.connection.fetch(
             f"SELECT {_COLUMNS} FROM screens "  # noqa: S608 - constant
             "WHERE user_id = $1 AND state = ANY($2) ORDER BY created_at LIMIT $3",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.ports import Screen
+import msgspec
+
+from gateway.domain.money import STARS_CURRENCY
+from gateway.domain.screen import Button, Invoice, Screen
 
 PHOTO = "photo"
 VIDEO = "video"
@@ -54,6 +57,34 @@ def message(chat_id: int, screen: Screen) -> dict[str, Any]:
         "link_preview_options": NO_PREVIEW,
     }
     return _with_keyboard(body, screen)
+
+
+def invoice(chat_id: int, asked: Invoice) -> dict[str, Any]:
+    """Return the body of sendInvoice: Telegram puts the pay button below it by itself."""
+    return {"chat_id": chat_id, "start_parameter": asked.start_parameter, **_asked(asked)}
+
+
+def invoice_link(asked: Invoice) -> dict[str, Any]:
+    """Return the body of createInvoiceLink."""
+    return {"subscription_period": asked.subscription_seconds, **_asked(asked)}
+
+
+def _asked(asked: Invoice) -> dict[str, Any]:
+    """One price in whole Stars, and no provider's token: what Telegram wants of a Stars invoice."""
+    return {
+        "title": asked.title,
+        "description": asked.description,
+        "payload": asked.payload,
+        "provider_token": "",
+        "currency": STARS_CURRENCY,
+        "prices": [{"label": asked.title, "amount": asked.amount}],
+    }
+
+
+def with_link(screen: Screen, asked: Invoice, url: str) -> Screen:
+    """The screen with a button that opens the invoice, above its own."""
+    row = (Button(asked.button, url=url),)
+    return msgspec.structs.replace(screen, invoice=None, buttons=(row, *screen.buttons))
 
 
 def media_message(chat_id: int, screen: Screen, *, file: str = "") -> dict[str, Any]:

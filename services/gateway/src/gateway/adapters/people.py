@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from chassis.outbox import UnitOfWork
+from contracts.ids import UserId
 from gateway.ports import Person
 
 
 class PostgresPeople:
     """Implements ports.People. Rows are made by the runner, with a person's first update."""
 
-    async def find(self, uow: UnitOfWork, user_id: int) -> Person | None:
+    async def find(self, uow: UnitOfWork, user_id: UserId) -> Person | None:
         row = await uow.connection.fetchrow(
             "SELECT language, time_zone, blocked_at, opened_at FROM persons WHERE user_id = $1",
             user_id,
@@ -24,7 +25,7 @@ class PostgresPeople:
             opened_at=row["opened_at"],
         )
 
-    async def set_language(self, uow: UnitOfWork, user_id: int, language: str) -> None:
+    async def set_language(self, uow: UnitOfWork, user_id: UserId, language: str) -> None:
         await uow.connection.execute(
             "UPDATE persons SET language = $2 WHERE user_id = $1", user_id, language
         )

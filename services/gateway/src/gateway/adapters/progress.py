@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from uuid import UUID
 
 import msgspec
 
@@ -12,6 +11,7 @@ from chassis.broker import Broker, Ephemeral, Subscription
 from chassis.database import Database
 from chassis.errors import TransientError
 from contracts.generator import JobProgress
+from contracts.ids import OrderId
 from gateway.adapters.edits import Edits
 from gateway.domain import keys
 from gateway.ports import Notices
@@ -45,7 +45,7 @@ class Progress:
         self._edits = edits
         self._notices = notices
         self._subscriptions: dict[int, Subscription] = {}
-        self._known: OrderedDict[UUID, Status] = OrderedDict()
+        self._known: OrderedDict[OrderId, Status] = OrderedDict()
 
     async def take(self, shards: frozenset[int]) -> None:
         for shard in shards - self._subscriptions.keys():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 from chassis import logs, rpc
 from chassis.broker import Broker
@@ -21,6 +20,9 @@ from contracts.billing import (
     QueuePosition,
 )
 from contracts.envelope import Reply, Request
+from contracts.ids import OrderId
+from contracts.payments import Charges, GetCharges, GetOffers, Offers
+from contracts.rewards import DrawProof, GetDrawProof, GetRewards, Rewards
 from gateway.ports import Reads
 
 log = logs.get("gateway.reads")
@@ -29,6 +31,10 @@ REPLIES: dict[type[Request], type[Reply]] = {
     GetPrice: Price,
     GetHistory: History,
     GetQueuePosition: QueuePosition,
+    GetRewards: Rewards,
+    GetDrawProof: DrawProof,
+    GetOffers: Offers,
+    GetCharges: Charges,
 }
 
 
@@ -53,6 +59,6 @@ class Asking:
             log.warning("read_not_answered", subject=request.subject, reason=str(error))
             return None
 
-    async def position(self, order_id: UUID) -> QueuePosition | None:
+    async def position(self, order_id: OrderId) -> QueuePosition | None:
         reply = await self.one(GetQueuePosition(order_id=order_id))
         return reply if isinstance(reply, QueuePosition) else None

@@ -21,6 +21,7 @@ from chassis.outbox import Outbox, UnitOfWork
 from contracts import topology
 from contracts.envelope import HEADER_TRACE
 from contracts.gateway import UPDATES_SUBJECT
+from contracts.ids import UserId
 from gateway.adapters.conversations import Conversations
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.adapters.intake import Peek, peek
@@ -126,7 +127,7 @@ class Runner:
         self._lines[peeked.user_id] = deque([(peeked, delivery)])
         self._background.spawn(self._work_line(peeked.user_id), name="update-line")
 
-    async def _work_line(self, user_id: int) -> None:
+    async def _work_line(self, user_id: UserId) -> None:
         """One person's updates, one after the other."""
         line = self._lines[user_id]
         try:

@@ -13,6 +13,7 @@ import msgspec
 from chassis import logs, metrics
 from chassis.errors import TransientError
 from chassis.objects import ObjectDamagedError, Objects
+from contracts.ids import UserId
 from contracts.media import MediaRef
 from gateway.adapters import payloads
 from gateway.adapters.budget import Budget
@@ -80,7 +81,7 @@ class Sender:
                     log.info("answer_postponed", kind=each.kind, reason=type(error).__name__)
                     return [left for left in answers[index:] if left.kind in (SEND, EDIT, DELETE)]
                 except BlockedError:
-                    await self.chats.blocked(chat_id)
+                    await self.chats.blocked(UserId(chat_id))
                     return []
                 except RejectedError as error:
                     # Ours to mend: the person still gets the rest of the answer.
@@ -132,8 +133,12 @@ class Sender:
         self, chat_id: int, screen: Screen, *, key: str = "", wait_max: timedelta
     ) -> Sent:
         """Send a new message and remember it under `key`."""
+        screen = await self._linked(screen)
         await self._budget.acquire(chat_id, wait_max=wait_max)
-        if screen.media is None:
+        if screen.invoice is not None:
+            result = await self._call("sendInvoice", payloads.invoice(chat_id, screen.invoice))
+            sent = Sent(result["message_id"])
+        elif screen.media is None:
             result = await self._call("sendMessage", payloads.message(chat_id, screen))
             sent = Sent(result["message_id"])
         else:
@@ -143,6 +148,14 @@ class Sender:
                 chat_id, key, sent.message_id, has_media=screen.media is not None, final=False
             )
         return sent
+
+    async def _linked(self, screen: Screen) -> Screen:
+        """A subscription is opened by a link only; making another one costs nobody anything."""
+        asked = screen.invoice
+        if asked is None or not asked.subscription_seconds:
+            return screen
+        url = await self._call("createInvoiceLink", payloads.invoice_link(asked))
+        return payloads.with_link(screen, asked, url)
 
     async def _send_media(self, chat_id: int, screen: Screen, media: MediaRef) -> Sent:
         """By file_id where Telegram has the file already; it may have forgotten it."""
@@ -184,6 +197,7 @@ class Sender:
     ) -> None:
         """Replace a message's text at once; an edit still waiting is dropped."""
         self.edits.cancel(chat_id, message_id)
+        screen = await self._linked(screen)
         await self._budget.acquire(chat_id, wait_max=wait_max, message=False)
         try:
             await self._edit(chat_id, message_id, screen, caption=caption)

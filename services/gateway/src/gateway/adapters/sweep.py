@@ -27,6 +27,7 @@ _OLD_ROWS = (
     ("updates", "bot_id, update_id", "received_at"),
     ("messages", "chat_id, key", "updated_at"),
     ("files", "object_key, shown_as", "created_at"),
+    ("checkouts", "checkout_id", "created_at"),
 )
 _UPLOADS = """
     DELETE FROM media WHERE id IN (

@@ -114,7 +114,7 @@ class Turns:
             await self._membership(uow, peek)
             await self._close(uow, peek, ())
             return Worked(), None
-        if peek.chat_id != peek.user_id:
+        if peek.chat_id != peek.user_id and not _is_payment(update):
             return Worked(await self._group(uow, peek, opened)), None
         turn = await self._dispatch(uow, peek, update, opened, reads)
         now, later = _split(turn.answers, tapped=bool(peek.callback_id))
@@ -200,6 +200,11 @@ class Turns:
                 await self._deliveries.postpone(
                     uow, chat_id=peek.chat_id, answer=each, id=self._new_id()
                 )
+
+
+def _is_payment(update: Update) -> bool:
+    """Money counts wherever Telegram speaks of it."""
+    return update.message is not None and update.message.successful_payment is not None
 
 
 def _language_code(update: Update | None) -> str | None:

@@ -8,7 +8,22 @@ from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats
 from gateway.bot.texts import DEFAULT_LANGUAGE
 from gateway.ports import Texts
 
-COMMANDS = ("start", "balance", "history", "cancel", "language", "help", "terms", "paysupport")
+COMMANDS = (
+    "start",
+    "balance",
+    "topup",
+    "vip",
+    "history",
+    "draw",
+    "promo",
+    "gift",
+    "invite",
+    "cancel",
+    "language",
+    "help",
+    "terms",
+    "paysupport",
+)
 
 
 async def publish_commands(bot: Bot, texts: Texts) -> None:

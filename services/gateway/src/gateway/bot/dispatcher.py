@@ -8,13 +8,20 @@ from aiogram.fsm.storage.base import BaseStorage
 from gateway.bot import (
     balance,
     cancel,
+    draw,
     fallback,
+    gift,
     help,  # noqa: A004 - the feature's name
     history,
     language,
     order,
     photo,
+    plans,
+    promo,
+    referral,
+    stars,
     start,
+    top_up,
 )
 from gateway.bot.middlewares import PersonMiddleware
 from gateway.ports import Shop
@@ -29,7 +36,14 @@ def build_dispatcher(shop: Shop, storage: BaseStorage) -> Dispatcher:
     """
     dispatcher = Dispatcher(storage=storage, shop=shop)
     dispatcher.update.outer_middleware(PersonMiddleware(shop))
-    for feature in (start, help, language, balance, history, cancel, order, photo, fallback):
+    money = (stars, top_up, plans)
+    rewards = (draw, promo, gift, referral)
+    for feature in (
+        *(start, help, language, balance, history, cancel, order),
+        *money,
+        *rewards,  # before the photo: words may be an answer to what they asked
+        *(photo, fallback),
+    ):
         # A router belongs to one dispatcher at a time; a second one (tests) takes it over.
         feature.router._parent_router = None  # noqa: SLF001
         dispatcher.include_router(feature.router)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contracts.generator import JobProgress
+from contracts.ids import UserId
 from gateway.domain.screen import Screen
-from gateway.domain.screens import menu, order
+from gateway.domain.screens import menu, order, payment
 from gateway.ports import Shop
 
 
@@ -30,9 +31,9 @@ class BotNotices:
             eta_seconds=progress.eta_seconds,
         )
 
-    def download_failed(self, language: str, reason: str, user_id: int) -> Screen:
+    def download_failed(self, language: str, reason: str, user_id: UserId) -> Screen:
         say = self._shop.texts.say(language)
         return Screen(text=say("operators-download-failed", user=str(user_id), reason=reason))
 
-    def payments_closed(self, language: str) -> str:
-        return self._shop.texts.say(language)("payments-closed")
+    def payment_declined(self, language: str, code: str) -> str:
+        return payment.declined(self._shop.texts.say(language), code)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 from aiogram import Router
 from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery
 
 from contracts.billing import Price
+from contracts.ids import OrderId
 from gateway.bot.callbacks import Tapped
 from gateway.bot.ownership import own_order, own_photo
 from gateway.domain import keys, order_screen
@@ -30,6 +32,7 @@ async def choose_workflow(
     shop: Shop,
     reads: Reads,
     say: Say,
+    zone: ZoneInfo,
     state: FSMContext,
 ) -> None:
     """Show the price. The order's id is made here: this screen is at most one order."""
@@ -46,7 +49,7 @@ async def choose_workflow(
         turn.toast(problem or say("try-again"), alert=True)
         return
     shown = OrderScreen(
-        order_id=shop.new_id(),
+        order_id=OrderId(shop.new_id()),
         user_id=turn.person.user_id,
         workflow_id=workflow.id,
         catalogue_version=quote.catalogue_version,
@@ -57,7 +60,7 @@ async def choose_workflow(
     )
     await shop.screens.add(turn.uow, shown)
     await state.clear()
-    turn.reply(order.price(say, shown, workflow, quote), key=keys.order(shown.order_id))
+    turn.reply(order.price(say, shown, workflow, quote, zone), key=keys.order(shown.order_id))
     turn.toast()
 
 

@@ -9,6 +9,7 @@ from aiogram.filters import StateFilter
 from aiogram.fsm.context import FSMContext
 from aiogram.types import Document, Message, PhotoSize
 
+from contracts.ids import MediaId
 from gateway.bot.states import MEDIA_ID, Making
 from gateway.bot.where import Where
 from gateway.domain import keys
@@ -72,7 +73,7 @@ async def text_instead_of_choice(
     _message: Message, turn: Turn, shop: Shop, say: Say, state: FSMContext
 ) -> None:
     """The photo is here; what is missing is a tap, so the buttons come again."""
-    media_id = UUID((await state.get_data())[MEDIA_ID])
+    media_id = MediaId(UUID((await state.get_data())[MEDIA_ID]))
     turn.reply(upload.choices(say, media_id, shop.catalogue.values()), key=keys.upload(media_id))
 
 

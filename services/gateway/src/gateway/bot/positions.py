@@ -13,6 +13,7 @@ from chassis.database import UNAVAILABLE
 from chassis.errors import TransientError
 from chassis.outbox import Outbox
 from contracts.billing import QueuePosition
+from contracts.ids import OrderId
 from gateway.domain import keys, order_screen, positions
 from gateway.domain.order_screen import OrderScreen
 from gateway.domain.screens import order
@@ -26,9 +27,9 @@ ORDERS_MAX = 64
 ASKED_AT_ONCE = 8
 QUEUED = "accepted"
 """Billing's word for an order whose job has not started."""
-_FIRST = UUID(int=0)
+_FIRST = OrderId(UUID(int=0))
 
-Ask = Callable[[UUID], Awaitable[QueuePosition | None]]
+Ask = Callable[[OrderId], Awaitable[QueuePosition | None]]
 """Billing's answer about one order, or None when it does not answer in time."""
 
 
@@ -82,7 +83,7 @@ class PositionRefresher:
                     changed += await self._show(shown.order_id, answer)
         return changed
 
-    async def _show(self, order_id: UUID, answer: QueuePosition) -> bool:
+    async def _show(self, order_id: OrderId, answer: QueuePosition) -> bool:
         """Read again under lock: the order may have started while billing was asked."""
         shop = self._shop
         async with self._outbox.begin() as uow:

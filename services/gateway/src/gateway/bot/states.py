@@ -11,4 +11,11 @@ class Making(StatesGroup):
     choosing = State()
 
 
+class Typing(StatesGroup):
+    """Words are expected: a promo code, or how many credits to give."""
+
+    promo_code = State()
+    gift_amount = State()
+
+
 MEDIA_ID = "media_id"

@@ -6,14 +6,18 @@ is told that the button is out of date.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
+
+from contracts.ids import MediaId, OrderId
+from contracts.money import CREDITS_MAX, Credits
+from gateway.domain import purchase_buttons
+from gateway.domain.packed_ids import pack_id, unpack_id
+from gateway.domain.purchase_buttons import Purchase
 
 BYTES_MAX = 64
 _VERSION = "1"
-_ID_LENGTH = 22
 _FRESH = "+"
 
 HOME = "home"
@@ -22,7 +26,17 @@ ORDERS = "orders"
 HELP = "help"
 LANGUAGE = "language"
 PHOTO = "photo"
-PAGES = frozenset({HOME, BALANCE, ORDERS, HELP, LANGUAGE, PHOTO})
+DRAW = "draw"
+PROMO = "promo"
+GIFT = "gift"
+GIFT_OWN = "gift_own"
+"""Type an amount of one's own."""
+INVITE = "invite"
+TOP_UP = "topup"
+VIP = "vip"
+PAGES = frozenset(
+    {HOME, BALANCE, ORDERS, HELP, LANGUAGE, PHOTO, DRAW, PROMO, GIFT, GIFT_OWN, INVITE, TOP_UP, VIP}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +51,32 @@ class OpenPage:
 class ChooseWorkflow:
     """Ask the price of one workflow for one photo; also the "once more" button of a result."""
 
-    media_id: UUID
+    media_id: MediaId
     workflow_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmOrder:
-    order_id: UUID
+    order_id: OrderId
 
 
 @dataclass(frozen=True, slots=True)
 class DismissOrder:
     """Close a price screen that was not confirmed."""
 
-    order_id: UUID
+    order_id: OrderId
 
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
     """Stop an order that was placed."""
 
-    order_id: UUID
+    order_id: OrderId
 
 
 @dataclass(frozen=True, slots=True)
 class SendAsFile:
-    order_id: UUID
+    order_id: OrderId
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,35 @@ class SetLanguage:
     language: str
 
 
+@dataclass(frozen=True, slots=True)
+class DrawNow:
+    """Draw on the day the button was shown for: on another day it draws nothing."""
+
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDraw:
+    """Show what it takes to check one day's draw."""
+
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseGift:
+    """Ask whether a gift of so many credits is really meant."""
+
+    credits: Credits
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmGift:
+    """One screen is at most one gift: its id was made with the screen."""
+
+    gift_id: UUID
+    credits: Credits
+
+
 Callback = (
     OpenPage
     | ChooseWorkflow
@@ -86,6 +129,11 @@ Callback = (
     | SendAsFile
     | OpenHistory
     | SetLanguage
+    | DrawNow
+    | CheckDraw
+    | ChooseGift
+    | ConfirmGift
+    | Purchase
 )
 _BY_ORDER: dict[str, type[ConfirmOrder | DismissOrder | CancelOrder | SendAsFile]] = {
     "c": ConfirmOrder,
@@ -106,6 +154,14 @@ def pack(callback: Callback) -> str:
         parts = ("l", callback.language)
     elif isinstance(callback, ChooseWorkflow):
         parts = ("w", f"{pack_id(callback.media_id)}:{callback.workflow_id}")
+    elif isinstance(callback, DrawNow | CheckDraw):
+        parts = ("dn" if isinstance(callback, DrawNow) else "dc", callback.day.isoformat())
+    elif isinstance(callback, ChooseGift):
+        parts = ("ga", str(callback.credits))
+    elif isinstance(callback, ConfirmGift):
+        parts = ("gm", f"{pack_id(callback.gift_id)}:{callback.credits}")
+    elif isinstance(callback, Purchase):
+        parts = purchase_buttons.parts(callback)
     else:
         parts = (_ORDER_PREFIX[type(callback)], pack_id(callback.order_id))
     data = f"{parts[0]}:{_VERSION}:{parts[1]}"
@@ -128,27 +184,47 @@ def parse(data: str) -> Callback | None:
         return SetLanguage(rest)
     if prefix == "w":
         return _parse_choice(rest)
+    if prefix in {"dn", "dc"}:
+        day = _parse_day(rest)
+        return None if day is None else DrawNow(day) if prefix == "dn" else CheckDraw(day)
+    if prefix == "ga":
+        given = parse_credits(rest)
+        return ChooseGift(given) if given is not None else None
+    if prefix == "gm":
+        return _parse_gift(rest)
     kind = _BY_ORDER.get(prefix)
+    if kind is None:
+        return purchase_buttons.read(prefix, rest)
     order_id = unpack_id(rest)
-    return kind(order_id) if kind is not None and order_id is not None else None
+    return kind(OrderId(order_id)) if order_id is not None else None
 
 
 def _parse_choice(rest: str) -> ChooseWorkflow | None:
     packed, _, workflow_id = rest.partition(":")
     media_id = unpack_id(packed)
-    return ChooseWorkflow(media_id, workflow_id) if media_id and workflow_id else None
-
-
-def pack_id(value: UUID) -> str:
-    return base64.urlsafe_b64encode(value.bytes).rstrip(b"=").decode()
-
-
-def unpack_id(packed: str) -> UUID | None:
-    """None unless it is exactly what `pack_id` writes."""
-    if len(packed) != _ID_LENGTH or not packed.isascii():
+    if media_id is None or not workflow_id:
         return None
+    return ChooseWorkflow(MediaId(media_id), workflow_id)
+
+
+def _parse_day(rest: str) -> date | None:
+    """None unless it is a day as `isoformat` writes it."""
     try:
-        value = UUID(bytes=base64.urlsafe_b64decode(f"{packed}=="))
-    except (binascii.Error, ValueError):
+        day = date.fromisoformat(rest)
+    except ValueError:
         return None
-    return value if pack_id(value) == packed else None
+    return day if day.isoformat() == rest else None
+
+
+def _parse_gift(rest: str) -> ConfirmGift | None:
+    packed, _, amount = rest.partition(":")
+    gift_id, given = unpack_id(packed), parse_credits(amount)
+    return ConfirmGift(gift_id, given) if gift_id is not None and given is not None else None
+
+
+def parse_credits(text: str) -> Credits | None:
+    """A positive whole number of credits, written as computers write it; else None."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(CREDITS_MAX)):
+        return None
+    amount = int(text)
+    return Credits(amount) if 0 < amount <= CREDITS_MAX and str(amount) == text else None

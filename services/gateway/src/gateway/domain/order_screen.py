@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
+from contracts.ids import MediaId, OrderId, UserId
 from contracts.media import MediaRef
+from contracts.money import Credits
 
 PRICED = "priced"
 CONFIRMING = "confirming"
@@ -43,14 +44,14 @@ _MEDIA_FAILED = "failed"
 class OrderScreen:
     """What the person was shown, and how far its order has come."""
 
-    order_id: UUID
-    user_id: int
+    order_id: OrderId
+    user_id: UserId
     workflow_id: str
     catalogue_version: int
-    price_credits: int
-    base_price_credits: int
+    price_credits: Credits
+    base_price_credits: Credits
     priced_at: datetime
-    inputs: tuple[UUID, ...]
+    inputs: tuple[MediaId, ...]
     state: str = PRICED
     params: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[MediaRef, ...] = ()

@@ -28,6 +28,22 @@ class Button(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str = ""
 
 
+class Invoice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What Telegram itself asks the person to pay, in Stars."""
+
+    title: str
+    """At most 32 UTF-16 units; the description at most 255, the payload 1-128 bytes."""
+    description: str
+    payload: str
+    amount: int
+    start_parameter: str
+    """Not empty, so that a forwarded copy opens the bot instead of being paid by a stranger."""
+    subscription_seconds: int = 0
+    """Above 0: renewed by Telegram. Only a link can do that, so it becomes a button."""
+    button: str = ""
+    """The words on that button."""
+
+
 class Screen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one message shows. With a photo or a video the text is its caption."""
 
@@ -37,6 +53,8 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     video: MediaRef | None = None
     document: bool = False
     """Send the photo or video as a file, so that Telegram does not recompress it."""
+    invoice: Invoice | None = None
+    """The message is an invoice, or, with a subscription, carries a button that opens it."""
     parse_mode: str = "HTML"
 
     @property

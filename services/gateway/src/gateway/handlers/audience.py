@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from chassis.outbox import UnitOfWork
+from contracts.ids import UserId
 from gateway.domain.screen import Say, Screen
-from gateway.ports import SEND, Shop
+from gateway.ports import EDIT, SEND, Shop
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
     """One person, as far as telling them something goes."""
 
-    user_id: int
+    user_id: UserId
     say: Say
     zone: ZoneInfo
     reachable: bool
@@ -27,8 +28,15 @@ class Audience:
                 uow, user_id=self.user_id, screen=screen, kind=SEND, key=key
             )
 
+    async def close(self, uow: UnitOfWork, screen: Screen, *, shop: Shop, key: str) -> None:
+        """Say the last word on the message that announced it; a new one, if that is gone."""
+        if self.reachable:
+            await shop.deliveries.queue(
+                uow, user_id=self.user_id, screen=screen, kind=EDIT, key=key, final=True
+            )
 
-async def find(uow: UnitOfWork, user_id: int, *, shop: Shop) -> Audience:
+
+async def find(uow: UnitOfWork, user_id: UserId, *, shop: Shop) -> Audience:
     person = await shop.people.find(uow, user_id)
     if person is None:
         say = shop.texts.say(shop.texts.pick(None))

@@ -6,17 +6,29 @@ from dataclasses import replace
 
 from chassis.outbox import UnitOfWork
 from contracts.billing import CancelOrder, CommandRejected, PlaceOrder
+from contracts.payments import BuyPlan, ChangeSubscription, CreatePayment
+from contracts.rewards import MakeGift, OpenGift, RedeemPromo, TakeDraw
 from gateway.domain import order_screen
 from gateway.domain.screens import menu
 from gateway.handlers import audience
 from gateway.ports import Shop
 
+_REWARDS = frozenset(kind.subject for kind in (RedeemPromo, TakeDraw, MakeGift, OpenGift))
+_PAYMENTS = frozenset(kind.subject for kind in (CreatePayment, BuyPlan, ChangeSubscription))
+_ORDERS = frozenset({CancelOrder.subject, PlaceOrder.subject})
+
 
 async def command_rejected(event: CommandRejected, uow: UnitOfWork, *, shop: Shop) -> None:
     """Only what a person asked for is answered; operators see their own commands' rejections."""
-    if not event.user_id or event.command_subject not in {CancelOrder.subject, PlaceOrder.subject}:
+    if not event.user_id or event.command_subject not in _REWARDS | _PAYMENTS | _ORDERS:
         return
     person = await audience.find(uow, event.user_id, shop=shop)
+    if event.command_subject in _REWARDS:
+        await person.tell(uow, menu.page(person.say, "reward-rejected"), shop=shop)
+        return
+    if event.command_subject in _PAYMENTS:
+        await person.tell(uow, menu.page(person.say, "payment-rejected"), shop=shop)
+        return
     if event.command_subject == CancelOrder.subject:
         await person.tell(uow, menu.page(person.say, "cancel-not-possible"), shop=shop)
         return

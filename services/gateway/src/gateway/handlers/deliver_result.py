@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chassis.outbox import UnitOfWork
 from contracts.gateway import DeliverResult
+from contracts.money import NO_CREDITS
 from gateway.domain.screens import outcome
 from gateway.handlers import audience, results
 from gateway.ports import Shop
@@ -11,8 +12,13 @@ from gateway.ports import Shop
 
 async def deliver_result(command: DeliverResult, uow: UnitOfWork, *, shop: Shop) -> None:
     person = await audience.find(uow, command.user_id, shop=shop)
+    shown = await shop.screens.find(uow, command.order_id)
     note = outcome.result_note(
-        person.say, command.charged_credits, gift=command.gift, available=None
+        person.say,
+        command.charged_credits,
+        gift=command.gift,
+        available=None,
+        base=shown.base_price_credits if shown is not None else NO_CREDITS,
     )
     await results.queue(
         uow,
@@ -21,6 +27,6 @@ async def deliver_result(command: DeliverResult, uow: UnitOfWork, *, shop: Shop)
         order_id=command.order_id,
         title=shop.title(person.say, command.workflow_id),
         note=note,
-        shown=await shop.screens.find(uow, command.order_id),
+        shown=shown,
         shop=shop,
     )

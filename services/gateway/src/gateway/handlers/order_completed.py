@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from chassis.outbox import UnitOfWork
 from contracts.billing import OrderCompleted
+from contracts.money import NO_CREDITS
 from gateway.domain import keys, order_screen
 from gateway.domain.screens import outcome
 from gateway.handlers import audience, results
@@ -28,7 +29,11 @@ async def order_completed(event: OrderCompleted, uow: UnitOfWork, *, shop: Shop)
             final=True,
         )
     note = outcome.result_note(
-        person.say, event.charged_credits, gift=event.gift, available=event.available_credits
+        person.say,
+        event.charged_credits,
+        gift=event.gift,
+        available=event.available_credits,
+        base=shown.base_price_credits if shown is not None else NO_CREDITS,
     )
     await results.queue(
         uow,

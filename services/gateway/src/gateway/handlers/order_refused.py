@@ -7,6 +7,7 @@ from dataclasses import replace
 from chassis.outbox import UnitOfWork
 from contracts import errors
 from contracts.billing import OrderRefused
+from contracts.ids import OrderId
 from gateway.domain import keys, order_screen
 from gateway.domain.order_screen import OrderScreen
 from gateway.domain.screen import Screen
@@ -49,7 +50,7 @@ async def _ask_again(
         return False
     again = replace(
         shown,
-        order_id=shop.new_id(),
+        order_id=OrderId(shop.new_id()),
         catalogue_version=workflow.version,
         price_credits=event.price_credits,
         base_price_credits=max(workflow.price_credits, event.price_credits),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from chassis.outbox import UnitOfWork
+from contracts.ids import OrderId
 from contracts.media import MediaRef
 from gateway.domain.order_screen import OrderScreen
 from gateway.domain.screens import outcome
@@ -18,7 +18,7 @@ async def queue(
     person: Audience,
     outputs: Sequence[MediaRef],
     *,
-    order_id: UUID,
+    order_id: OrderId,
     title: str,
     note: str,
     shown: OrderScreen | None,

@@ -10,5 +10,7 @@ from gateway.ports import Shop
 
 
 async def tier_set(event: TierSet, uow: UnitOfWork, *, shop: Shop) -> None:
+    if event.cause:
+        return  # whatever gave it tells the person itself
     person = await audience.find(uow, event.user_id, shop=shop)
     await person.tell(uow, account.tier(person.say, event, person.zone), shop=shop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from uuid import UUID
 
 import msgspec
 
@@ -13,6 +12,7 @@ from chassis.broker import Broker, Ephemeral
 from chassis.errors import TransientError
 from chassis.key_value import KeyExistsError, KeyValue, WrongRevisionError
 from chassis.keys import encode_key
+from contracts.ids import OrderId
 from generator.domain.claims import JobRecord, job_key, slot_key
 from generator.ports import RevisionConflictError, StoredRecord
 
@@ -20,7 +20,7 @@ log = logs.get("generator.claims")
 BUCKET = "jobs"
 _ENCODER = msgspec.msgpack.Encoder()
 _RECORDS = msgspec.msgpack.Decoder(JobRecord)
-_ORDERS = msgspec.msgpack.Decoder(tuple[UUID, ...])
+_ORDERS = msgspec.msgpack.Decoder(tuple[OrderId, ...])
 
 
 class KvClaims:
@@ -30,7 +30,7 @@ class KvClaims:
         self._broker = broker
         self._key_value = KeyValue(broker, BUCKET)
 
-    async def read(self, order_id: UUID) -> StoredRecord | None:
+    async def read(self, order_id: OrderId) -> StoredRecord | None:
         entry = await self._key_value.get(job_key(order_id))
         if entry is None:
             return None
@@ -40,14 +40,14 @@ class KvClaims:
             raise TransientError(f"record of {order_id} unreadable") from error
         return StoredRecord(record=record, revision=entry.revision)
 
-    async def create(self, order_id: UUID, record: JobRecord) -> int:
+    async def create(self, order_id: OrderId, record: JobRecord) -> int:
         try:
             return await self._key_value.create(job_key(order_id), _ENCODER.encode(record))
         except KeyExistsError as error:
             raise RevisionConflictError(str(order_id)) from error
 
     async def write(
-        self, order_id: UUID, record: JobRecord, revision: int, *, ttl: timedelta | None = None
+        self, order_id: OrderId, record: JobRecord, revision: int, *, ttl: timedelta | None = None
     ) -> int:
         body = _ENCODER.encode(record)
         try:
@@ -55,15 +55,15 @@ class KvClaims:
         except WrongRevisionError as error:
             raise RevisionConflictError(str(order_id)) from error
 
-    async def note_held(self, server: str, orders: Sequence[UUID]) -> None:
+    async def note_held(self, server: str, orders: Sequence[OrderId]) -> None:
         await self._key_value.put(slot_key(server), _ENCODER.encode(tuple(orders)))
 
-    async def held(self, server: str) -> tuple[UUID, ...]:
+    async def held(self, server: str) -> tuple[OrderId, ...]:
         entry = await self._key_value.get(slot_key(server))
         return () if entry is None else _ORDERS.decode(entry.value)
 
     async def watch(
-        self, order_id: UUID, on_change: Callable[[JobRecord], None]
+        self, order_id: OrderId, on_change: Callable[[JobRecord], None]
     ) -> Callable[[], Awaitable[None]]:
         """Listen to the writes themselves: no consumer per job on the server.
 

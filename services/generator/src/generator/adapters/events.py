@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
 
 from chassis import logs
 from chassis.broker import Broker
@@ -11,7 +10,7 @@ from chassis.clock import Clock
 from chassis.errors import TransientError
 from contracts.envelope import Event, Headers
 from contracts.generator import JobProgress, progress_subject
-from contracts.ids import derived_id
+from contracts.ids import OrderId, derived_id
 from generator.domain.claims import Outcome
 
 log = logs.get("generator.events")
@@ -26,10 +25,10 @@ class BrokerEvents:
         self._broker = broker
         self._clock = clock
 
-    async def tell(self, order_id: UUID, epoch: int, event: Event) -> None:
+    async def tell(self, order_id: OrderId, epoch: int, event: Event) -> None:
         await self._publish(order_id, epoch, event.subject, event.encode())
 
-    async def tell_outcome(self, order_id: UUID, outcome: Outcome) -> None:
+    async def tell_outcome(self, order_id: OrderId, outcome: Outcome) -> None:
         await self._publish(order_id, outcome.epoch, outcome.subject, outcome.body)
 
     async def progress(self, message: JobProgress) -> None:
@@ -39,7 +38,7 @@ class BrokerEvents:
         except TransientError as error:
             log.debug("progress_lost", reason=str(error))
 
-    async def _publish(self, order_id: UUID, epoch: int, subject: str, body: bytes) -> None:
+    async def _publish(self, order_id: OrderId, epoch: int, subject: str, body: bytes) -> None:
         headers = Headers(
             id=derived_id(order_id, epoch, subject),
             sent_at=self._clock.now(),

@@ -14,6 +14,7 @@ from chassis.errors import TransientError
 from chassis.puller import TieredPuller
 from contracts.envelope import HEADER_ID, HEADER_ORDER, HEADER_SENT_AT, HEADER_TRACE
 from contracts.generator import RunJob
+from contracts.ids import OrderId
 from generator.domain.tiers import Wish
 from generator.ports import Arrival
 
@@ -60,10 +61,10 @@ def _sent_at(delivery: Delivery) -> datetime | None:
         return None
 
 
-def _order_id(delivery: Delivery) -> UUID | None:
+def _order_id(delivery: Delivery) -> OrderId | None:
     """The header names the order even where the body cannot be read."""
     try:
-        return UUID(delivery.headers.get(HEADER_ORDER, ""))
+        return OrderId(UUID(delivery.headers.get(HEADER_ORDER, "")))
     except ValueError:
         log.warning("job_without_order_header")
     try:

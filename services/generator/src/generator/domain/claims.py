@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from uuid import UUID
 
 import msgspec
+
+from contracts.ids import OrderId
 
 
 class State(StrEnum):
@@ -295,5 +296,5 @@ def slot_key(server: str) -> str:
     return f"slot.{server}"
 
 
-def job_key(order_id: UUID) -> str:
+def job_key(order_id: OrderId) -> str:
     return str(order_id)

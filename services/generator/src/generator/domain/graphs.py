@@ -6,11 +6,11 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from contracts.catalogue import OutputSpec, Workflow
+from contracts.ids import OrderId
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Failure, Kind
 
@@ -42,7 +42,7 @@ def fill(
     return graph
 
 
-def prefix_of(order_id: UUID, prompt_id: str) -> str:
+def prefix_of(order_id: OrderId, prompt_id: str) -> str:
     return f"jobs/{order_id}/{prompt_id}/out"
 
 

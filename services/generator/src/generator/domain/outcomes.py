@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from contracts.generator import JobCancelled, JobFailed, JobSucceeded, RunJob
+from contracts.ids import OrderId, UserId
 from contracts.media import MediaRef
 from generator.domain.claims import Outcome, State
 
@@ -23,7 +22,7 @@ def succeeded(
 
 
 def failed(
-    order_id: UUID, user_id: int, epoch: int, failure_class: str, detail: str = ""
+    order_id: OrderId, user_id: UserId, epoch: int, failure_class: str, detail: str = ""
 ) -> Outcome:
     """`user_id` is 0 for a job that could not be decoded."""
     event = JobFailed(
@@ -36,6 +35,6 @@ def failed(
     return Outcome(state=State.FAILED, subject=event.subject, body=event.encode(), epoch=epoch)
 
 
-def cancelled(order_id: UUID, user_id: int, epoch: int, reason: str) -> Outcome:
+def cancelled(order_id: OrderId, user_id: UserId, epoch: int, reason: str) -> Outcome:
     event = JobCancelled(order_id=order_id, user_id=user_id, epoch=epoch, reason=reason)
     return Outcome(state=State.CANCELLED, subject=event.subject, body=event.encode(), epoch=epoch)

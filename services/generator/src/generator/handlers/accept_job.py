@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
 
 from chassis import logs
+from contracts.ids import OrderId
 from generator.domain.claims import Answer, Decision, Delivered, decide_claim
 from generator.handlers.claim import Claim
 from generator.handlers.tools import Tools
@@ -16,7 +16,7 @@ log = logs.get("generator.accept")
 
 
 async def accept_job(
-    tools: Tools, arrival: Arrival, prompt_id: str, *, in_hand: bool, held: Sequence[UUID]
+    tools: Tools, arrival: Arrival, prompt_id: str, *, in_hand: bool, held: Sequence[OrderId]
 ) -> tuple[Answer, Claim | None]:
     """Claim the order, or settle the delivery; the claim is None when there is nothing to run.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chassis import logs, metrics, tracing
 from contracts import errors
 from contracts.billing import LANE_PRIORITY
+from contracts.ids import NOBODY
 from generator.domain import attempts, claims, outcomes
 from generator.domain.attempts import Sickness, Step, Verdict
 from generator.domain.claims import Outcome, State
@@ -65,7 +66,7 @@ class JobAttempts:
         """Why a claimed job is not run at all."""
         run, record, epoch = self._run, self._run.claim.record, self._run.claim.epoch
         if run.job is None:
-            return outcomes.failed(run.order_id, 0, epoch, errors.FAILED_UNDECODABLE)
+            return outcomes.failed(run.order_id, NOBODY, epoch, errors.FAILED_UNDECODABLE)
         user_id = run.job.user_id
         if attempts.worn_out(record.failures, record.adoptions):
             failure_class = attempts.worn_out_class(record.failures)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
 
 from chassis import logs
 from chassis.errors import TransientError
+from contracts.ids import OrderId
 from generator.domain.claims import JobRecord
 from generator.domain.errors import ClaimLostError
 from generator.ports import Claims, RevisionConflictError, StoredRecord
@@ -20,7 +20,7 @@ RETRY_SECONDS = 0.2
 class Claim:
     """A record this server owns at an epoch, until somebody with a higher epoch takes it."""
 
-    def __init__(self, claims: Claims, order_id: UUID, stored: StoredRecord) -> None:
+    def __init__(self, claims: Claims, order_id: OrderId, stored: StoredRecord) -> None:
         self.order_id = order_id
         self.record = stored.record
         self.lost = False

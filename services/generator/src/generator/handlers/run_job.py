@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from enum import Enum
 from typing import Protocol
-from uuid import UUID
 
 import msgspec
 from opentelemetry.trace import Span, SpanKind
@@ -14,6 +13,7 @@ from chassis import logs, metrics, tracing
 from chassis.errors import TransientError
 from contracts.catalogue import Workflow
 from contracts.generator import JobStarted, RunJob
+from contracts.ids import OrderId
 from generator.domain import claims
 from generator.domain.claims import Answer, JobRecord, State
 from generator.domain.errors import (
@@ -55,7 +55,7 @@ class Place(Protocol):
 
     def changed(self) -> None: ...
 
-    def orders(self) -> tuple[UUID, ...]:
+    def orders(self) -> tuple[OrderId, ...]:
         """Every order of the slot, running, waiting or being finished."""
         ...
 

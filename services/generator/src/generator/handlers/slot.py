@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 from chassis import logs, metrics
 from contracts.billing import LANE_PRIORITY
+from contracts.ids import OrderId
 from generator.domain import lateness, tiers
 from generator.domain.errors import ServerAnswerError, ServerUnreachableError
 from generator.domain.tiers import Wish
@@ -57,7 +57,7 @@ class Slot:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def orders(self) -> tuple[UUID, ...]:
+    def orders(self) -> tuple[OrderId, ...]:
         return tuple(dict.fromkeys(run.order_id for run in self._runs))
 
     def prompts(self) -> set[str]:

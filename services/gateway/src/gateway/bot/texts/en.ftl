@@ -67,7 +67,13 @@ help =
     If it fails or you cancel it in time, the reserved credits come back.
 help-commands =
     /balance – what you have
+    /topup – buy credits
+    /vip – VIP and Black Gold
     /history – what came and went
+    /draw – today’s lucky draw
+    /promo – redeem a promo code
+    /gift – give credits to somebody
+    /invite – your invitation link
     /cancel – stop an order
     /language – change the language
     /terms – the rules
@@ -77,17 +83,19 @@ offer =
     { $about }
 terms =
     <b>Terms</b>
-    • You may only send photos you have the right to use. Anything unlawful or sexual is refused.
+    • You may only send photos you have the right to use. Anything unlawful or sexual is refused, and an account that keeps sending it is closed.
+    • Credits, VIP and Black Gold are digital goods for use in this bot only; they cannot be paid out or sold on. You get them at once after paying.
     • Credits are spent only on results you receive. A failed or cancelled order costs nothing.
-    • Trial credits expire; credits you bought do not.
+    • Trial and bonus credits expire; credits you bought do not.
+    • A payment can be given back as a whole while what it bought is unused; ask with /paysupport. What it bought is taken back with it; what was spent already is owed.
+    • A subscription is renewed by Telegram until you stop it in /vip. Stopping it takes nothing away that is paid.
+    • Money that does not match its invoice is looked at by a person, and is never lost.
     • Your photos are used for your orders only, and are deleted when no order needs them.
 
     Questions about money: /paysupport
 paysupport =
     <b>Payment support</b>
     Your balance and every movement are in /balance and /history. Reserved credits of a failed order come back by themselves, usually within minutes.
-
-    If something still looks wrong, write here what you expected and when it happened. Telegram support cannot help with purchases made in this bot; we can.
 language-choose = Which language shall we speak?
 language-set = From now on in English.
 trial-opened =
@@ -99,7 +107,13 @@ trial-opened =
 command-start = Start
 command-help = How it works
 command-balance = Balance
+command-topup = Buy credits
+command-vip = VIP and Black Gold
 command-history = History
+command-draw = Today’s lucky draw
+command-promo = Redeem a promo code
+command-gift = Give credits to somebody
+command-invite = Your invitation link
 command-cancel = Stop an order
 command-language = Language
 command-terms = Terms
@@ -108,6 +122,10 @@ command-paysupport = Help with payments
 button-photo = 📷 Send a photo
 button-balance = 💳 Balance
 button-history = 🧾 History
+button-draw = 🎲 Daily draw
+button-promo = 🎟 Promo code
+button-gift = 🎁 Give credits
+button-invite = 👥 Invite a friend
 button-orders = ⏳ My orders
 button-language = 🌐 Language
 button-help = ❓ Help
@@ -147,6 +165,17 @@ history-expire = <b>{ $signed }</b> · expired · { $at }
 history-grant = <b>{ $signed }</b> · received · { $at }
 history-trial = <b>{ $signed }</b> · trial credits · { $at }
 history-revoke = <b>{ $signed }</b> · taken back · { $at }
+history-restore = <b>{ $signed }</b> · restored after a refund that was refused · { $at }
+history-adjust = <b>{ $signed }</b> · corrected by the shop · { $at }
+history-plan = <b>{ $signed }</b> · a plan · { $at }
+history-gift = <b>{ $signed }</b> · a gift for somebody · { $at }
+history-gift-back = <b>{ $signed }</b> · a gift came back · { $at }
+history-grant-payment = <b>{ $signed }</b> · bought · { $at }
+history-grant-payment-bonus = <b>{ $signed }</b> · bonus for your payment · { $at }
+history-grant-promo = <b>{ $signed }</b> · promo code · { $at }
+history-grant-referral = <b>{ $signed }</b> · invited friends · { $at }
+history-grant-newcomer = <b>{ $signed }</b> · welcome gift · { $at }
+history-grant-gift = <b>{ $signed }</b> · a gift from somebody · { $at }
 history-other = <b>{ $signed }</b> · { $at }
 button-newest = ⏮ Newest
 button-older = Older ▶
@@ -190,6 +219,9 @@ price-title = <b>{ $title }</b>
 price = Price: <b>{ amount }</b>
 price-discounted = Price: <b>{ amount }</b> <s>{ $base }</s>
 price-free = Price: <b>free</b>
+price-free-discounted = Price: <b>free</b> <s>{ $base }</s>
+price-discount = Your discount: −{ $percent }%.
+price-discount-until = Your discount: −{ $percent }%, until { $until } ({ $zone }).
 price-free-left =
     { $count ->
         [one] { $count } free order left today.
@@ -234,6 +266,7 @@ button-cancel-named = ✖ Cancel: { $title }
 
 result-title = <b>{ $title }</b>
 result-charged = Charged: { amount }.
+result-charged-discounted = Charged: { amount } <s>{ $base }</s>.
 result-free = It was free.
 result-gift = 🎁 It came late, after your credits were returned, so it is a gift: you were not charged.
 result-balance = You have { amount } left.
@@ -278,6 +311,280 @@ refund-too-late = <b>{ $title }</b>: the queue was too long, so I did not start 
 refund-no-answer = <b>{ $title }</b>: the workshop did not answer in time.
 refund-failed = <b>{ $title }</b>: something broke on our side. Sorry!
 
+## The daily draw ($prize is SSR, SR, R or C)
+
+draw-title = 🎲 <b>The daily draw</b>
+draw-about = One draw a day. What you win is taken off your next order, until { $until } ({ $zone }).
+draw-odds = • <b>{ $prize }</b>: { $percent }% off, with a chance of { $chance }%
+draw-seal = Today’s seal: <code>{ $seal }…</code>
+draw-seal-next = Tomorrow’s seal: <code>{ $seal }…</code>
+draw-not-ready = Today’s draw is being prepared. Please come back in a minute.
+draw-drawing = Drawing your lot…
+draw-won = 🎉 You won <b>{ $prize }</b>: <b>{ $percent }% off</b> your next order!
+draw-already = You have already drawn today: <b>{ $prize }</b>, <b>{ $percent }% off</b>.
+draw-valid = Valid until { $until } ({ $zone }). It is used by itself with your next order that costs something.
+draw-used = It is used already. There is a new draw tomorrow.
+draw-proof-title = 🔎 <b>Checking the draw of { $day }</b>
+draw-proof-unknown = Nothing is known of that day’s draw.
+draw-proof-seal =
+    The seal, shown before the draw:
+    <code>{ $seal }</code>
+draw-proof-seed =
+    The seed, shown when the day was over:
+    <code>{ $seed }</code>
+draw-proof-later = The seed is shown here when the day is over. Keep the seal: nobody can change the seed any more without changing it.
+draw-proof-none = You did not draw on that day.
+draw-proof-drew = You drew <b>{ $prize }</b>: { $percent }% off.
+draw-proof-how =
+    How to check:
+    1. The seal is the SHA-256 of the seed.
+    2. Your lot is the HMAC-SHA256 of the text <code>{ $text }</code> with the seed as its key. Text: your Telegram id and the day.
+    3. Read its first 8 bytes as one number, the highest byte first, and take the last two digits. (From 18446744073709551600 on, the next 8 bytes are taken instead.)
+    4. 0–4 is SSR, 5–19 is SR, 20–49 is R, 50–99 is C.
+draw-proof-python =
+    In Python, the seal and then the two digits:
+    { $code }
+button-draw-now = 🎲 Draw!
+button-draw-how = 🔎 How to check
+button-draw-yesterday = 🔎 Verify yesterday
+toast-drawing = Drawing…
+toast-draw-already = You have already drawn today.
+toast-draw-other-day = A new day has begun. Here is today’s draw.
+
+## Promo codes
+
+promo-ask = 🎟 Send me your promo code. /cancel to leave it.
+promo-mistyped = That does not look like a promo code: 3 to 40 Latin letters and digits, without spaces. Send it once more, or /cancel.
+promo-checking = 🎟 Checking <code>{ $code }</code>…
+promo-credits = 🎉 <code>{ $code }</code> brought you { amount }.
+promo-discount = 🎉 <code>{ $code }</code> is yours: { $percent }% off your next order that costs something.
+promo-tier =
+    { $days ->
+        [one] 🎉 <code>{ $code }</code> brought you { $days } day of { $tier }.
+       *[other] 🎉 <code>{ $code }</code> brought you { $days } days of { $tier }.
+    }
+promo-accepted = 🎉 <code>{ $code }</code> is accepted.
+promo-refused-unknown = There is no promo code <code>{ $code }</code>. Is it typed correctly?
+promo-refused-used = You have used <code>{ $code }</code> already. Each code works once per person.
+promo-refused-used-up = <code>{ $code }</code> was used up by others before you.
+promo-refused-over = <code>{ $code }</code> is no longer valid.
+promo-refused-not-yet = <code>{ $code }</code> is not valid yet. Please try it later.
+promo-refused-newcomers = <code>{ $code }</code> is for newcomers only.
+promo-refused-tries = Those were too many wrong codes. Please try again later.
+promo-refused-tier = <code>{ $code }</code> would not improve the status you have. You can redeem it when that has ended.
+promo-refused-other = <code>{ $code }</code> could not be redeemed.
+button-promo-another = 🎟 Another code
+credits-now = You have { amount } now.
+
+## Gifts
+
+gift-title = 🎁 <b>Give credits to somebody</b>
+gift-about = You get a link. Whoever opens it first has the credits. If nobody opens it in time, they come back to you.
+gift-most =
+    { $credits ->
+        [one] Credits you bought can be given: { $credits } credit at most.
+       *[other] Credits you bought can be given: up to { $credits } credits.
+    }
+gift-nothing = Only credits you bought can be given, and you have none at the moment.
+gift-type = How many credits? Send me a whole number from 1 to { $credits }. /cancel to leave it.
+gift-mistyped = A whole number from 1 to { $credits }, please. Or /cancel.
+gift-confirm = 🎁 Give { amount }? They leave your balance at once, and you get the link.
+gift-making = 🎁 Setting { amount } aside…
+gift-made =
+    🎁 <b>Your gift is ready: { amount }</b>
+    Send this link to whoever it is for:
+    <code>{ $link }</code>
+gift-until = If nobody opens it until { $until } ({ $zone }), the credits come back to you.
+gift-share =
+    { $credits ->
+        [one] 🎁 A gift for you: { $credits } credit in Vitrine. Whoever opens the link first gets it.
+       *[other] 🎁 A gift for you: { $credits } credits in Vitrine. Whoever opens the link first gets them.
+    }
+gift-opening = 🎁 Opening the gift…
+gift-received = 🎉 The gift is yours: { amount }!
+gift-taken = 🎉 Your gift was opened: { amount }.
+gift-returned = Nobody opened your gift in time: { amount } came back to you.
+gift-refused-unknown = There is no such gift. Is the link complete?
+gift-refused-over = This gift is gone: somebody opened it before, or it went back.
+gift-refused-own = This is your own gift. Send the link to somebody else.
+gift-refused-limit = A gift of this size is not possible.
+gift-refused-insufficient = You do not have that many bought credits.
+gift-refused-other = This gift did not work out.
+gift-kept = Nothing was taken from you.
+button-gift-own = ✏️ Another amount
+button-gift-confirm = 🎁 Give { amount }
+button-share = 📤 Share the link
+toast-gift-too-much = You do not have that many bought credits.
+toast-gift-making = Setting the credits aside…
+reward-rejected = That did not work, and nothing was taken from you. Please start again from the menu.
+
+## Invitations
+
+invite-title = 👥 <b>Invite a friend</b>
+invite-about = When somebody new comes by your link and buys credits, a part of it comes to you as well.
+invite-link =
+    Your link:
+    <code>{ $link }</code>
+invite-count =
+    { $count ->
+        [0] Nobody came by it yet.
+        [one] { $count } person came by it.
+       *[other] { $count } people came by it.
+    }
+invite-earned = You earned { amount }.
+invite-pending = On the way: { amount }. You get them when the payment can no longer be returned.
+invite-share = Pictures and videos of your product, made in a chat. Come and try it:
+referral-joined = 👋 Somebody new came by your link!
+referral-welcome = 🎁 You came by invitation: { amount } on top.
+referral-earned = 💰 Your invitation brought you { amount }.
+lot-expiring =
+    { $credits ->
+        [one] ⏳ { $credits } credit ({ $lot }) expires on { $until } ({ $zone }). Use it before!
+       *[other] ⏳ { $credits } credits ({ $lot }) expire on { $until } ({ $zone }). Use them before!
+    }
+
+## Buying credits
+
+button-top-up = ➕ Top up
+button-top-up-continue = ➕ Top up and continue
+button-plans = ⭐ VIP
+button-back = ◀ Back
+topup-title = <b>Top up</b>
+topup-have = You have { amount }.
+topup-missing = For “{ $title }” { amount } more will do. It goes on by itself once you have paid.
+topup-pack = • <b>{ amount }</b> – { $prices }
+topup-pack-bonus =
+    { $bonus ->
+        [one] • <b>{ amount }</b> and { $bonus } on top – { $prices }
+       *[other] • <b>{ amount }</b> and { $bonus } on top – { $prices }
+    }
+topup-promise = Credits you buy have no end date. What fails costs nothing.
+topup-closed = Nothing can be bought right now. Please look in later.
+button-pack-bonus =
+    { $bonus ->
+        [one] { amount } + { $bonus }
+       *[other] { amount } + { $bonus }
+    }
+checkout-pack = <b>{ amount }</b>
+checkout-bonus = + { amount } on top, as a bonus
+checkout-plan = <b>{ $plan }</b>
+checkout-how = How would you like to pay?
+checkout-terms = By paying you accept the /terms.
+button-pay = { $method } – { $price }
+button-pay-credits = Pay { amount }
+button-pay-link = 💸 Pay { $price }
+button-drop-payment = ✖ Not this payment
+method-stars = Telegram Stars
+method-crypto-pay = Crypto Pay
+method-yookassa = Card (YooKassa)
+payment-preparing = Preparing your payment…
+payment-open = Pay <b>{ $price }</b> by { $method }, with the button below. The credits come by themselves.
+payment-stars-below = The invoice over <b>{ $price }</b> is below.
+payment-subscription =
+    { $days ->
+        [one] <b>{ $plan }</b> for { $price }. Telegram renews it every day until you stop it in /vip.
+       *[other] <b>{ $plan }</b> for { $price }. Telegram renews it every { $days } days until you stop it in /vip.
+    }
+payment-until = It can be paid until { $until }.
+payment-dropped = All right, nothing was paid.
+payment-dropped-late = All right. If you have paid all the same, you get what you paid for.
+invoice-pack = Credits for your orders in Vitrine. They have no end date.
+invoice-subscription = { $plan } in Vitrine, renewed by Telegram until you stop it.
+toast-not-on-offer = This is no longer on offer. Please choose again.
+toast-payment-under-way = Your payment is already being prepared.
+toast-payment-over = This payment is over. /topup starts a new one.
+
+payment-paid = ✅ Paid: { $price }.
+payment-credits = <b>+{ amount }</b>
+payment-bonus = { amount } of it on top, as a bonus.
+payment-tier = ⭐ <b>{ $tier }</b> until { $until }.
+payment-renewed = ⭐ <b>{ $tier }</b> is renewed until { $until }.
+payment-late = The payment came after its invoice had closed. It counts all the same.
+payment-order-closed = The order this was for was closed meanwhile. The credits are yours for any other.
+payment-failed = The payment did not come about.
+payment-provider-failed = The payment service did not answer, so there is no invoice. Please try again, or pay in another way.
+payment-method-off = This way of paying is switched off right now. Please choose another.
+payment-expired = The invoice was not paid in time and is closed.
+payment-product-gone = This is no longer on offer. Please choose again.
+payment-not-charged = You were not charged.
+payment-rejected = This did not work. If it was a payment: you were not charged. Please start again from /topup or /vip.
+payment-held =
+    We received { $price }, but it does not match its invoice, so a person will look at it soon. Your money is safe.
+
+    Number of the payment: <code>{ $charge }</code>
+    Questions: /paysupport
+charge-refunded = ↩️ { $price } went back to you.
+charge-charged-back = ↩️ The payment of { $price } was called back.
+charge-taken = Taken back for it: { amount }.
+charge-debt = { amount } had been spent already and are owed now. Credits you receive pay it first; new orders wait until then.
+refund-refused = The payment <code>{ $charge }</code> could not be given back. What had been taken for it is yours again. Questions: /paysupport
+credits-adjusted-up = ➕ Your balance was corrected: +{ amount }.
+credits-adjusted-down = ➖ Your balance was corrected: −{ amount }.
+credits-adjusted-reason = Reason: { $reason }
+
+pre-checkout-expired = This invoice is out of date. Please make a new one with /topup. You were not charged.
+pre-checkout-cancelled = You cancelled this payment. Please make a new one with /topup. You were not charged.
+pre-checkout-already-paid = This invoice is paid already. You were not charged again.
+pre-checkout-not-yours = This invoice belongs to somebody else. Please make your own with /topup. You were not charged.
+pre-checkout-other-amount = The price has changed. Please make a new invoice with /topup. You were not charged.
+pre-checkout-no-answer = The shop is not answering right now. Please try again in a minute. You were not charged.
+pre-checkout-unknown = This invoice cannot be paid. Please make a new one with /topup. You were not charged.
+
+operators-payment-held = ⚠️ Money is held: { $price } of user { $user } by { $provider } ({ $reason }). Charge <code>{ $charge }</code>
+operators-asked = 💬 User { $user } asks about money: { $words }
+operators-provider-alarm = ⚠️ Payments by { $provider }: { $reason }. { $detail }
+
+## VIP and Black Gold
+
+plans-title = <b>VIP and Black Gold</b>
+vip-gives = <b>VIP</b>: no daily limits.
+black-gold-gives = <b>Black Gold</b>: no daily limits, and first in every queue.
+plan-name =
+    { $days ->
+        [one] { $tier }, { $days } day
+       *[other] { $tier }, { $days } days
+    }
+plan-unnamed = A plan
+plan-line = • { $plan } – { amount }
+plan-line-stars = • { $plan } – { amount }, or { $stars } as a subscription
+plans-closed = No plan is on offer right now.
+plans-rules = The same plan again adds its days. Black Gold begins at once, and what is left of VIP is added to its end. A subscription is paid in Stars and renewed by Telegram until you stop it; what is paid stays yours.
+plan-buying = Buying your plan…
+plan-bought = ⭐ <b>{ $tier }</b> is yours until { $until }.
+plan-price-changed = The price has changed: it is { amount } now.
+plan-higher-active = Black Gold is running, and gives all that VIP gives.
+plan-endless = You have this status without an end date, so there is nothing to add.
+plan-subscribed = You already have a subscription. /vip shows it.
+plan-gone = This plan is no longer on offer.
+plan-refused = The plan could not be bought.
+subscriptions-title = Your subscriptions:
+subscription-renews = • { $plan }, renewed on { $until }
+subscription-ends = • { $plan }, ends on { $until }
+button-stop-renewals = ⏸ Stop renewals
+button-resume-renewals = ▶ Resume renewals
+toast-renewals-asked = Asking Telegram…
+toast-renewals-so-already = It is so already.
+subscription-active = ▶ Your subscription renews on { $until }.
+subscription-cancelled = ⏸ Your subscription no longer renews. What you paid for lasts until { $until }.
+subscription-ended = Your subscription has ended.
+
+## Payment support
+
+paysupport-charges = Your last payments:
+paysupport-charge = • { $at }: { $price }, { $what } ({ $method }), { $state } <code>{ $charge }</code>
+paysupport-no-charges = You have made no payment here yet.
+paysupport-no-list = Your payments cannot be listed right now. Please try again in a minute.
+paysupport-contact = Write to { $contact }, and name the number of the payment.
+paysupport-write-here = Or send /paysupport followed by your question, in one message: what you expected, when it happened, the number of the payment. A person reads it.
+paysupport-passed-on = Passed on. A person reads it and comes back to you.
+paysupport-telegram = Telegram support cannot help with purchases made in this bot; we can.
+charge-state-review = being looked at
+charge-state-paid = paid
+charge-state-refunding = being given back
+charge-state-refunded = given back
+charge-state-charged-back = called back
+charge-state-rejected = not accepted
+
 ## Answers that always come
 
 toast-old-button = This button is out of date. Please use the menu.
@@ -299,5 +606,4 @@ cancel-not-possible = This order can no longer be cancelled.
 command-rejected = This did not work, and nothing was charged for it. Please start again from your photo.
 something-broke = Something broke on our side. Nothing was charged. Please try again.
 groups-not-served = I work in private chats only. Write to me directly.
-payments-closed = Payments are not open yet. You were not charged.
 operators-download-failed = ⚠️ A photo of user { $user } could not be fetched ({ $reason }).

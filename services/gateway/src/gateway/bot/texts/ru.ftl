@@ -71,7 +71,13 @@ help =
     Если не получится или вы успеете отменить заказ, резерв вернётся.
 help-commands =
     /balance – сколько у вас кредитов
+    /topup – купить кредиты
+    /vip – VIP и Black Gold
     /history – что пришло и ушло
+    /draw – розыгрыш дня
+    /promo – ввести промокод
+    /gift – подарить кредиты
+    /invite – ваша ссылка для друзей
     /cancel – остановить заказ
     /language – сменить язык
     /terms – правила
@@ -81,17 +87,19 @@ offer =
     { $about }
 terms =
     <b>Правила</b>
-    • Присылайте только те фото, на которые у вас есть права. Незаконное и сексуальное не принимается.
+    • Присылайте только те фото, на которые у вас есть права. Незаконное и сексуальное не принимается, а счёт того, кто присылает это снова, закрывается.
+    • Кредиты, VIP и Black Gold – цифровые товары только для этого бота; вывести или перепродать их нельзя. Вы получаете их сразу после оплаты.
     • Кредиты тратятся только на полученные результаты. Неудачный или отменённый заказ ничего не стоит.
-    • Пробные кредиты сгорают, купленные – нет.
+    • Пробные и бонусные кредиты сгорают, купленные – нет.
+    • Платёж возвращается целиком, пока купленное не использовано; просите через /paysupport. Купленное при этом отзывается, а уже потраченное становится долгом.
+    • Подписку продлевает Telegram, пока вы не остановите её в /vip. Остановка не отнимает оплаченного.
+    • Деньги, которые не сходятся со счётом, проверяет человек, и они не пропадают.
     • Ваши фото нужны только для ваших заказов и удаляются, когда больше не нужны.
 
     Вопросы о деньгах: /paysupport
 paysupport =
     <b>Помощь с оплатой</b>
     Баланс и все движения видны в /balance и /history. Резерв неудачного заказа возвращается сам, обычно за несколько минут.
-
-    Если что-то всё же не так, напишите сюда, чего вы ждали и когда это было. Поддержка Telegram с покупками в этом боте не поможет, а мы поможем.
 language-choose = На каком языке будем говорить?
 language-set = Теперь говорим по-русски.
 trial-opened =
@@ -105,7 +113,13 @@ trial-opened =
 command-start = Начать
 command-help = Как это работает
 command-balance = Баланс
+command-topup = Купить кредиты
+command-vip = VIP и Black Gold
 command-history = История
+command-draw = Розыгрыш дня
+command-promo = Ввести промокод
+command-gift = Подарить кредиты
+command-invite = Ссылка для друзей
 command-cancel = Остановить заказ
 command-language = Язык
 command-terms = Правила
@@ -114,6 +128,10 @@ command-paysupport = Помощь с оплатой
 button-photo = 📷 Прислать фото
 button-balance = 💳 Баланс
 button-history = 🧾 История
+button-draw = 🎲 Розыгрыш дня
+button-promo = 🎟 Промокод
+button-gift = 🎁 Подарить кредиты
+button-invite = 👥 Позвать друга
 button-orders = ⏳ Мои заказы
 button-language = 🌐 Язык
 button-help = ❓ Помощь
@@ -155,6 +173,17 @@ history-expire = <b>{ $signed }</b> · срок истёк · { $at }
 history-grant = <b>{ $signed }</b> · начислено · { $at }
 history-trial = <b>{ $signed }</b> · пробные кредиты · { $at }
 history-revoke = <b>{ $signed }</b> · отозвано · { $at }
+history-restore = <b>{ $signed }</b> · возврат платежа отклонён, кредиты снова ваши · { $at }
+history-adjust = <b>{ $signed }</b> · исправлено магазином · { $at }
+history-plan = <b>{ $signed }</b> · тариф · { $at }
+history-gift = <b>{ $signed }</b> · подарок кому-то · { $at }
+history-gift-back = <b>{ $signed }</b> · подарок вернулся · { $at }
+history-grant-payment = <b>{ $signed }</b> · куплено · { $at }
+history-grant-payment-bonus = <b>{ $signed }</b> · бонус за оплату · { $at }
+history-grant-promo = <b>{ $signed }</b> · промокод · { $at }
+history-grant-referral = <b>{ $signed }</b> · за приглашённых друзей · { $at }
+history-grant-newcomer = <b>{ $signed }</b> · подарок новичку · { $at }
+history-grant-gift = <b>{ $signed }</b> · подарок от кого-то · { $at }
 history-other = <b>{ $signed }</b> · { $at }
 button-newest = ⏮ К началу
 button-older = Раньше ▶
@@ -216,6 +245,9 @@ price-title = <b>{ $title }</b>
 price = Цена: <b>{ amount }</b>
 price-discounted = Цена: <b>{ amount }</b> <s>{ $base }</s>
 price-free = Цена: <b>бесплатно</b>
+price-free-discounted = Цена: <b>бесплатно</b> <s>{ $base }</s>
+price-discount = Ваша скидка: −{ $percent } %.
+price-discount-until = Ваша скидка: −{ $percent } %, до { $until } ({ $zone }).
 price-free-left =
     { $count ->
         [one] Сегодня остался { $count } бесплатный заказ.
@@ -271,6 +303,13 @@ result-charged =
         [few] Списано { amount }.
         [many] Списано { amount }.
        *[other] Списано { amount }.
+    }
+result-charged-discounted =
+    { $credits ->
+        [one] Списан { amount } <s>{ $base }</s>.
+        [few] Списано { amount } <s>{ $base }</s>.
+        [many] Списано { amount } <s>{ $base }</s>.
+       *[other] Списано { amount } <s>{ $base }</s>.
     }
 result-free = Это было бесплатно.
 result-gift = 🎁 Результат пришёл, когда кредиты уже вернулись, поэтому он в подарок: ничего не списано.
@@ -330,6 +369,346 @@ refund-too-late = <b>{ $title }</b>: очередь оказалась слиш�
 refund-no-answer = <b>{ $title }</b>: мастерская не ответила вовремя.
 refund-failed = <b>{ $title }</b>: у нас что-то сломалось. Извините!
 
+## Розыгрыш дня ($prize – это SSR, SR, R или C)
+
+draw-title = 🎲 <b>Розыгрыш дня</b>
+draw-about = Одна попытка в день. Выигранная скидка действует на следующий заказ, до { $until } ({ $zone }).
+draw-odds = • <b>{ $prize }</b>: скидка { $percent } %, вероятность { $chance } %
+draw-seal = Печать дня: <code>{ $seal }…</code>
+draw-seal-next = Печать завтрашнего дня: <code>{ $seal }…</code>
+draw-not-ready = Сегодняшний розыгрыш ещё готовится. Загляните через минуту.
+draw-drawing = Тяну жребий…
+draw-won = 🎉 Вам выпало <b>{ $prize }</b>: <b>скидка { $percent } %</b> на следующий заказ!
+draw-already = Сегодня вы уже тянули: <b>{ $prize }</b>, <b>скидка { $percent } %</b>.
+draw-valid = Действует до { $until } ({ $zone }). Применится сама к следующему платному заказу.
+draw-used = Она уже использована. Завтра будет новый розыгрыш.
+draw-proof-title = 🔎 <b>Проверка розыгрыша за { $day }</b>
+draw-proof-unknown = О розыгрыше за этот день ничего не известно.
+draw-proof-seal =
+    Печать, показанная до розыгрыша:
+    <code>{ $seal }</code>
+draw-proof-seed =
+    Зерно, показанное после конца дня:
+    <code>{ $seed }</code>
+draw-proof-later = Зерно появится здесь, когда день закончится. Сохраните печать: изменить зерно, не изменив её, уже нельзя.
+draw-proof-none = В этот день вы не тянули жребий.
+draw-proof-drew = Вам выпало <b>{ $prize }</b>: скидка { $percent } %.
+draw-proof-how =
+    Как проверить:
+    1. Печать – это SHA-256 от зерна.
+    2. Ваш жребий – это HMAC-SHA256 от текста <code>{ $text }</code>, ключ – зерно. Текст: ваш номер в Telegram и день.
+    3. Прочтите первые 8 байт как одно число, старший байт первым, и возьмите две последние цифры. (Начиная с 18446744073709551600 вместо них берутся следующие 8 байт.)
+    4. 0–4 – это SSR, 5–19 – SR, 20–49 – R, 50–99 – C.
+draw-proof-python =
+    На Python: печать, а за ней две цифры:
+    { $code }
+button-draw-now = 🎲 Тянуть!
+button-draw-how = 🔎 Как проверить
+button-draw-yesterday = 🔎 Проверить вчера
+toast-drawing = Тяну жребий…
+toast-draw-already = Сегодня вы уже тянули.
+toast-draw-other-day = Начался новый день. Вот сегодняшний розыгрыш.
+
+## Промокоды
+
+promo-ask = 🎟 Пришлите промокод. Передумали – /cancel.
+promo-mistyped = Это не похоже на промокод: от 3 до 40 латинских букв и цифр, без пробелов. Пришлите ещё раз или нажмите /cancel.
+promo-checking = 🎟 Проверяю <code>{ $code }</code>…
+promo-credits =
+    { $credits ->
+        [one] 🎉 По коду <code>{ $code }</code> начислен { amount }.
+        [few] 🎉 По коду <code>{ $code }</code> начислено { amount }.
+        [many] 🎉 По коду <code>{ $code }</code> начислено { amount }.
+       *[other] 🎉 По коду <code>{ $code }</code> начислено { amount }.
+    }
+promo-discount = 🎉 Код <code>{ $code }</code> ваш: скидка { $percent } % на следующий платный заказ.
+promo-tier =
+    { $days ->
+        [one] 🎉 По коду <code>{ $code }</code> у вас { $days } день { $tier }.
+        [few] 🎉 По коду <code>{ $code }</code> у вас { $days } дня { $tier }.
+        [many] 🎉 По коду <code>{ $code }</code> у вас { $days } дней { $tier }.
+       *[other] 🎉 По коду <code>{ $code }</code> у вас { $days } дня { $tier }.
+    }
+promo-accepted = 🎉 Код <code>{ $code }</code> принят.
+promo-refused-unknown = Промокода <code>{ $code }</code> нет. Проверьте, нет ли опечатки.
+promo-refused-used = Вы уже использовали <code>{ $code }</code>. Каждый код действует один раз на человека.
+promo-refused-used-up = <code>{ $code }</code> уже разобрали до вас.
+promo-refused-over = <code>{ $code }</code> больше не действует.
+promo-refused-not-yet = <code>{ $code }</code> ещё не действует. Попробуйте позже.
+promo-refused-newcomers = <code>{ $code }</code> – только для новичков.
+promo-refused-tries = Слишком много неверных кодов. Попробуйте позже.
+promo-refused-tier = <code>{ $code }</code> не улучшит ваш нынешний статус. Его можно ввести, когда статус закончится.
+promo-refused-other = Код <code>{ $code }</code> применить не удалось.
+button-promo-another = 🎟 Другой код
+credits-now = Теперь у вас { amount }.
+
+## Подарки
+
+gift-title = 🎁 <b>Подарить кредиты</b>
+gift-about = Вы получите ссылку. Кредиты достанутся тому, кто первым её откроет. Если вовремя не откроет никто, они вернутся к вам.
+gift-most =
+    { $credits ->
+        [one] Дарить можно купленные кредиты: не больше { $credits } кредита.
+        [few] Дарить можно купленные кредиты: не больше { $credits } кредитов.
+        [many] Дарить можно купленные кредиты: не больше { $credits } кредитов.
+       *[other] Дарить можно купленные кредиты: не больше { $credits } кредита.
+    }
+gift-nothing = Дарить можно только купленные кредиты, а их у вас сейчас нет.
+gift-type = Сколько кредитов? Пришлите целое число от 1 до { $credits }. Передумали – /cancel.
+gift-mistyped = Нужно целое число от 1 до { $credits }. Или нажмите /cancel.
+gift-confirm = 🎁 Подарить { amount }? Они сразу уйдут с вашего баланса, а вы получите ссылку.
+gift-making = 🎁 Откладываю { amount }…
+gift-made =
+    🎁 <b>Подарок готов: { amount }</b>
+    Отправьте эту ссылку тому, кому он предназначен:
+    <code>{ $link }</code>
+gift-until = Если до { $until } ({ $zone }) её никто не откроет, кредиты вернутся к вам.
+gift-share =
+    { $credits ->
+        [one] 🎁 Подарок для вас: { $credits } кредит в Vitrine. Достанется тому, кто первым откроет ссылку.
+        [few] 🎁 Подарок для вас: { $credits } кредита в Vitrine. Достанутся тому, кто первым откроет ссылку.
+        [many] 🎁 Подарок для вас: { $credits } кредитов в Vitrine. Достанутся тому, кто первым откроет ссылку.
+       *[other] 🎁 Подарок для вас: { $credits } кредита в Vitrine. Достанутся тому, кто первым откроет ссылку.
+    }
+gift-opening = 🎁 Открываю подарок…
+gift-received = 🎉 Подарок ваш: { amount }!
+gift-taken = 🎉 Ваш подарок открыли: { amount }.
+gift-returned =
+    { $credits ->
+        [one] Ваш подарок никто вовремя не открыл: { amount } вернулся к вам.
+        [few] Ваш подарок никто вовремя не открыл: { amount } вернулись к вам.
+        [many] Ваш подарок никто вовремя не открыл: { amount } вернулись к вам.
+       *[other] Ваш подарок никто вовремя не открыл: { amount } вернулись к вам.
+    }
+gift-refused-unknown = Такого подарка нет. Проверьте, целиком ли ссылка.
+gift-refused-over = Этого подарка больше нет: его уже открыли, или он вернулся к дарителю.
+gift-refused-own = Это ваш собственный подарок. Отправьте ссылку кому-нибудь другому.
+gift-refused-limit = Подарок на такую сумму сделать нельзя.
+gift-refused-insufficient = У вас нет столько купленных кредитов.
+gift-refused-other = С этим подарком не получилось.
+gift-kept = С вас ничего не списано.
+button-gift-own = ✏️ Другая сумма
+button-gift-confirm = 🎁 Подарить { amount }
+button-share = 📤 Поделиться ссылкой
+toast-gift-too-much = У вас нет столько купленных кредитов.
+toast-gift-making = Откладываю кредиты…
+reward-rejected = Не получилось, но с вас ничего не списано. Начните, пожалуйста, заново из меню.
+
+## Приглашения
+
+invite-title = 👥 <b>Позвать друга</b>
+invite-about = Когда по вашей ссылке придёт кто-то новый и купит кредиты, часть достанется и вам.
+invite-link =
+    Ваша ссылка:
+    <code>{ $link }</code>
+invite-count =
+    { $count ->
+        [0] По ней пока никто не пришёл.
+        [one] По ней пришёл { $count } человек.
+        [few] По ней пришли { $count } человека.
+        [many] По ней пришло { $count } человек.
+       *[other] По ней пришли { $count } человека.
+    }
+invite-earned =
+    { $credits ->
+        [one] Вы заработали { $credits } кредит.
+        [few] Вы заработали { $credits } кредита.
+        [many] Вы заработали { $credits } кредитов.
+       *[other] Вы заработали { $credits } кредита.
+    }
+invite-pending = В пути: { amount }. Начислим, когда платёж уже нельзя будет вернуть.
+invite-share = Картинки и видео вашего товара прямо в чате. Загляните:
+referral-joined = 👋 По вашей ссылке пришёл кто-то новый!
+referral-welcome = 🎁 Вы пришли по приглашению: { amount } сверху.
+referral-earned = 💰 Ваше приглашение принесло { amount }.
+lot-expiring =
+    { $credits ->
+        [one] ⏳ { $credits } кредит ({ $lot }) сгорит { $until } ({ $zone }). Успейте потратить!
+        [few] ⏳ { $credits } кредита ({ $lot }) сгорят { $until } ({ $zone }). Успейте потратить!
+        [many] ⏳ { $credits } кредитов ({ $lot }) сгорят { $until } ({ $zone }). Успейте потратить!
+       *[other] ⏳ { $credits } кредита ({ $lot }) сгорят { $until } ({ $zone }). Успейте потратить!
+    }
+
+## Покупка кредитов
+
+button-top-up = ➕ Пополнить
+button-top-up-continue = ➕ Пополнить и продолжить
+button-plans = ⭐ VIP
+button-back = ◀ Назад
+topup-title = <b>Пополнение</b>
+topup-have =
+    { $credits ->
+        [one] У вас { amount }.
+        [few] У вас { amount }.
+        [many] У вас { amount }.
+       *[other] У вас { amount }.
+    }
+topup-missing =
+    { $credits ->
+        [one] Для «{ $title }» не хватает { $credits } кредита. После оплаты заказ продолжится сам.
+        [few] Для «{ $title }» не хватает { $credits } кредитов. После оплаты заказ продолжится сам.
+        [many] Для «{ $title }» не хватает { $credits } кредитов. После оплаты заказ продолжится сам.
+       *[other] Для «{ $title }» не хватает { $credits } кредита. После оплаты заказ продолжится сам.
+    }
+topup-pack = • <b>{ amount }</b> – { $prices }
+topup-pack-bonus =
+    { $bonus ->
+        [one] • <b>{ amount }</b> и ещё { $bonus } в подарок – { $prices }
+        [few] • <b>{ amount }</b> и ещё { $bonus } в подарок – { $prices }
+        [many] • <b>{ amount }</b> и ещё { $bonus } в подарок – { $prices }
+       *[other] • <b>{ amount }</b> и ещё { $bonus } в подарок – { $prices }
+    }
+topup-promise = Купленные кредиты не сгорают. Неудачный заказ ничего не стоит.
+topup-closed = Сейчас ничего купить нельзя. Загляните позже.
+button-pack-bonus =
+    { $bonus ->
+        [one] { amount } + { $bonus }
+        [few] { amount } + { $bonus }
+        [many] { amount } + { $bonus }
+       *[other] { amount } + { $bonus }
+    }
+checkout-pack = <b>{ amount }</b>
+checkout-bonus = + { amount } в подарок
+checkout-plan = <b>{ $plan }</b>
+checkout-how = Как вам удобнее заплатить?
+checkout-terms = Оплачивая, вы принимаете /terms.
+button-pay = { $method } – { $price }
+button-pay-credits = Заплатить { amount }
+button-pay-link = 💸 Оплатить { $price }
+button-drop-payment = ✖ Не платить
+method-stars = Telegram Stars
+method-crypto-pay = Crypto Pay
+method-yookassa = Карта (ЮKassa)
+payment-preparing = Готовлю оплату…
+payment-open = Оплатите <b>{ $price }</b> через { $method } кнопкой ниже. Кредиты придут сами.
+payment-stars-below = Счёт на <b>{ $price }</b> – ниже.
+payment-subscription =
+    { $days ->
+        [one] <b>{ $plan }</b> за { $price }. Telegram продлевает подписку каждый { $days } день, пока вы не остановите её в /vip.
+        [few] <b>{ $plan }</b> за { $price }. Telegram продлевает подписку каждые { $days } дня, пока вы не остановите её в /vip.
+        [many] <b>{ $plan }</b> за { $price }. Telegram продлевает подписку каждые { $days } дней, пока вы не остановите её в /vip.
+       *[other] <b>{ $plan }</b> за { $price }. Telegram продлевает подписку каждые { $days } дня, пока вы не остановите её в /vip.
+    }
+payment-until = Оплатить можно до { $until }.
+payment-dropped = Хорошо, ничего не оплачено.
+payment-dropped-late = Хорошо. Если вы всё же заплатили, вы получите то, за что заплатили.
+invoice-pack = Кредиты для заказов в Vitrine. Они не сгорают.
+invoice-subscription = { $plan } в Vitrine. Telegram продлевает подписку, пока вы её не остановите.
+toast-not-on-offer = Этого больше нет в продаже. Выберите снова.
+toast-payment-under-way = Оплата уже готовится.
+toast-payment-over = Эта оплата завершена. Новая начинается с /topup.
+
+payment-paid = ✅ Оплачено: { $price }.
+payment-credits = <b>+{ amount }</b>
+payment-bonus =
+    { $credits ->
+        [one] Из них { amount } – подарок.
+        [few] Из них { amount } – подарок.
+        [many] Из них { amount } – подарок.
+       *[other] Из них { amount } – подарок.
+    }
+payment-tier = ⭐ <b>{ $tier }</b> до { $until }.
+payment-renewed = ⭐ <b>{ $tier }</b>: продлено до { $until }.
+payment-late = Платёж пришёл, когда счёт уже закрылся. Он всё равно засчитан.
+payment-order-closed = Заказ, для которого это было, тем временем закрыт. Кредиты остаются вам для любого другого.
+payment-failed = Оплата не состоялась.
+payment-provider-failed = Платёжная служба не ответила, и счёта нет. Попробуйте ещё раз или заплатите иначе.
+payment-method-off = Этот способ оплаты сейчас выключен. Выберите другой.
+payment-expired = Счёт не оплачен вовремя и закрыт.
+payment-product-gone = Этого больше нет в продаже. Выберите снова.
+payment-not-charged = Деньги не списаны.
+payment-rejected = Не получилось. Если это была оплата, деньги не списаны. Начните снова с /topup или /vip.
+payment-held =
+    Мы получили { $price }, но сумма не сходится со счётом, поэтому скоро её проверит человек. Деньги в сохранности.
+
+    Номер платежа: <code>{ $charge }</code>
+    Вопросы: /paysupport
+charge-refunded = ↩️ Вам возвращено { $price }.
+charge-charged-back = ↩️ Платёж на { $price } отозван.
+charge-taken =
+    { $credits ->
+        [one] За это отозван { amount }.
+        [few] За это отозвано { amount }.
+        [many] За это отозвано { amount }.
+       *[other] За это отозвано { amount }.
+    }
+charge-debt =
+    { $credits ->
+        [one] { amount } из них уже потрачен и теперь в долгу. Долг погасится из следующих поступлений; до тех пор новые заказы подождут.
+        [few] { amount } из них уже потрачены и теперь в долгу. Долг погасится из следующих поступлений; до тех пор новые заказы подождут.
+        [many] { amount } из них уже потрачены и теперь в долгу. Долг погасится из следующих поступлений; до тех пор новые заказы подождут.
+       *[other] { amount } из них уже потрачено и теперь в долгу. Долг погасится из следующих поступлений; до тех пор новые заказы подождут.
+    }
+refund-refused = Платёж <code>{ $charge }</code> вернуть не удалось. То, что было за него отозвано, снова ваше. Вопросы: /paysupport
+credits-adjusted-up = ➕ Баланс исправлен: +{ amount }.
+credits-adjusted-down = ➖ Баланс исправлен: −{ amount }.
+credits-adjusted-reason = Причина: { $reason }
+
+pre-checkout-expired = Этот счёт устарел. Создайте новый: /topup. Деньги не списаны.
+pre-checkout-cancelled = Вы отменили эту оплату. Создайте новый счёт: /topup. Деньги не списаны.
+pre-checkout-already-paid = Этот счёт уже оплачен. Второй раз деньги не списаны.
+pre-checkout-not-yours = Это чужой счёт. Создайте свой: /topup. Деньги не списаны.
+pre-checkout-other-amount = Цена изменилась. Создайте новый счёт: /topup. Деньги не списаны.
+pre-checkout-no-answer = Магазин сейчас не отвечает. Попробуйте через минуту. Деньги не списаны.
+pre-checkout-unknown = Этот счёт нельзя оплатить. Создайте новый: /topup. Деньги не списаны.
+
+operators-payment-held = ⚠️ Деньги задержаны: { $price } от пользователя { $user } через { $provider } ({ $reason }). Платёж <code>{ $charge }</code>
+operators-asked = 💬 Пользователь { $user } спрашивает о деньгах: { $words }
+operators-provider-alarm = ⚠️ Платежи через { $provider }: { $reason }. { $detail }
+
+## VIP и Black Gold
+
+plans-title = <b>VIP и Black Gold</b>
+vip-gives = <b>VIP</b>: без дневных ограничений.
+black-gold-gives = <b>Black Gold</b>: без дневных ограничений и первым в любой очереди.
+plan-name =
+    { $days ->
+        [one] { $tier }, { $days } день
+        [few] { $tier }, { $days } дня
+        [many] { $tier }, { $days } дней
+       *[other] { $tier }, { $days } дня
+    }
+plan-unnamed = Подписка
+plan-line = • { $plan } – { amount }
+plan-line-stars = • { $plan } – { amount } или { $stars } по подписке
+plans-closed = Сейчас купить статус нельзя.
+plans-rules = Тот же статус ещё раз добавляет свои дни. Black Gold начинается сразу, а остаток VIP прибавляется к его концу. Подписка оплачивается в Stars, и Telegram продлевает её, пока вы её не остановите; оплаченное остаётся вашим.
+plan-buying = Оформляю статус…
+plan-bought = ⭐ <b>{ $tier }</b> ваш до { $until }.
+plan-price-changed = Цена изменилась, теперь она – { amount }.
+plan-higher-active = У вас действует Black Gold, а он даёт всё, что даёт VIP.
+plan-endless = У вас этот статус без срока, добавлять нечего.
+plan-subscribed = У вас уже есть подписка. Она видна в /vip.
+plan-gone = Этого статуса больше нет в продаже.
+plan-refused = Купить статус не получилось.
+subscriptions-title = Ваши подписки:
+subscription-renews = • { $plan }, продлится { $until }
+subscription-ends = • { $plan }, закончится { $until }
+button-stop-renewals = ⏸ Остановить продление
+button-resume-renewals = ▶ Возобновить продление
+toast-renewals-asked = Прошу Telegram…
+toast-renewals-so-already = Так уже и есть.
+subscription-active = ▶ Подписка продлится { $until }.
+subscription-cancelled = ⏸ Подписка больше не продлевается. Оплаченное действует до { $until }.
+subscription-ended = Ваша подписка закончилась.
+
+## Помощь с оплатой
+
+paysupport-charges = Ваши последние платежи:
+paysupport-charge = • { $at }: { $price }, { $what } ({ $method }), { $state } <code>{ $charge }</code>
+paysupport-no-charges = Вы здесь ещё ничего не оплачивали.
+paysupport-no-list = Список платежей сейчас недоступен. Попробуйте через минуту.
+paysupport-contact = Напишите { $contact } и назовите номер платежа.
+paysupport-write-here = Или пришлите /paysupport и свой вопрос одним сообщением: чего вы ждали, когда это было, номер платежа. Его прочитает человек.
+paysupport-passed-on = Передано. Человек прочитает и ответит вам.
+paysupport-telegram = Поддержка Telegram с покупками в этом боте не поможет, а мы поможем.
+charge-state-review = проверяется
+charge-state-paid = оплачен
+charge-state-refunding = возвращается
+charge-state-refunded = возвращён
+charge-state-charged-back = отозван
+charge-state-rejected = не принят
+
 ## Ответы, которые приходят всегда
 
 toast-old-button = Эта кнопка устарела. Откройте меню.
@@ -351,5 +730,4 @@ cancel-not-possible = Этот заказ уже нельзя отменить.
 command-rejected = Не получилось, но ничего не списано. Начните, пожалуйста, заново с фото.
 something-broke = У нас что-то сломалось. Ничего не списано. Попробуйте ещё раз.
 groups-not-served = Я работаю только в личных чатах. Напишите мне напрямую.
-payments-closed = Оплата ещё не открыта. С вас ничего не списано.
 operators-download-failed = ⚠️ Не удалось получить фото пользователя { $user } ({ $reason }).

@@ -17,6 +17,7 @@ from contracts.billing import (
     TierSet,
     TrialRenewed,
 )
+from contracts.money import Credits
 from gateway.domain import callbacks
 from gateway.domain.callbacks import OpenHistory, OpenPage, pack
 from gateway.domain.moments import moment
@@ -24,7 +25,14 @@ from gateway.domain.screen import Button, Say, Screen
 from gateway.domain.screens.menu import menu_button
 
 _MINUS = "−"
-_KINDS = frozenset({"hold", "post", "void", "expire", "grant", "trial", "revoke"})
+_KINDS = frozenset(
+    {
+        *("hold", "post", "void", "expire", "grant", "trial", "revoke"),
+        *("restore", "adjust", "plan", "gift", "gift_back"),
+    }
+)
+_GRANTS = frozenset({"payment", "payment_bonus", "promo", "referral", "newcomer", "gift"})
+"""Grants that a person knows by what they did."""
 _TIERS = frozenset({"vip", "black_gold"})
 _LOTS = frozenset({"trial", "bonus", "paid"})
 
@@ -43,13 +51,13 @@ def balance(say: Say, held: Balance, zone: ZoneInfo) -> Screen:
     text = "\n".join([say("balance-title"), *lines])
     if lots:
         text = "\n".join([text, "", say("balance-lots"), *lots])
-    buttons = ((Button(say("button-history"), pack(OpenHistory())), menu_button(say)),)
-    return Screen(text=text, buttons=buttons)
+    more = Button(say("button-top-up"), pack(OpenPage(callbacks.TOP_UP)))
+    last = (Button(say("button-history"), pack(OpenHistory())), menu_button(say))
+    return Screen(text=text, buttons=((more,), last))
 
 
 def tier_line(say: Say, tier: str, until: datetime | None, zone: ZoneInfo) -> str:
-    """A tier this release does not know keeps its wire name."""
-    name = say(f"tier-{tier.replace('_', '-')}") if tier in _TIERS else escape(tier)
+    name = tier_name(say, tier)
     if until is None:
         return say("tier-endless", tier=name)
     return say("tier-until", tier=name, until=moment(say, until, zone))
@@ -82,8 +90,18 @@ def _balance_row(say: Say) -> tuple[tuple[Button, ...], ...]:
     return ((Button(say("button-balance"), data),),)
 
 
+def lot_name(say: Say, lot: str) -> str:
+    """A kind of credits this release does not know keeps its wire name."""
+    return say(f"lot-{lot}") if lot in _LOTS else escape(lot)
+
+
+def tier_name(say: Say, tier: str) -> str:
+    """A tier this release does not know keeps its wire name."""
+    return say(f"tier-{tier.replace('_', '-')}") if tier in _TIERS else escape(tier)
+
+
 def _lot(say: Say, lot: LotBalance, zone: ZoneInfo) -> str:
-    name = say(f"lot-{lot.lot}") if lot.lot in _LOTS else escape(lot.lot)
+    name = lot_name(say, lot.lot)
     if lot.expires_at is None:
         return say("lot-endless", credits=lot.remaining_credits, lot=name)
     until = moment(say, lot.expires_at, zone)
@@ -109,9 +127,8 @@ def history(
 
 
 def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneInfo) -> str:
-    kind = entry.kind if entry.kind in _KINDS else "other"
     line = say(
-        f"history-{kind}",
+        f"history-{_words(entry)}",
         credits=entry.amount_credits,
         signed=signed(entry.credits),
         at=moment(say, entry.at, zone),
@@ -120,7 +137,13 @@ def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneI
     return f"{line} · {title}" if title else line
 
 
-def signed(amount: int) -> str:
+def _words(entry: HistoryEntry) -> str:
+    if entry.kind == "grant" and entry.reason in _GRANTS:
+        return f"grant-{entry.reason.replace('_', '-')}"
+    return entry.kind.replace("_", "-") if entry.kind in _KINDS else "other"
+
+
+def signed(amount: Credits) -> str:
     """A sign on every amount, so that a page of history reads as what went in and out."""
     if amount > 0:
         return f"+{amount}"

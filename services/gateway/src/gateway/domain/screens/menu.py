@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from contracts.catalogue import Workflow
+from contracts.money import Credits
 from gateway.domain import callbacks
 from gateway.domain.callbacks import OpenHistory, OpenPage, SetLanguage, pack
 from gateway.domain.screen import Button, Say, Screen
@@ -18,6 +19,18 @@ def menu_rows(say: Say) -> Rows:
         (
             _page(say, "button-balance", callbacks.BALANCE),
             Button(say("button-history"), pack(OpenHistory())),
+        ),
+        (
+            _page(say, "button-top-up", callbacks.TOP_UP),
+            _page(say, "button-plans", callbacks.VIP),
+        ),
+        (
+            _page(say, "button-draw", callbacks.DRAW),
+            _page(say, "button-promo", callbacks.PROMO),
+        ),
+        (
+            _page(say, "button-gift", callbacks.GIFT),
+            _page(say, "button-invite", callbacks.INVITE),
         ),
         (
             _page(say, "button-orders", callbacks.ORDERS),
@@ -65,7 +78,7 @@ def languages(say: Say, names: Mapping[str, str]) -> Screen:
     return Screen(text=say("language-choose"), buttons=(*rows, (menu_button(say),)))
 
 
-def trial_opened(say: Say, amount: int) -> Screen:
+def trial_opened(say: Say, amount: Credits) -> Screen:
     return Screen(
         text=say("trial-opened", credits=amount),
         buttons=((Button(say("button-photo"), pack(OpenPage(callbacks.PHOTO, fresh=True))),),),

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from contracts.billing import Price
 from contracts.catalogue import Workflow
+from contracts.ids import OrderId
+from contracts.money import Credits
 from gateway.domain import positions
 from gateway.domain.callbacks import CancelOrder, ConfirmOrder, DismissOrder, pack
-from gateway.domain.moments import duration
+from gateway.domain.moments import duration, moment
 from gateway.domain.order_screen import OrderScreen
 from gateway.domain.screen import Button, Say, Screen
+from gateway.domain.screens import top_up
 from gateway.domain.screens.menu import menu_button
 
 _BAR_CELLS = 10
 _FULL, _EMPTY = "▓", "░"
 
 
-def price(say: Say, shown: OrderScreen, workflow: Workflow, quote: Price) -> Screen:
+def price(say: Say, shown: OrderScreen, workflow: Workflow, quote: Price, zone: ZoneInfo) -> Screen:
     """The price before anything is ordered, with the one button that orders."""
     lines = [
         say("price-title", title=say(workflow.title_key)),
@@ -25,13 +29,18 @@ def price(say: Say, shown: OrderScreen, workflow: Workflow, quote: Price) -> Scr
         "",
         price_of(say, shown.price_credits, shown.base_price_credits),
     ]
+    if quote.discount_percent:
+        lines.append(_discount(say, quote.discount_percent, quote.discount_until, zone))
     if quote.free_left_today is not None:
         lines.append(say("price-free-left", count=quote.free_left_today))
     if shown.price_credits:
         lines.append(say("price-available", credits=quote.available_credits))
     lines.append(say("price-takes", time=duration(say, workflow.expected_seconds)))
     lines.append(say("price-promise"))
-    return Screen(text="\n".join(lines), buttons=_confirm_rows(say, shown))
+    rows = _confirm_rows(say, shown)
+    if quote.available_credits < shown.price_credits:
+        rows = ((top_up.top_up_button(say, shown.order_id),), *rows)
+    return Screen(text="\n".join(lines), buttons=rows)
 
 
 def price_again(say: Say, shown: OrderScreen, workflow: Workflow, *, changed: bool) -> Screen:
@@ -46,12 +55,22 @@ def price_again(say: Say, shown: OrderScreen, workflow: Workflow, *, changed: bo
     return Screen(text="\n".join(lines), buttons=_confirm_rows(say, shown))
 
 
-def price_of(say: Say, amount: int, base: int) -> str:
+def price_of(say: Say, amount: Credits, base: Credits) -> str:
+    if not amount and base:
+        return say("price-free-discounted", base=base)
     if not amount:
         return say("price-free")
     if amount < base:
         return say("price-discounted", credits=amount, base=base)
     return say("price", credits=amount)
+
+
+def _discount(say: Say, percent: int, until: datetime | None, zone: ZoneInfo) -> str:
+    if until is None:
+        return say("price-discount", percent=percent)
+    return say(
+        "price-discount-until", percent=percent, until=moment(say, until, zone), zone=zone.key
+    )
 
 
 def _confirm_rows(say: Say, shown: OrderScreen) -> tuple[tuple[Button, ...], ...]:
@@ -71,7 +90,7 @@ def placing(say: Say, title: str) -> Screen:
     return Screen(text=say("order-placing", title=title))
 
 
-def waiting_for_photo(say: Say, title: str, order_id: UUID) -> Screen:
+def waiting_for_photo(say: Say, title: str, order_id: OrderId) -> Screen:
     button = Button(say("button-dismiss"), pack(DismissOrder(order_id)))
     return Screen(text=say("order-waiting-for-photo", title=title), buttons=((button,),))
 
@@ -87,7 +106,7 @@ def photo_lost(say: Say, reason: str) -> Screen:
 
 
 def queued(
-    say: Say, title: str, order_id: UUID, *, ahead: int | None, eta_seconds: float
+    say: Say, title: str, order_id: OrderId, *, ahead: int | None, eta_seconds: float
 ) -> Screen:
     """`ahead` orders start earlier; None: not known yet."""
     lines = [say("order-accepted", title=title)]
@@ -99,7 +118,9 @@ def queued(
     return Screen(text="\n".join(lines), buttons=_cancel_rows(say, order_id))
 
 
-def running(say: Say, title: str, order_id: UUID, *, fraction: float, eta_seconds: float) -> Screen:
+def running(
+    say: Say, title: str, order_id: OrderId, *, fraction: float, eta_seconds: float
+) -> Screen:
     lines = [say("order-running", title=title), progress_bar(fraction)]
     if eta_seconds > 0:
         lines.append(say("order-eta-left", time=duration(say, eta_seconds)))
@@ -112,7 +133,7 @@ def progress_bar(fraction: float) -> str:
     return f"{_FULL * full}{_EMPTY * (_BAR_CELLS - full)} {int(share * 100)} %"
 
 
-def _cancel_rows(say: Say, order_id: UUID) -> tuple[tuple[Button, ...], ...]:
+def _cancel_rows(say: Say, order_id: OrderId) -> tuple[tuple[Button, ...], ...]:
     return ((Button(say("button-cancel"), pack(CancelOrder(order_id))),),)
 
 
@@ -120,7 +141,7 @@ def cancelling(say: Say, title: str) -> Screen:
     return Screen(text=say("order-cancelling", title=title))
 
 
-def orders(say: Say, running_orders: list[tuple[UUID, str]], *, headline: str) -> Screen:
+def orders(say: Say, running_orders: list[tuple[OrderId, str]], *, headline: str) -> Screen:
     """What is under way, each with its cancel button; `running_orders`: (order id, title)."""
     if not running_orders:
         text = "\n".join([headline, say("orders-none")]) if headline else say("orders-none")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts import errors
 from contracts.billing import OrderCompleted, OrderRefunded, OrderRefused
+from contracts.ids import OrderId
 from contracts.media import MediaRef
+from contracts.money import NO_CREDITS, Credits
 from gateway.domain import callbacks
 from gateway.domain.callbacks import ChooseWorkflow, OpenPage, SendAsFile, pack
 from gateway.domain.moments import clock_time, next_midnight
 from gateway.domain.order_screen import OrderScreen
 from gateway.domain.screen import Button, Say, Screen
+from gateway.domain.screens import top_up
 from gateway.domain.screens.menu import menu_button
 
 _FAILURES = {
@@ -40,8 +42,11 @@ def refused(
 
 def _helpful_row(say: Say, code: str, shown: OrderScreen) -> tuple[Button, ...]:
     """The button that leads out of this refusal, if there is one."""
-    if code in {errors.INSUFFICIENT_CREDITS, errors.IN_DEBT}:
-        return (Button(say("button-balance"), pack(OpenPage(callbacks.BALANCE, fresh=True))),)
+    if code == errors.INSUFFICIENT_CREDITS:
+        return (top_up.top_up_button(say, shown.order_id),)
+    if code == errors.IN_DEBT:
+        balance = Button(say("button-balance"), pack(OpenPage(callbacks.BALANCE, fresh=True)))
+        return (top_up.top_up_button(say, shown.order_id), balance)
     if code == errors.IN_FLIGHT_CAP:
         return (Button(say("button-orders"), pack(OpenPage(callbacks.ORDERS, fresh=True))),)
     if code in {
@@ -97,14 +102,23 @@ def completed(say: Say, event: OrderCompleted, title: str) -> Screen:
     return Screen(text="\n".join(lines))
 
 
-def charged(say: Say, amount: int, *, gift: bool) -> str:
+def charged(say: Say, amount: Credits, *, gift: bool, base: Credits) -> str:
+    """`base`: the price without the discount this order was given; 0: not known."""
     if gift:
         return say("result-gift")
+    if 0 < amount < base:
+        return say("result-charged-discounted", credits=amount, base=base)
     return say("result-charged", credits=amount) if amount else say("result-free")
 
 
 def result(
-    say: Say, output: MediaRef, title: str, *, note: str, shown: OrderScreen | None, order_id: UUID
+    say: Say,
+    output: MediaRef,
+    title: str,
+    *,
+    note: str,
+    shown: OrderScreen | None,
+    order_id: OrderId,
 ) -> Screen:
     """The picture or video with its buttons. `note`: what was charged and what is left."""
     row = [Button(say("button-as-file"), pack(SendAsFile(order_id)))]
@@ -119,8 +133,15 @@ def result(
     )
 
 
-def result_note(say: Say, amount: int, *, gift: bool, available: int | None) -> str:
-    note = charged(say, amount, gift=gift)
+def result_note(
+    say: Say,
+    amount: Credits,
+    *,
+    gift: bool,
+    available: Credits | None,
+    base: Credits = NO_CREDITS,
+) -> str:
+    note = charged(say, amount, gift=gift, base=base)
     return note if available is None else f"{note} {say('result-balance', credits=available)}"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import UUID
 
 from contracts.catalogue import InputSpec, Workflow
+from contracts.ids import MediaId
 from contracts.media import MediaRef
 from gateway.domain.callbacks import ChooseWorkflow, pack
 from gateway.domain.screen import Button, Say, Screen
@@ -19,7 +19,7 @@ _KNOWN = frozenset(
 MEGABYTE = 1024 * 1024
 
 
-def choices(say: Say, media_id: UUID, workflows: Iterable[Workflow]) -> Screen:
+def choices(say: Say, media_id: MediaId, workflows: Iterable[Workflow]) -> Screen:
     """`media_id` is in every button, so an old message still knows its photo."""
     rows = tuple(
         (

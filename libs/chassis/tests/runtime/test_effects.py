@@ -1,0 +1,134 @@
+"""The effect worker: a slow call holds up nobody but itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import pytest
+
+from chassis import effects
+from chassis.background import Background
+from chassis.database import Database
+from chassis.effects import Effect, EffectKind, EffectResult, EffectWorker
+from chassis.outbox import Outbox
+from chassis.testing import drain
+
+Start = Callable[[EffectKind], None]
+
+
+@pytest.fixture
+async def start(outbox: Outbox) -> AsyncIterator[Start]:
+    background = Background()
+
+    def run(kind: EffectKind) -> None:
+        worker = EffectWorker(outbox, {kind.name: kind})
+        background.spawn(worker.run(background.stopping), name="effects")
+
+    yield run
+    await background.stop(timedelta(seconds=5))
+    assert background.failure is None
+
+
+async def ask(outbox: Outbox, *keys: str) -> None:
+    async with outbox.begin() as uow:
+        for key in keys:
+            uow.effect("toy", key, b"")
+
+
+async def states(database: Database) -> dict[str, str]:
+    async with database.read() as connection:
+        return {
+            row["key"]: row["state"]
+            for row in await connection.fetch("SELECT key, state FROM effects")
+        }
+
+
+async def test_a_slow_effect_does_not_hold_up_those_that_come_later(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    release, entered = asyncio.Event(), asyncio.Event()
+
+    async def call(effect: Effect) -> EffectResult:
+        if effect.key == "slow":
+            entered.set()
+            await release.wait()
+        return EffectResult.done()
+
+    await ask(outbox, "slow")
+    start(EffectKind(name="toy", call=call))
+    await entered.wait()
+
+    for round_ in range(3):
+        await ask(outbox, f"quick {round_}")
+
+        async def done(key: str = f"quick {round_}") -> bool:
+            return (await states(database))[key] == "done"
+
+        await drain(done, within=timedelta(seconds=5), what="the quick effect")
+
+    assert (await states(database))["slow"] == "due"
+    release.set()
+
+
+async def test_no_more_effects_run_at_once_than_the_limit(
+    outbox: Outbox, database: Database, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "AT_ONCE_MAX", 3)
+    gate = asyncio.Semaphore(0)
+    running: set[str] = set()
+    peak = 0
+
+    async def call(effect: Effect) -> EffectResult:
+        nonlocal peak
+        running.add(effect.key)
+        peak = max(peak, len(running))
+        await gate.acquire()
+        running.discard(effect.key)
+        return EffectResult.done()
+
+    await ask(outbox, *map(str, range(10)))
+    start(EffectKind(name="toy", call=call))
+    await drain(lambda: len(running) == 3, what="all places taken")
+    began = asyncio.get_running_loop().time()
+    for _ in range(10):
+        gate.release()
+
+    async def all_done() -> bool:
+        return set((await states(database)).values()) == {"done"}
+
+    await drain(all_done, what="the others, one place after the other")
+    assert peak == 3
+    # A place that becomes free is taken at once, not at the next poll.
+    assert asyncio.get_running_loop().time() - began < effects.POLL_EVERY_SECONDS
+
+
+async def test_an_effect_that_cannot_be_settled_does_not_end_the_others(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    async def call(effect: Effect) -> EffectResult:
+        async with database.read() as connection:
+            await connection.execute(
+                "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'no'; END $$"
+            )
+            await connection.execute(
+                "CREATE OR REPLACE TRIGGER refuse BEFORE UPDATE ON effects FOR EACH ROW "
+                "WHEN (old.key = 'bad' AND new.leased_until IS NULL) EXECUTE FUNCTION refuse()"
+            )
+        return EffectResult.done()
+
+    await ask(outbox, "bad")
+    start(EffectKind(name="toy", call=call))
+
+    async def claimed() -> bool:
+        async with database.read() as connection:
+            return bool(await connection.fetchval("SELECT attempts FROM effects"))
+
+    await drain(claimed, what="the first claim")
+    await ask(outbox, "good")
+
+    async def done() -> bool:
+        return (await states(database))["good"] == "done"
+
+    await drain(done, what="the good one")
+    assert (await states(database))["bad"] == "due"

@@ -1,0 +1,132 @@
+"""A stop ends within the grace in total, whatever part of it hangs."""
+
+import asyncio
+import signal
+import sys
+import textwrap
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis import migrations
+from chassis.background import Background
+from chassis.service import Service
+from chassis.settings import DatabaseSettings
+
+GRACE = timedelta(seconds=3)
+
+
+async def stubborn() -> None:
+    """What swallows every cancel, as asyncio.wait_for on 3.11 can; it ends with the test."""
+    until = asyncio.get_running_loop().time() + 5
+    while asyncio.get_running_loop().time() < until:
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            continue
+
+
+@pytest.mark.parametrize("hanging", ["hook", "consumer", "task", "flush", "pool"])
+async def test_a_part_that_hangs_does_not_outlast_the_grace(
+    nats_url: str, database_dsn: str, toy_migrations: Path, hanging: str
+) -> None:
+    await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+    settings = DatabaseSettings(database_url=database_dsn, nats_url=nats_url, shutdown_grace=GRACE)
+    began = 0.0
+    others: list[str] = []
+
+    async def other() -> None:
+        others.append("stopped")
+
+    async with Service.start("toy", settings) as service:
+        database = await service.database(schema="toy", folder=toy_migrations)
+        outbox = await service.outbox(database)
+
+        class Consumer:
+            stop = staticmethod(stubborn)
+
+        if hanging == "hook":
+            service.on_stop(stubborn)
+        elif hanging == "consumer":
+            service._consumers.append(Consumer())  # type: ignore[arg-type]
+        elif hanging == "task":
+            service.spawn(stubborn(), name="stubborn")
+        elif hanging == "flush":
+            outbox.flush = stubborn  # type: ignore[method-assign]
+        else:
+            database.close = stubborn  # type: ignore[method-assign]
+        service.on_stop(other)
+        began = time.monotonic()
+
+    assert time.monotonic() - began < GRACE.total_seconds()
+    assert others == ["stopped"]
+
+
+async def test_tasks_are_cancelled_and_given_up_within_their_grace() -> None:
+    background = Background()
+    background.spawn(stubborn(), name="stubborn")
+    endless = background.spawn(asyncio.Event().wait(), name="endless")
+    await asyncio.sleep(0)  # one turn of the loop, so that both have begun
+    began = time.monotonic()
+
+    await background.stop(timedelta(seconds=1))
+
+    assert time.monotonic() - began < 1.2
+    assert endless.cancelled()
+
+
+PROCESS = """
+    import asyncio, sys, threading, time
+    from chassis.service import Service, run_main
+    from chassis.settings import ServiceSettings
+
+    class Settings(ServiceSettings):
+        pass
+
+    async def run(settings):
+        async with Service.start("toy", settings) as service:
+            print("up", flush=True)
+            if sys.argv[1] == "thread":
+                service.spawn(asyncio.to_thread(time.sleep, 30), name="thread")
+            elif sys.argv[1] == "loop":
+                service.on_stop(blocked)
+            elif sys.argv[1] == "start":
+                await asyncio.Event().wait()
+            await service.until_stopped()
+
+    async def blocked():
+        time.sleep(30)
+
+    run_main(run, Settings)
+"""
+
+
+@pytest.mark.parametrize("hanging", ["thread", "loop", "start"])
+async def test_a_process_never_outlives_its_grace(nats_url: str, hanging: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        textwrap.dedent(PROCESS),
+        hanging,
+        env={"NATS_URL": nats_url, "SHUTDOWN_GRACE": "3", "LOG_FORMAT": "json"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output: Any = process.stdout
+    try:
+        while (line := await output.readline()) != b"up\n":
+            assert line, "it ended early"
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        async with asyncio.timeout(10):
+            await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    # The signal itself and the reaping take a moment on a busy machine.
+    assert time.monotonic() - began < GRACE.total_seconds() + 0.5

@@ -1,0 +1,2 @@
+DROP TABLE seals;
+ALTER TABLE transfers DROP COLUMN written_in;

@@ -1,0 +1,239 @@
+-- name: find_payment
+-- One invoice, locked: who changes it holds its owner's account too.
+SELECT payment_id, user_id, provider, product, product_id, credits, bonus_credits, amount_minor,
+       currency, created_at, order_id, state, version, provider_ref, pay_url, reason, expires_at,
+       checked_at, check_due_at, traceparent
+FROM payments WHERE payment_id = $1 FOR NO KEY UPDATE
+
+-- name: read_payment
+-- One invoice, for showing and judging only.
+SELECT payment_id, user_id, provider, product, product_id, credits, bonus_credits, amount_minor,
+       currency, created_at, order_id, state, version, provider_ref, pay_url, reason, expires_at,
+       checked_at, check_due_at, traceparent
+FROM payments WHERE payment_id = $1
+
+-- name: payment_owners
+-- Whose these invoices are.
+SELECT payment_id, user_id FROM payments WHERE payment_id = ANY($1::uuid[])
+
+-- name: add_payment
+-- A new invoice.
+INSERT INTO payments (payment_id, user_id, provider, product, product_id, credits, bonus_credits,
+                      amount_minor, currency, created_at, order_id, state, version, provider_ref,
+                      pay_url, reason, expires_at, checked_at, check_due_at, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+
+-- name: save_payment
+-- What became of an invoice.
+UPDATE payments
+SET state = $2, version = $3, provider_ref = $4, pay_url = $5, reason = $6, expires_at = $7,
+    checked_at = $8, check_due_at = $9
+WHERE payment_id = $1
+
+-- name: payments_due
+-- Invoices to ask their provider about, the longest waiting first.
+SELECT payment_id, user_id, provider, product, product_id, credits, bonus_credits, amount_minor,
+       currency, created_at, order_id, state, version, provider_ref, pay_url, reason, expires_at,
+       checked_at, check_due_at, traceparent
+FROM payments WHERE provider = $1 AND check_due_at <= $2
+ORDER BY check_due_at LIMIT $3
+
+-- name: payments_overdue
+-- Open invoices whose time has passed.
+SELECT payment_id, user_id FROM payments
+WHERE provider = $1 AND check_due_at <= $2 AND state IN ('created', 'pending')
+ORDER BY check_due_at LIMIT $3
+
+-- name: keep_event
+-- What a provider said, as it came; the same fact once.
+INSERT INTO provider_events (provider, event_key, way, body, received_at)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (provider, event_key) DO NOTHING
+RETURNING event_key
+
+-- name: note_outcome
+-- What was made of it.
+UPDATE provider_events SET handled_at = $4, outcome = $3 WHERE provider = $1 AND event_key = $2
+
+-- name: was_told
+-- Whether a provider said this before.
+SELECT count(*) FROM provider_events WHERE provider = $1 AND event_key = $2
+
+-- name: provider_state
+-- How far a provider was reconciled, and how it fares.
+SELECT provider, cursor, suspended_reason, webhook_seen_at, polled_first, reconciled_at
+FROM providers WHERE provider = $1 FOR NO KEY UPDATE
+
+-- name: save_provider_state
+-- The same after a round.
+INSERT INTO providers (provider, cursor, suspended_reason, webhook_seen_at, polled_first,
+                       reconciled_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (provider) DO UPDATE
+SET cursor = excluded.cursor, suspended_reason = excluded.suspended_reason,
+    webhook_seen_at = excluded.webhook_seen_at, polled_first = excluded.polled_first,
+    reconciled_at = excluded.reconciled_at
+
+-- name: suspended_providers
+-- Providers that cannot be used now.
+SELECT provider FROM providers WHERE suspended_reason <> ''
+
+-- name: find_charge
+-- Money that came, locked.
+SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency, paid_at,
+       state, version, reason, actor, credits, bonus_credits, lot, bonus_lot, tier, tier_from,
+       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at, traceparent
+FROM charges WHERE provider = $1 AND charge_id = $2 FOR NO KEY UPDATE
+
+-- name: last_charges
+-- A person's last charges.
+SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency, paid_at,
+       state, version, reason, actor, credits, bonus_credits, lot, bonus_lot, tier, tier_from,
+       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at, traceparent
+FROM charges WHERE user_id = $1 ORDER BY paid_at DESC, charge_id LIMIT $2
+
+-- name: add_charge
+-- A charge is recorded once, whatever way told us.
+INSERT INTO charges (provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
+                     paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
+                     tier, tier_from, tier_until, tier_replaced, taken, debt_credits, taken_seconds,
+                     late, recurring, settled_at, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+        $20, $21, $22, $23, $24, $25, $26, $27)
+ON CONFLICT (provider, charge_id) DO NOTHING
+RETURNING charge_id
+
+-- name: save_charge
+-- What became of a charge.
+UPDATE charges
+SET state = $3, version = $4, reason = $5, actor = $6, credits = $7, lot = $8, bonus_lot = $9,
+    tier = $10, tier_from = $11, tier_until = $12, tier_replaced = $13, taken = $14,
+    debt_credits = $15, taken_seconds = $16, late = $17, settled_at = $18, user_id = $19, bonus_credits = $20
+WHERE provider = $1 AND charge_id = $2
+
+-- name: count_charges
+-- How many charges an invoice has.
+SELECT count(*) FROM charges WHERE payment_id = $1
+
+-- name: charge_owners
+-- Whose these charges are.
+SELECT charge_id, user_id FROM charges WHERE provider = $1 AND charge_id = ANY($2::text[])
+
+-- name: subscription_of_charge
+-- A subscription by the charge that began it.
+SELECT charge_id, user_id, plan_id, payment_id, state, until, version
+FROM subscriptions WHERE charge_id = $1 FOR NO KEY UPDATE
+
+-- name: subscription_of_payment
+-- The newest subscription of an invoice: somebody may subscribe by it again.
+SELECT charge_id, user_id, plan_id, payment_id, state, until, version
+FROM subscriptions WHERE payment_id = $1 ORDER BY until DESC LIMIT 1 FOR NO KEY UPDATE
+
+-- name: live_subscriptions
+-- A person's subscriptions whose time has not passed.
+SELECT charge_id, user_id, plan_id, payment_id, state, until, version
+FROM subscriptions WHERE user_id = $1 AND until > $2 AND state <> 'ended' ORDER BY until
+
+-- name: save_subscription
+-- A subscription as it is now.
+INSERT INTO subscriptions (charge_id, user_id, plan_id, payment_id, state, until, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (charge_id) DO UPDATE
+SET state = excluded.state, until = excluded.until, version = excluded.version
+
+-- name: find_purchase
+-- A plan bought with credits.
+SELECT order_id, user_id, plan_id, digest, charged_credits, until
+FROM plan_purchases WHERE order_id = $1
+
+-- name: add_purchase
+-- One more.
+INSERT INTO plan_purchases (order_id, user_id, plan_id, digest, charged_credits, until, bought_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: find_adjustment
+-- An adjustment by its id.
+SELECT adjustment_id, user_id, credits, reason, actor, approved_by, debt_credits
+FROM adjustments WHERE adjustment_id = $1
+
+-- name: add_adjustment
+-- One more.
+INSERT INTO adjustments (adjustment_id, user_id, credits, reason, actor, approved_by,
+                         debt_credits, adjusted_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+
+-- name: refused_alone
+-- What somebody asked for and was refused because a second person has to agree.
+SELECT detail FROM operator_actions
+WHERE action = $1 AND subject_id = $2 AND actor = $3 AND outcome = $4 AND NOT dry_run
+
+-- name: note_action
+-- What an operator did, or was refused.
+INSERT INTO operator_actions (actor, action, subject_id, detail, dry_run, outcome, acted_at)
+VALUES ($1, $2, $3, $4, false, $5, $6)
+
+-- name: audit_charges
+-- Charges whose credits are not their grants, such grants without a charge, money for nothing.
+WITH owed AS (
+    SELECT 'credit:' || provider || ':' || charge_id AS grant_key, user_id, lot
+    FROM charges WHERE lot IS NOT NULL
+    UNION ALL
+    SELECT 'bonus:' || provider || ':' || charge_id, user_id, bonus_lot
+    FROM charges WHERE bonus_lot IS NOT NULL
+), given AS (
+    SELECT grant_key, user_id, lot, credits FROM grants
+    WHERE grant_key LIKE 'credit:%' OR grant_key LIKE 'bonus:%'
+)
+SELECT coalesce(o.user_id, g.user_id) AS user_id
+FROM owed AS o FULL JOIN given AS g USING (grant_key)
+WHERE (o.user_id, o.lot) IS DISTINCT FROM (g.user_id, g.lot)
+UNION ALL
+SELECT c.user_id FROM charges AS c
+WHERE (c.state IN ('paid', 'charged_back') AND c.lot IS NULL AND c.tier = '')
+   OR c.credits <> (SELECT coalesce(sum(t.credits), 0) FROM given AS t
+                    WHERE t.user_id = c.user_id AND t.lot IN (c.lot, c.bonus_lot))
+
+-- name: audit_payments
+-- Invoices called paid without money, and money credited for invoices not called paid.
+SELECT p.user_id FROM payments AS p
+WHERE (p.state = 'paid') IS DISTINCT FROM EXISTS (
+    SELECT FROM charges AS c
+    WHERE c.payment_id = p.payment_id AND c.user_id = p.user_id
+      AND (c.lot IS NOT NULL OR c.tier <> ''))
+
+-- name: audit_refunds
+-- People from whom more or less was taken back than their refunded charges say.
+WITH moved AS (
+    SELECT user_id, sum(CASE kind WHEN 'revoke' THEN amount ELSE -amount END) AS credits
+    FROM transfers WHERE kind IN ('revoke', 'restore') GROUP BY user_id
+), refunds AS (
+    SELECT user_id, credits AS bought,
+           debt_credits + (SELECT coalesce(sum((part ->> 1)::bigint), 0)
+                           FROM jsonb_array_elements(taken) AS part) AS taken
+    FROM charges WHERE state IN ('refunding', 'refunded', 'charged_back')
+), told AS (
+    SELECT user_id, sum(taken) AS credits FROM refunds GROUP BY user_id
+)
+SELECT user_id FROM moved AS m FULL JOIN told AS t USING (user_id)
+WHERE coalesce(m.credits, 0) <> coalesce(t.credits, 0)
+UNION ALL
+SELECT user_id FROM refunds WHERE taken <> bought
+
+-- name: audit_by_hand
+-- People whose adjustments or bought plans differ from the transfers they left.
+WITH moved AS (
+    SELECT user_id,
+           sum(CASE WHEN kind = 'plan' THEN amount ELSE 0 END) AS plans,
+           sum(CASE WHEN kind <> 'adjust' THEN 0
+                    WHEN debit = 'house:gifts' THEN amount ELSE -amount END) AS adjusted
+    FROM transfers WHERE kind IN ('plan', 'adjust') GROUP BY user_id
+), bought AS (
+    SELECT user_id, sum(charged_credits) AS plans FROM plan_purchases GROUP BY user_id
+), adjusted AS (
+    SELECT user_id, sum(credits) AS adjusted FROM adjustments GROUP BY user_id
+)
+SELECT user_id FROM moved AS m
+FULL JOIN bought AS b USING (user_id)
+FULL JOIN adjusted AS a USING (user_id)
+WHERE coalesce(m.plans, 0) <> coalesce(b.plans, 0)
+   OR coalesce(m.adjusted, 0) <> coalesce(a.adjusted, 0)

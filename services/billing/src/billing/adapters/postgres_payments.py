@@ -1,0 +1,223 @@
+"""Payments, charges, subscriptions and what people did by hand, in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from billing.adapters.queries import read
+from billing.domain.charges import Charge
+from billing.domain.payments import Payment
+from billing.ports.payments import Adjustment, ProviderEvent, ProviderState, Purchase, Subscription
+from chassis.database import Connection, Database
+from contracts import errors
+from contracts.ids import OrderId, PaymentId, UserId
+
+SQL = read(Path(__file__).with_name("payments.sql"))
+
+
+class PostgresPayments:
+    async def find(self, connection: Connection, payment_id: PaymentId) -> Payment | None:
+        row = await connection.fetchrow(SQL["find_payment"], payment_id)
+        return Payment(*row) if row is not None else None
+
+    async def owners(
+        self, connection: Connection, payment_ids: Sequence[PaymentId]
+    ) -> dict[PaymentId, UserId]:
+        return dict(await connection.fetch(SQL["payment_owners"], payment_ids))
+
+    async def add(self, connection: Connection, payment: Payment) -> None:
+        await connection.execute(SQL["add_payment"], *astuple(payment))
+
+    async def save(self, connection: Connection, payment: Payment) -> None:
+        await connection.execute(
+            SQL["save_payment"],
+            payment.payment_id,
+            payment.state,
+            payment.version,
+            payment.provider_ref,
+            payment.pay_url,
+            payment.reason,
+            payment.expires_at,
+            payment.checked_at,
+            payment.check_due_at,
+        )
+
+    async def due(
+        self, connection: Connection, provider: str, now: datetime, limit: int
+    ) -> list[Payment]:
+        rows = await connection.fetch(SQL["payments_due"], provider, now, limit)
+        return [Payment(*row) for row in rows]
+
+    async def overdue(
+        self, connection: Connection, provider: str, now: datetime, limit: int
+    ) -> list[tuple[PaymentId, UserId]]:
+        rows = await connection.fetch(SQL["payments_overdue"], provider, now, limit)
+        return [(row["payment_id"], row["user_id"]) for row in rows]
+
+    async def keep_event(
+        self, connection: Connection, event: ProviderEvent, provider: str, way: str, now: datetime
+    ) -> bool:
+        kept = await connection.fetchval(
+            SQL["keep_event"], provider, event.event_key, way, event.raw, now
+        )
+        return kept is not None
+
+    async def note_outcome(
+        self, connection: Connection, provider: str, event_key: str, outcome: str, now: datetime
+    ) -> None:
+        await connection.execute(SQL["note_outcome"], provider, event_key, outcome, now)
+
+    async def was_told(self, connection: Connection, provider: str, event_key: str) -> bool:
+        return bool(await connection.fetchval(SQL["was_told"], provider, event_key))
+
+    async def state_of(self, connection: Connection, provider: str) -> ProviderState:
+        row = await connection.fetchrow(SQL["provider_state"], provider)
+        return ProviderState(*row) if row is not None else ProviderState(provider)
+
+    async def save_state(self, connection: Connection, state: ProviderState) -> None:
+        await connection.execute(SQL["save_provider_state"], *astuple(state))
+
+    async def suspended(self, connection: Connection) -> frozenset[str]:
+        rows = await connection.fetch(SQL["suspended_providers"])
+        return frozenset(row["provider"] for row in rows)
+
+
+class PostgresCharges:
+    async def find(self, connection: Connection, provider: str, charge_id: str) -> Charge | None:
+        row = await connection.fetchrow(SQL["find_charge"], provider, charge_id)
+        return _charge(row) if row is not None else None
+
+    async def add(self, connection: Connection, charge: Charge) -> bool:
+        return await connection.fetchval(SQL["add_charge"], *astuple(charge)) is not None
+
+    async def save(self, connection: Connection, charge: Charge) -> None:
+        await connection.execute(
+            SQL["save_charge"],
+            charge.provider,
+            charge.charge_id,
+            charge.state,
+            charge.version,
+            charge.reason,
+            charge.actor,
+            charge.credits,
+            charge.lot,
+            charge.bonus_lot,
+            charge.tier,
+            charge.tier_from,
+            charge.tier_until,
+            charge.tier_replaced,
+            charge.taken,
+            charge.debt_credits,
+            charge.taken_seconds,
+            charge.late,
+            charge.settled_at,
+            charge.user_id,
+            charge.bonus_credits,
+        )
+
+    async def count_of(self, connection: Connection, payment_id: PaymentId) -> int:
+        found: int = await connection.fetchval(SQL["count_charges"], payment_id)
+        return found
+
+    async def owners(
+        self, connection: Connection, provider: str, charge_ids: Sequence[str]
+    ) -> dict[str, UserId]:
+        return dict(await connection.fetch(SQL["charge_owners"], provider, charge_ids))
+
+    async def last_of(self, connection: Connection, user_id: UserId, limit: int) -> list[Charge]:
+        rows = await connection.fetch(SQL["last_charges"], user_id, limit)
+        return [_charge(row) for row in rows]
+
+    async def subscription(
+        self, connection: Connection, *, charge_id: str = "", payment_id: PaymentId | None = None
+    ) -> Subscription | None:
+        if payment_id is not None:
+            row = await connection.fetchrow(SQL["subscription_of_payment"], payment_id)
+        else:
+            row = await connection.fetchrow(SQL["subscription_of_charge"], charge_id)
+        return Subscription(*row) if row is not None else None
+
+    async def subscriptions(
+        self, connection: Connection, user_id: UserId, now: datetime
+    ) -> list[Subscription]:
+        rows = await connection.fetch(SQL["live_subscriptions"], user_id, now)
+        return [Subscription(*row) for row in rows]
+
+    async def save_subscription(self, connection: Connection, subscription: Subscription) -> None:
+        await connection.execute(SQL["save_subscription"], *astuple(subscription))
+
+
+class PostgresPaymentReads:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._payments = PostgresPayments()
+        self._charges = PostgresCharges()
+
+    async def payment(self, payment_id: PaymentId) -> Payment | None:
+        async with self._database.read() as connection:
+            row = await connection.fetchrow(SQL["read_payment"], payment_id)
+        return Payment(*row) if row is not None else None
+
+    async def charges(self, user_id: UserId, limit: int) -> list[Charge]:
+        async with self._database.read() as connection:
+            return await self._charges.last_of(connection, user_id, limit)
+
+    async def subscriptions(self, user_id: UserId, now: datetime) -> list[Subscription]:
+        async with self._database.read() as connection:
+            return await self._charges.subscriptions(connection, user_id, now)
+
+    async def suspended(self) -> frozenset[str]:
+        async with self._database.read() as connection:
+            return await self._payments.suspended(connection)
+
+
+class PostgresRecords:
+    async def purchase(self, connection: Connection, order_id: OrderId) -> Purchase | None:
+        row = await connection.fetchrow(SQL["find_purchase"], order_id)
+        return Purchase(*row) if row is not None else None
+
+    async def add_purchase(self, connection: Connection, purchase: Purchase, now: datetime) -> None:
+        await connection.execute(SQL["add_purchase"], *astuple(purchase), now)
+
+    async def adjustment(self, connection: Connection, adjustment_id: UUID) -> Adjustment | None:
+        row = await connection.fetchrow(SQL["find_adjustment"], adjustment_id)
+        return Adjustment(*row) if row is not None else None
+
+    async def add_adjustment(
+        self, connection: Connection, adjustment: Adjustment, now: datetime
+    ) -> None:
+        await connection.execute(SQL["add_adjustment"], *astuple(adjustment), now)
+
+    async def refused_alone(
+        self, connection: Connection, action: str, subject_id: str, actor: str
+    ) -> list[Mapping[str, Any]]:
+        rows = await connection.fetch(
+            SQL["refused_alone"], action, subject_id, actor, errors.NEEDS_SECOND_PERSON
+        )
+        return [row["detail"] for row in rows]
+
+    async def note_action(
+        self,
+        connection: Connection,
+        *,
+        actor: str,
+        action: str,
+        subject_id: str,
+        detail: Mapping[str, Any],
+        outcome: str,
+        now: datetime,
+    ) -> None:
+        await connection.execute(
+            SQL["note_action"], actor, action, subject_id, dict(detail), outcome, now
+        )
+
+
+def _charge(row: Any) -> Charge:
+    charge = Charge(*row)
+    charge.taken = tuple((number, amount) for number, amount in charge.taken)
+    return charge

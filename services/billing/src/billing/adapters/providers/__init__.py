@@ -1,0 +1,1 @@
+"""Payment providers that are called over the network, one file each."""

@@ -1,0 +1,122 @@
+-- name: find_users_of
+-- Whose an id is: an order's, payment's, charge's, gift's or adjustment's.
+SELECT 'order' AS record, order_id::text AS id, user_id FROM orders WHERE order_id::text = $1
+UNION ALL SELECT 'payment', payment_id::text, user_id FROM payments
+    WHERE payment_id::text = $1 OR provider_ref = $1
+UNION ALL SELECT 'charge', charge_id, user_id FROM charges WHERE charge_id = $1
+UNION ALL SELECT 'grant', grant_key, user_id FROM grants WHERE grant_key = $1
+UNION ALL SELECT 'gift', gift_id::text, giver_id FROM gifts WHERE gift_id::text = $1 OR code = $1
+UNION ALL SELECT 'plan', order_id::text, user_id FROM plan_purchases WHERE order_id::text = $1
+UNION ALL SELECT 'adjustment', adjustment_id::text, user_id FROM adjustments
+    WHERE adjustment_id::text = $1
+UNION ALL SELECT 'user', user_id::text, user_id FROM accounts WHERE user_id::text = $1
+LIMIT 20
+
+-- name: find_order
+-- An order from being placed to being delivered, with its hold.
+SELECT f.at, f.what, $1::text AS id, f.detail FROM orders o LEFT JOIN holds h USING (order_id)
+CROSS JOIN LATERAL (VALUES
+    (o.placed_at, 'order.placed', jsonb_build_object('user', o.user_id,
+        'workflow', o.workflow_id, 'price', o.price_credits, 'discount', o.discount_percent)),
+    (CASE WHEN h.order_id IS NOT NULL THEN o.placed_at END, 'hold.' || h.state,
+        jsonb_build_object('credits', h.amount, 'expires', h.expires_at)),
+    (o.started_at, 'order.started', jsonb_build_object('server', o.server)),
+    (CASE WHEN o.cancel_requested THEN coalesce(o.finished_at, o.placed_at) END,
+        'order.cancel_requested', '{}'::jsonb),
+    (o.finished_at, 'order.' || o.state,
+        jsonb_build_object('reason', o.reason, 'gift', o.gift)),
+    (o.delivered_at, 'order.delivered', jsonb_build_object('message', o.delivery_message_id,
+        'reason', o.delivery_reason)),
+    (o.deliver_due_at, 'order.delivery_due', jsonb_build_object('asked', o.deliver_asked))
+) AS f (at, what, detail)
+WHERE o.order_id = $1::uuid AND f.at IS NOT NULL
+
+-- name: find_transfers_of_order
+-- What an order moved in the ledger.
+SELECT at, 'transfer.' || kind AS what, user_id || '/' || number AS id,
+    jsonb_build_object('credits', amount, 'from', debit, 'to', credit, 'lot', lot,
+        'reason', reason) AS detail
+FROM transfers WHERE user_id = $2 AND order_id = $1::uuid ORDER BY number LIMIT $3
+
+-- name: find_payment
+-- A payment, everything that was charged under it, and what providers said of those charges.
+SELECT p.created_at AS at, 'payment.' || p.state AS what, p.payment_id::text AS id,
+    jsonb_build_object('user', p.user_id, 'provider', p.provider, 'product', p.product_id,
+        'amount_minor', p.amount_minor, 'currency', p.currency, 'invoice', p.provider_ref,
+        'reason', p.reason, 'order', p.order_id) AS detail
+FROM payments p WHERE p.payment_id = $1::uuid
+
+-- name: find_charges
+-- Charges by their id or their payment: when paid, what they gave, how they ended.
+SELECT f.at, f.what, c.charge_id AS id, f.detail FROM charges c
+CROSS JOIN LATERAL (VALUES
+    (c.paid_at, 'charge.came', jsonb_build_object('user', c.user_id, 'provider', c.provider,
+        'amount_minor', c.amount_minor, 'currency', c.currency, 'payment', c.payment_id,
+        'late', c.late, 'recurring', c.recurring)),
+    (CASE WHEN c.state <> 'review' THEN c.paid_at END, 'charge.credited', jsonb_build_object(
+        'credits', c.credits, 'lot', c.lot, 'grant', 'credit:' || c.provider || ':' || c.charge_id,
+        'tier_until', c.tier_until)),
+    (coalesce(c.settled_at, c.paid_at), 'charge.' || c.state,
+        jsonb_build_object('reason', c.reason, 'actor', c.actor, 'taken', c.taken_credits))
+) AS f (at, what, detail)
+WHERE (c.charge_id = $1 OR c.payment_id::text = $1) AND f.at IS NOT NULL
+ORDER BY f.at LIMIT $2
+
+-- name: find_grant
+-- One grant of credits with its reason and actor.
+SELECT granted_at AS at, 'grant.' || kind AS what, grant_key AS id, jsonb_build_object(
+    'user', user_id, 'credits', credits, 'lot', lot, 'reason', reason, 'actor', actor,
+    'expires', expires_at) AS detail
+FROM grants WHERE grant_key = $1
+
+-- name: find_gift
+-- A gift from being made to being opened or returned.
+SELECT made_at AS at, 'gift.' || state AS what, gift_id::text AS id, jsonb_build_object(
+    'giver', giver_id, 'credits', credits, 'opened_by', opened_by, 'expires', expires_at) AS detail
+FROM gifts WHERE gift_id::text = $1 OR code = $1
+
+-- name: find_plan
+-- A plan bought with credits.
+SELECT at, 'plan.bought' AS what, order_id::text AS id, jsonb_build_object('user', user_id,
+    'plan', plan_id, 'credits', charged, 'until', until) AS detail
+FROM plan_purchases WHERE order_id = $1::uuid
+
+-- name: find_adjustment
+-- Credits added or taken by hand.
+SELECT adjusted_at AS at, 'adjustment.made' AS what, adjustment_id::text AS id,
+    jsonb_build_object('user', user_id, 'credits', credits, 'reason', reason, 'actor', actor,
+        'approved_by', approved_by, 'debt', debt_credits) AS detail
+FROM adjustments WHERE adjustment_id = $1::uuid
+
+-- name: find_account
+-- How a person's account stands.
+SELECT opened_at AS at, 'account.opened' AS what, user_id::text AS id, jsonb_build_object(
+    'available', available, 'held', held, 'debt', debt, 'in_flight', in_flight, 'tier', tier,
+    'tier_until', tier_until, 'came_by', deep_link) AS detail
+FROM accounts WHERE user_id = $1
+
+-- name: find_recent
+-- A person's last payments, charges, orders and tier changes, newest first.
+(SELECT created_at AS at, 'payment.' || state AS what, payment_id::text AS id,
+    jsonb_build_object('provider', provider, 'product', product_id, 'amount_minor', amount_minor,
+        'currency', currency) AS detail
+FROM payments WHERE user_id = $1 ORDER BY payment_id DESC LIMIT $2)
+UNION ALL (SELECT paid_at, 'charge.' || state, charge_id, jsonb_build_object('provider', provider,
+    'credits', credits, 'amount_minor', amount_minor, 'currency', currency)
+FROM charges WHERE user_id = $1 ORDER BY paid_at DESC LIMIT $2)
+UNION ALL (SELECT placed_at, 'order.' || state, order_id::text, jsonb_build_object(
+    'workflow', workflow_id, 'price', price_credits, 'reason', reason)
+FROM orders WHERE order_id IN (SELECT order_id FROM transfers
+    WHERE user_id = $1 AND order_id IS NOT NULL ORDER BY number DESC LIMIT $2 * 3) LIMIT $2)
+UNION ALL (SELECT changed_at, 'tier.' || tier, user_id || '/' || version, jsonb_build_object(
+    'until', until, 'reason', reason, 'actor', actor)
+FROM tier_changes WHERE user_id = $1 ORDER BY version DESC LIMIT $2)
+UNION ALL (SELECT granted_at, 'grant.' || kind, grant_key, jsonb_build_object(
+    'credits', credits, 'reason', reason, 'actor', actor)
+FROM grants WHERE user_id = $1 ORDER BY lot DESC LIMIT $2)
+
+-- name: find_actions
+-- What operators did about an id, tried or done.
+SELECT acted_at AS at, 'operator.' || action AS what, subject_id AS id, jsonb_build_object(
+    'actor', actor, 'dry_run', dry_run, 'outcome', outcome) || detail AS detail
+FROM operator_actions WHERE subject_id = $1 ORDER BY number DESC LIMIT $2

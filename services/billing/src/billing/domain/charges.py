@@ -1,0 +1,182 @@
+"""Charges: money that came. Whether it matches its invoice, and what a refund takes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from billing.domain import plans
+from billing.domain.accounts import AVAILABLE, KIND_REVOKE, Account
+from billing.domain.errors import PaymentRefusedError
+from billing.domain.ledger import Ledger
+from billing.domain.payments import Payment
+from billing.domain.plans import Extended
+from contracts import errors
+from contracts.ids import NOBODY, PaymentId, UserId
+from contracts.money import NO_CREDITS, Credits
+
+REVIEW = "review"
+PAID = "paid"
+REFUNDING = "refunding"
+REFUNDED = "refunded"
+CHARGED_BACK = "charged_back"
+REJECTED = "rejected"
+GIVEN_BACK = frozenset({REFUNDED, CHARGED_BACK})
+CHARGE_ID_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Money as a provider reports it, whatever way the report came."""
+
+    provider: str
+    charge_id: str
+    amount_minor: int
+    currency: str
+    at: datetime
+    payment_id: PaymentId | None = None
+    user_id: UserId = NOBODY
+    """Who paid, where the provider says so."""
+    recurring: bool = False
+    first_recurring: bool = False
+    subscription_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class Charge:
+    """One charge. `lot`, `bonus_lot`, `tier_*`: what it bought; `taken`: what a refund took."""
+
+    provider: str
+    charge_id: str
+    payment_id: PaymentId | None
+    user_id: UserId
+    product_id: str
+    amount_minor: int
+    currency: str
+    paid_at: datetime
+    state: str
+    version: int = 1
+    reason: str = ""
+    actor: str = ""
+    credits: Credits = NO_CREDITS
+    """All of them; `bonus_credits` are among them."""
+    bonus_credits: Credits = NO_CREDITS
+    lot: int | None = None
+    bonus_lot: int | None = None
+    tier: str = ""
+    tier_from: datetime | None = None
+    tier_until: datetime | None = None
+    tier_replaced: str = ""
+    taken: tuple[tuple[int, Credits], ...] = ()
+    """[lot, credits] pairs."""
+    debt_credits: Credits = NO_CREDITS
+    taken_seconds: int = 0
+    late: bool = False
+    recurring: bool = False
+    settled_at: datetime | None = None
+    traceparent: str = ""
+
+    @property
+    def lots(self) -> tuple[int, ...]:
+        """The lots it opened, and those a refund took from."""
+        own = tuple(number for number in (self.lot, self.bonus_lot) if number is not None)
+        return (*own, *(number for number, _ in self.taken))
+
+    @property
+    def taken_credits(self) -> Credits:
+        return Credits(sum(amount for _, amount in self.taken) + self.debt_credits)
+
+    @property
+    def extended(self) -> Extended | None:
+        if self.tier_from is None or self.tier_until is None:
+            return None
+        return Extended(self.tier_from, self.tier_until, self.tier_replaced)
+
+
+def mismatch(payment: Payment | None, paid: Paid, *, charges_before: int) -> str:
+    """Why a person must look at it before anything is credited; empty: it matches."""
+    if payment is None or payment.provider != paid.provider:
+        return errors.UNKNOWN_PAYMENT
+    if paid.user_id not in (NOBODY, payment.user_id):
+        return errors.NOT_YOURS
+    if paid.currency != payment.currency:
+        return errors.WRONG_CURRENCY
+    if paid.amount_minor != payment.amount_minor:
+        return errors.WRONG_AMOUNT
+    if charges_before and not payment.subscription_days:
+        return errors.ALREADY_PAID
+    return ""
+
+
+def charge_of(paid: Paid, payment: Payment | None) -> Charge:
+    """The record of money that came, before anything is given for it."""
+    owner = paid.user_id
+    if owner == NOBODY and payment is not None:
+        owner = payment.user_id
+    return Charge(
+        paid.provider,
+        paid.charge_id,
+        payment.payment_id if payment is not None else None,
+        owner,
+        payment.product_id if payment is not None else "",
+        paid.amount_minor,
+        paid.currency,
+        paid.at,
+        REVIEW,
+        recurring=paid.recurring,
+    )
+
+
+def begin_refund(charge: Charge, *, reason: str, actor: str) -> None:
+    """Raises PaymentRefusedError unless it can be given back."""
+    if charge.state in GIVEN_BACK:
+        raise PaymentRefusedError(code=errors.ALREADY_REFUNDED)
+    if charge.state not in {PAID, REVIEW, REJECTED}:
+        raise PaymentRefusedError(code=errors.INVALID)
+    charge.state = REFUNDING
+    charge.reason = reason
+    charge.actor = actor
+    charge.version += 1
+
+
+def take(charge: Charge, account: Account | None, ledger: Ledger) -> None:
+    """Take back what the charge bought; what is spent already becomes debt."""
+    if account is None:
+        return
+    before = len(ledger.transfers)
+    debt = 0
+    bonus = charge.bonus_credits
+    for number, bought in ((charge.lot, charge.credits - bonus), (charge.bonus_lot, bonus)):
+        if number is not None:
+            debt += ledger.revoke(account, number, Credits(bought), "refund")
+    charge.taken = tuple(
+        (transfer.lot, transfer.amount)
+        for transfer in ledger.transfers[before:]
+        if transfer.kind == KIND_REVOKE and transfer.debit == AVAILABLE
+    )
+    charge.debt_credits = Credits(debt)
+    given = charge.extended
+    if given is not None:
+        charge.taken_seconds = int(plans.take_back(account, given, ledger.now).total_seconds())
+
+
+def give_again(charge: Charge, account: Account | None, ledger: Ledger) -> None:
+    """The money stayed with us: what was taken for its refund is given back, to the credit."""
+    if account is not None:
+        if charge.lot is not None:
+            ledger.restore(account, charge.lot, charge.taken, charge.debt_credits, "refund_refused")
+        if charge.taken_seconds:
+            span = timedelta(seconds=charge.taken_seconds)
+            given = plans.extend(account, charge.tier, span, ledger.now)
+            charge.tier_from, charge.tier_until = given.since, given.until
+            charge.tier_replaced = given.replaced
+    charge.taken = ()
+    charge.debt_credits = NO_CREDITS
+    charge.taken_seconds = 0
+
+
+def settle(charge: Charge, state: str, now: datetime) -> None:
+    """Its refund, charge-back or refusal is final."""
+    charge.state = state
+    charge.settled_at = now
+    charge.version += 1

@@ -1,0 +1,84 @@
+"""adjust_credits: add or take credits by hand; above a limit two people must agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing.domain.errors import (
+    InvalidError,
+    NeedsSecondPersonError,
+    NoAccountError,
+    SameIdOtherBodyError,
+)
+from billing.domain.ledger import Ledger
+from billing.handlers import operator_action
+from billing.ports.payments import Adjustment, Till
+from chassis.consumers import Received
+from chassis.outbox import UnitOfWork
+from contracts.errors import RefusalError
+from contracts.operators import AdjustCredits, CreditsAdjusted
+
+ACTION = "adjust_credits"
+
+
+async def adjust_credits(command: AdjustCredits, uow: UnitOfWork, *, till: Till) -> None:
+    connection = uow.connection
+    known = await till.records.adjustment(connection, command.adjustment_id)
+    if known is not None:
+        if _facts(known) != _facts(command):
+            raise SameIdOtherBodyError
+        return
+    if not command.reason or not command.actor:
+        raise InvalidError("an adjustment has a reason and somebody who makes it")
+    alone = command.approved_by in ("", command.actor)
+    if alone and (command.approved_by or abs(command.credits) > till.terms.adjust_alone_max):
+        raise NeedsSecondPersonError
+    if not alone and not await _was_asked_for(command, uow, till):
+        raise InvalidError("a second person agrees to what the first one asked for, word for word")
+    accounts = await till.books.accounts.load(connection, [command.user_id])
+    account = accounts.get(command.user_id)
+    if account is None:
+        raise NoAccountError
+    ledger = Ledger(uow.now)
+    debt = ledger.adjust(account, command.credits, command.reason)
+    await till.books.accounts.save(connection, ledger)
+    adjustment = Adjustment(
+        command.adjustment_id,
+        command.user_id,
+        command.credits,
+        command.reason,
+        command.actor,
+        command.approved_by,
+        debt,
+    )
+    await till.records.add_adjustment(connection, adjustment, uow.now)
+    event = CreditsAdjusted(
+        adjustment_id=command.adjustment_id,
+        user_id=command.user_id,
+        credits=command.credits,
+        debt_credits=debt,
+        reason=command.reason,
+        actor=command.actor,
+    )
+    uow.emit(event)
+    await operator_action.done(uow, till, ACTION, command, str(command.adjustment_id))
+
+
+async def _was_asked_for(command: AdjustCredits, uow: UnitOfWork, till: Till) -> bool:
+    """Whether the first person was refused exactly this before: two people, two commands."""
+    asked = await till.records.refused_alone(
+        uow.connection, ACTION, str(command.adjustment_id), command.actor
+    )
+    facts = (int(command.user_id), int(command.credits), command.reason)
+    return any((each["user_id"], each["credits"], each["reason"]) == facts for each in asked)
+
+
+def _facts(each: Adjustment | AdjustCredits) -> tuple[object, ...]:
+    return each.user_id, each.credits, each.reason, each.actor, each.approved_by
+
+
+async def not_adjusted(
+    uow: UnitOfWork, each: Received[Any], error: RefusalError, *, till: Till
+) -> None:
+    subject_id = str(each.message.adjustment_id)
+    await operator_action.refused(uow, till, ACTION, each, subject_id, error)

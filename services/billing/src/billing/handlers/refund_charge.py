@@ -1,0 +1,124 @@
+"""refund_charge: take back what it bought, then have its provider give the money back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from billing.domain import charges
+from billing.domain.errors import NotYoursError, PaymentRefusedError
+from billing.handlers import operator_action, take_back
+from billing.ports.payments import (
+    PaymentProvider,
+    ProviderRefusedError,
+    Refused,
+    Till,
+    TokenRefusedError,
+)
+from chassis.consumers import Received
+from chassis.database import Database
+from chassis.effects import Effect, EffectKind, EffectResult
+from chassis.outbox import UnitOfWork
+from contracts import errors
+from contracts.errors import RefusalError
+from contracts.gateway import RefundStars
+from contracts.payments import RefundCharge
+
+EFFECT = "refund"
+ATTEMPTS_MAX = 20
+ACTION = "refund_charge"
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """What a refund's effect row carries: ids alone."""
+
+    provider: str
+    charge_id: str
+
+
+async def refund_charge(command: RefundCharge, uow: UnitOfWork, *, till: Till) -> None:
+    connection = uow.connection
+    charge = await till.charges.find(connection, command.provider, command.charge_id)
+    if charge is None:
+        raise PaymentRefusedError(code=errors.UNKNOWN_PAYMENT)
+    if charge.user_id != command.user_id:
+        raise NotYoursError
+    capabilities = till.on.get(command.provider)
+    if capabilities is None or not capabilities.refunds:
+        raise PaymentRefusedError(code=errors.PROVIDER_OFF)
+    if charge.state == charges.REFUNDING:
+        return
+    credited = charge.state == charges.PAID
+    charges.begin_refund(charge, reason=command.reason, actor=command.actor)
+    if credited:
+        await take_back.take(uow, till, charge)
+    await till.charges.save(connection, charge)
+    if capabilities.in_chat:
+        uow.emit(RefundStars(user_id=charge.user_id, charge_id=charge.charge_id))
+    else:
+        asked = msgspec.json.encode(Asked(charge.provider, charge.charge_id))
+        # A refund that was refused may be asked for again: it is another effect.
+        key = f"{EFFECT}:{charge.provider}:{charge.charge_id}:{charge.version}"
+        uow.effect(EFFECT, key, asked)
+    await operator_action.done(uow, till, ACTION, command, command.charge_id)
+
+
+async def not_refunded(
+    uow: UnitOfWork, each: Received[Any], error: RefusalError, *, till: Till
+) -> None:
+    await operator_action.refused(uow, till, ACTION, each, each.message.charge_id, error)
+
+
+def effect(till: Till, providers: Mapping[str, PaymentProvider], database: Database) -> EffectKind:
+    """The call that gives the money back; the provider knows it by an id of ours."""
+
+    async def call(effect: Effect) -> EffectResult:
+        asked = msgspec.json.decode(effect.body, type=Asked)
+        provider = providers.get(asked.provider)
+        if provider is None:
+            return EffectResult.retry("the provider is switched off")
+        async with database.read() as connection:
+            charge = await till.charges.find(connection, asked.provider, asked.charge_id)
+        if charge is None or charge.state != charges.REFUNDING:
+            return EffectResult.done()
+        try:
+            answer = await provider.refund(charge, refund_id_of(charge))
+        except TokenRefusedError:
+            return EffectResult.retry(errors.TOKEN_REFUSED)
+        except ProviderRefusedError as error:
+            answer = Refused(str(error))
+        code = answer.code if isinstance(answer, Refused) else ""
+
+        async def record(uow: UnitOfWork) -> None:
+            await record_answer(uow, till, asked, code)
+
+        return EffectResult.done(record)
+
+    async def gave_up(effect: Effect, uow: UnitOfWork) -> None:
+        asked = msgspec.json.decode(effect.body, type=Asked)
+        await record_answer(uow, till, asked, errors.PROVIDER_FAILED)
+
+    return EffectKind(
+        name=EFFECT, call=call, reconcile=call, gave_up=gave_up, attempts_max=ATTEMPTS_MAX
+    )
+
+
+def refund_id_of(charge: charges.Charge) -> str:
+    """One per charge, for ever: asked twice, the money goes back once."""
+    return f"refund-{charge.charge_id}"
+
+
+async def record_answer(uow: UnitOfWork, till: Till, asked: Asked, code: str) -> None:
+    """The provider's answer: `code` empty, the money is on its way back."""
+    connection = uow.connection
+    owners = await till.charges.owners(connection, asked.provider, [asked.charge_id])
+    await till.books.accounts.lock(connection, list(owners.values()))
+    charge = await till.charges.find(connection, asked.provider, asked.charge_id)
+    if charge is None or charge.state != charges.REFUNDING:
+        return
+    if code:
+        await take_back.give_again(uow, till, charge, code)
+    else:
+        await take_back.unasked(uow, till, charge, charged_back=False)

@@ -1,0 +1,37 @@
+"""save_promo: an operator makes a promo code, or gives a known one other terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from billing.domain import promos
+from billing.ports.rewards import Rewards
+from chassis import logs
+from chassis.consumers import Received
+from chassis.outbox import UnitOfWork
+from contracts.billing import CommandRejected
+from contracts.errors import RefusalError
+from contracts.rewards import SavePromo
+
+log = logs.get("billing.promos")
+
+
+async def save_promos(
+    received: Sequence[Received[SavePromo]], uow: UnitOfWork, *, rewards: Rewards
+) -> None:
+    codes = list({promos.normal(each.message.code) for each in received})
+    known = await rewards.promos.lock(uow.connection, codes)
+    for each in received:
+        command = each.message
+        try:
+            promo = promos.promo_of(command, known.get(promos.normal(command.code)))
+        except RefusalError as error:
+            event = CommandRejected(
+                command_subject=command.subject, command_id=each.headers.id, code=error.code
+            )
+            uow.emit(event, traceparent=each.traceparent)
+            log.info("promo_rejected", field=str(error))
+            continue
+        known[promo.code] = promo
+        await rewards.promos.save(uow.connection, promo, command.actor, uow.now)
+        log.info("promo_saved", kind=promo.kind, value=promo.value)

@@ -1,0 +1,368 @@
+"""What handlers of outside money need: its books, and the providers it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from billing.domain.charges import Charge
+from billing.domain.invoice_payload import Seal
+from billing.domain.offers import Offers
+from billing.domain.payments import Payment
+from billing.ports import Books
+from chassis.database import Connection
+from chassis.outbox import UnitOfWork
+from contracts.ids import NOBODY, OrderId, PaymentId, UserId
+from contracts.money import Credits
+
+EVENT_PAID = "paid"
+EVENT_EXPIRED = "expired"
+EVENT_CANCELLED = "cancelled"
+EVENT_REFUNDED = "refunded"
+EVENT_CHARGED_BACK = "charged_back"
+EVENT_HINT = "hint"
+"""An unproven word that something became of an invoice: nothing is done about it but asking."""
+WAY_WEBHOOK = "webhook"
+WAY_POLL = "poll"
+WAY_CHAT = "chat"
+WAY_STATEMENT = "statement"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """One fact from a provider. `event_key` names the fact: told twice, it is the same fact."""
+
+    event_key: str
+    kind: str
+    provider_ref: str
+    payment_id: PaymentId | None
+    charge_id: str
+    amount_minor: int
+    currency: str
+    at: datetime
+    raw: bytes
+    user_id: UserId = NOBODY
+
+
+def hint(provider_ref: str, at: datetime, raw: bytes) -> ProviderEvent:
+    return ProviderEvent(
+        f"{EVENT_HINT}:{provider_ref}", EVENT_HINT, provider_ref, None, provider_ref, 0, "", at, raw
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The provider's invoice."""
+
+    provider_ref: str
+    pay_url: str
+    expires_at: datetime | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """The money is on its way back, or was before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider will not do it; `code` is its reason in our words."""
+
+    code: str
+
+
+class WebhookRejectedError(Exception):
+    """A webhook that is not the provider's, or makes no sense; `status` is the answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+class TokenRefusedError(Exception):
+    """The provider does not accept our credentials: nothing works until an operator acts."""
+
+
+class ProviderRefusedError(Exception):
+    """The provider understood the request and will never carry it out."""
+
+
+class ProviderUnclearError(Exception):
+    """No answer, or none that says whether it happened: look it up before repeating it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """How a provider works. `in_chat`: Telegram tells us, and nothing is called from here."""
+
+    in_chat: bool = False
+    webhooks: bool = False
+    polling: bool = False
+    refunds: bool = True
+    webhook_reply: str = ""
+    webhook_hints: bool = False
+    """Webhooks prove nothing: what they name is fetched, and only that is believed."""
+
+
+class PaymentProvider(Protocol):
+    """A payment provider that is called over the network.
+
+    Every call raises TokenRefusedError when our credentials are refused, ProviderRefusedError
+    when the answer is a definite no, and ProviderUnclearError when it may have happened or not.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    async def check(self) -> None:
+        """Ask whether our credentials are accepted; nothing is changed."""
+        ...
+
+    async def create(self, payment: Payment) -> Created: ...
+
+    async def find(self, payment_id: PaymentId) -> Created | None:
+        """The invoice a call that seemed to fail made all the same."""
+        ...
+
+    def parse_webhook(
+        self, raw: bytes, headers: Mapping[str, str], remote_ip: str
+    ) -> tuple[ProviderEvent, ...]:
+        """Raises WebhookRejectedError."""
+        ...
+
+    async def fetch(self, refs: Sequence[str]) -> list[ProviderEvent]:
+        """What became of these invoices; nothing about those that are still open."""
+        ...
+
+    async def list_since(self, cursor: str) -> tuple[list[ProviderEvent], str]:
+        """Everything paid since the cursor (empty: from the beginning), and the next cursor."""
+        ...
+
+    async def refund(self, charge: Charge, refund_id: str) -> Refunded | Refused:
+        """Once per `refund_id`, however often it is called."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderState:
+    """How far a provider was reconciled, and how it fares."""
+
+    provider: str
+    cursor: str = ""
+    suspended_reason: str = ""
+    webhook_seen_at: datetime | None = None
+    polled_first: int = 0
+    reconciled_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Subscription:
+    """A native subscription, named by the charge that began it."""
+
+    charge_id: str
+    user_id: UserId
+    plan_id: str
+    payment_id: PaymentId
+    state: str
+    until: datetime
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """A plan bought with credits."""
+
+    order_id: OrderId
+    user_id: UserId
+    plan_id: str
+    digest: bytes
+    charged_credits: Credits
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    adjustment_id: UUID
+    user_id: UserId
+    credits: Credits
+    reason: str
+    actor: str
+    approved_by: str
+    debt_credits: Credits
+
+
+class Payments(Protocol):
+    """Invoices, what providers told us word for word, and how providers fare."""
+
+    async def find(self, connection: Connection, payment_id: PaymentId) -> Payment | None: ...
+
+    async def owners(
+        self, connection: Connection, payment_ids: Sequence[PaymentId]
+    ) -> dict[PaymentId, UserId]: ...
+
+    async def add(self, connection: Connection, payment: Payment) -> None: ...
+
+    async def save(self, connection: Connection, payment: Payment) -> None: ...
+
+    async def due(
+        self, connection: Connection, provider: str, now: datetime, limit: int
+    ) -> list[Payment]:
+        """Those to ask the provider about now, the longest waiting first."""
+        ...
+
+    async def overdue(
+        self, connection: Connection, provider: str, now: datetime, limit: int
+    ) -> list[tuple[PaymentId, UserId]]:
+        """Open ones whose time has passed."""
+        ...
+
+    async def keep_event(
+        self, connection: Connection, event: ProviderEvent, provider: str, way: str, now: datetime
+    ) -> bool:
+        """Keep what was told, as it came. False: this fact was told before."""
+        ...
+
+    async def note_outcome(
+        self, connection: Connection, provider: str, event_key: str, outcome: str, now: datetime
+    ) -> None: ...
+
+    async def was_told(self, connection: Connection, provider: str, event_key: str) -> bool: ...
+
+    async def state_of(self, connection: Connection, provider: str) -> ProviderState: ...
+
+    async def save_state(self, connection: Connection, state: ProviderState) -> None: ...
+
+    async def suspended(self, connection: Connection) -> frozenset[str]: ...
+
+
+class PaymentReads(Protocol):
+    """What is asked about payments, read without locks."""
+
+    async def payment(self, payment_id: PaymentId) -> Payment | None: ...
+
+    async def charges(self, user_id: UserId, limit: int) -> list[Charge]: ...
+
+    async def subscriptions(self, user_id: UserId, now: datetime) -> list[Subscription]: ...
+
+    async def suspended(self) -> frozenset[str]: ...
+
+
+class Charges(Protocol):
+    """Money that came, and the native subscriptions it keeps alive."""
+
+    async def find(
+        self, connection: Connection, provider: str, charge_id: str
+    ) -> Charge | None: ...
+
+    async def add(self, connection: Connection, charge: Charge) -> bool:
+        """False: it is there already."""
+        ...
+
+    async def save(self, connection: Connection, charge: Charge) -> None: ...
+
+    async def count_of(self, connection: Connection, payment_id: PaymentId) -> int: ...
+
+    async def owners(
+        self, connection: Connection, provider: str, charge_ids: Sequence[str]
+    ) -> dict[str, UserId]: ...
+
+    async def last_of(
+        self, connection: Connection, user_id: UserId, limit: int
+    ) -> list[Charge]: ...
+
+    async def subscription(
+        self, connection: Connection, *, charge_id: str = "", payment_id: PaymentId | None = None
+    ) -> Subscription | None:
+        """By the charge that began it, or the newest of a payment."""
+        ...
+
+    async def subscriptions(
+        self, connection: Connection, user_id: UserId, now: datetime
+    ) -> list[Subscription]:
+        """Those whose time has not passed."""
+        ...
+
+    async def save_subscription(
+        self, connection: Connection, subscription: Subscription
+    ) -> None: ...
+
+
+class Records(Protocol):
+    """What was bought with credits, and what people did by hand."""
+
+    async def purchase(self, connection: Connection, order_id: OrderId) -> Purchase | None: ...
+
+    async def add_purchase(
+        self, connection: Connection, purchase: Purchase, now: datetime
+    ) -> None: ...
+
+    async def adjustment(
+        self, connection: Connection, adjustment_id: UUID
+    ) -> Adjustment | None: ...
+
+    async def add_adjustment(
+        self, connection: Connection, adjustment: Adjustment, now: datetime
+    ) -> None: ...
+
+    async def refused_alone(
+        self, connection: Connection, action: str, subject_id: str, actor: str
+    ) -> list[Mapping[str, Any]]:
+        """What this person asked for and was refused for want of a second one."""
+        ...
+
+    async def note_action(
+        self,
+        connection: Connection,
+        *,
+        actor: str,
+        action: str,
+        subject_id: str,
+        detail: Mapping[str, Any],
+        outcome: str,
+        now: datetime,
+    ) -> None:
+        """Every operator action, done or refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTerms:
+    """The limits of money from outside."""
+
+    valid: timedelta = timedelta(hours=1)
+    """How long an invoice can be paid."""
+    adjust_alone_max: int = 1_000
+    """Adjustments of more credits need a second person."""
+    price_valid: timedelta = timedelta(minutes=15)
+    polled_in_a_row_max: int = 5
+    """So many payments found by asking, with no webhook: somebody should look."""
+    rows_max: int = 500
+    reconcile_every: timedelta = timedelta(days=1)
+
+
+Hook = Callable[[UnitOfWork, Charge], Awaitable[None]]
+"""Told about a charge in the transaction that credits it, or takes it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Everything a handler of outside money works with."""
+
+    books: Books
+    payments: Payments
+    charges: Charges
+    records: Records
+    offers: Offers
+    on: Mapping[str, Capabilities]
+    """Providers that are switched on."""
+    terms: PaymentTerms = field(default_factory=PaymentTerms)
+    seal: Seal | None = None
+    """None: Stars are off."""
+    on_credited: tuple[Hook, ...] = ()
+    on_taken_back: tuple[Hook, ...] = ()

@@ -1,0 +1,2 @@
+-- Only for a schema that is being given up.
+DROP TABLE checkouts, stars_statement;

@@ -1,0 +1,1 @@
+"""What every simulated payment provider has: faults, webhooks, a control API, a pay page."""

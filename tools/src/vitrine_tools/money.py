@@ -1,0 +1,203 @@
+"""What operators ask of billing: find anything by any id in words, refund, adjust, decide, try."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from chassis import rpc
+from chassis.broker import Broker, Ephemeral
+from chassis.clock import SystemClock, new_id
+from chassis.errors import TransientError
+from contracts import billing, errors, operators, payments
+from contracts.envelope import Command, Event, Headers
+from contracts.ids import MessageId, OrderId, UserId
+from contracts.money import Credits
+from vitrine_tools.words import sentence
+
+ANSWER_SECONDS = 15.0
+"""A refund waits for its provider; what takes longer goes on by itself."""
+
+
+class MoneyError(Exception):
+    """What could not be done, as a sentence for the operator; the command ends with 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command, the events that answer it, and which of those are about it."""
+
+    command: Command
+    answers: tuple[type[Event], ...]
+    concerns: Callable[[Any], bool]
+
+
+async def show(broker: Broker, query: str) -> None:
+    """Tell everything recorded under an id, in words and in the order of time."""
+    found = await _ask(broker, operators.FindRecords(query=query), operators.Records)
+    console = Console()
+    if not found.facts:
+        raise MoneyError(f"nothing is recorded under {query}")
+    table = Table("when (UTC)", "what")
+    table.add_column("id", min_width=36)
+    for fact in found.facts:
+        table.add_row(f"{fact.at:%Y-%m-%d %H:%M:%S}", sentence(fact.what, fact.detail), fact.id)
+    console.print(table)
+    if found.cut:
+        console.print("there is more than is shown here")
+
+
+async def carry_out(broker: Broker, order: Order, actor: str, *, dry_run: bool) -> None:
+    """Give the command and tell its answer; or only tell what it would do."""
+    if dry_run:
+        await _try(broker, order.command, actor)
+    else:
+        await _give(broker, order)
+
+
+async def _try(broker: Broker, command: Command, actor: str) -> None:
+    request = operators.TryCommand(
+        command_subject=command.subject, body=command.encode(), actor=actor
+    )
+    tried = await _ask(broker, request, operators.Tried)
+    console = Console()
+    if tried.code:
+        raise MoneyError(f"it would be refused: {tried.code}")
+    console.print("nothing was changed; it would:")
+    for said in tried.messages:
+        console.print(f"  say {said.subject}: {said.body}")
+    for key in tried.effects:
+        console.print(f"  call outside: {key}")
+    if not tried.messages and not tried.effects:
+        console.print("  change nothing that others are told of")
+
+
+async def _give(broker: Broker, order: Order) -> None:
+    answer: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+    message_id = new_id()
+    known: tuple[type[Event], ...] = (*order.answers, billing.CommandRejected)
+    kinds = {kind.subject: kind for kind in known}
+
+    async def heard(message: Ephemeral) -> None:
+        kind = kinds.get(message.subject)
+        if kind is None or answer.done():
+            return
+        event = kind.decode(message.body)
+        if isinstance(event, billing.CommandRejected):
+            answers = event.command_id == message_id
+        else:
+            answers = order.concerns(event)
+        if answers:
+            answer.set_result(event)
+
+    listening = await broker.subscribe("billing.evt.>", heard)
+    headers = Headers(id=MessageId(message_id), sent_at=SystemClock().now())
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await broker.publish(order.command.subject, order.command.encode(), headers.to_wire())
+            event = await answer
+    except TimeoutError as error:
+        raise MoneyError("no answer yet: the command is queued and goes on by itself") from error
+    except TransientError as error:
+        raise MoneyError("nats-server did not take the command: nothing was done") from error
+    finally:
+        await listening.stop()
+    _tell(order.command, event)
+
+
+def _tell(command: Command, event: Event) -> None:
+    if isinstance(event, billing.CommandRejected):
+        if event.code == errors.NEEDS_SECOND_PERSON:
+            assert isinstance(command, operators.AdjustCredits)
+            second = f"vitrine approve {command.adjustment_id}"
+            raise MoneyError(f"so much needs a second person, who runs: {second}")
+        raise MoneyError(f"refused: {event.code}")
+    name = event.subject.split(".")[2].replace("_", " ")
+    Console().print(f"{name}: {msgspec.json.encode(event).decode()}")
+
+
+async def _ask(broker: Broker, request: Any, reply: type[Any]) -> Any:
+    try:
+        return await rpc.request(broker, request, reply)
+    except rpc.RpcFailedError as error:
+        raise MoneyError(f"billing refused the question: {error}") from error
+    except TransientError as error:
+        raise MoneyError("billing does not answer: is it running?") from error
+
+
+def refund(provider: str, charge_id: str, user_id: int, reason: str, actor: str) -> Order:
+    command = payments.RefundCharge(
+        provider=provider, charge_id=charge_id, user_id=UserId(user_id), reason=reason, actor=actor
+    )
+    answers = (payments.ChargeRefunded, payments.RefundRefused)
+    return Order(command, answers, lambda event: event.charge_id == charge_id)
+
+
+def adjust(user_id: int, credits_: int, reason: str, actor: str) -> Order:
+    return _adjustment(
+        operators.AdjustCredits(
+            adjustment_id=new_id(),
+            user_id=UserId(user_id),
+            credits=Credits(credits_),
+            reason=reason,
+            actor=actor,
+        )
+    )
+
+
+async def approval(broker: Broker, adjustment_id: UUID, approver: str) -> Order:
+    """The adjustment somebody else asked for and was refused alone, with this person's consent."""
+    found = await _ask(broker, operators.FindRecords(query=str(adjustment_id)), operators.Records)
+    asked = [fact.detail for fact in found.facts if fact.what == "operator.adjust_credits"]
+    if not asked:
+        raise MoneyError(f"nobody asked for an adjustment {adjustment_id}")
+    return _adjustment(
+        operators.AdjustCredits(
+            adjustment_id=adjustment_id,
+            user_id=UserId(int(asked[0]["user_id"])),
+            credits=Credits(int(asked[0]["credits"])),
+            reason=asked[0]["reason"],
+            actor=asked[0]["actor"],
+            approved_by=approver,
+        )
+    )
+
+
+def _adjustment(command: operators.AdjustCredits) -> Order:
+    return Order(
+        command,
+        (operators.CreditsAdjusted,),
+        lambda event: event.adjustment_id == command.adjustment_id,
+    )
+
+
+def review(
+    provider: str, charge_id: str, user_id: int, credits_: int, reason: str, actor: str
+) -> Order:
+    command = operators.ResolveReview(
+        provider=provider,
+        charge_id=charge_id,
+        user_id=UserId(user_id),
+        credits=Credits(credits_),
+        reason=reason,
+        actor=actor,
+    )
+    answers = (payments.PaymentCredited, operators.ReviewResolved)
+    return Order(command, answers, lambda event: event.charge_id == charge_id)
+
+
+def cancel(order_id: UUID, user_id: int) -> Order:
+    command = billing.CancelOrder(
+        order_id=OrderId(order_id),
+        user_id=UserId(user_id),
+        reason=errors.CANCELLED_BY_OPERATOR,
+    )
+    answers = (billing.OrderRefunded, billing.OrderCompleted)
+    return Order(command, answers, lambda event: event.order_id == order_id)
