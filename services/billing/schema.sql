@@ -193,8 +193,8 @@ CREATE TABLE billing.effects (
     last_reason text DEFAULT ''::text NOT NULL,
     settled_at timestamp with time zone,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT effects_check CHECK (((state = 'due'::text) = (settled_at IS NULL))),
-    CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text])))
+    CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT settled_ones_say_when CHECK (((state = 'due'::text) = (settled_at IS NULL)))
 );
 
 CREATE TABLE billing.gifts (

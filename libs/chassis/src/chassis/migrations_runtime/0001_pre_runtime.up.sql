@@ -43,8 +43,7 @@ CREATE TABLE parked (
 );
 CREATE INDEX parked_waiting ON parked (parked_at) WHERE state <> 'done';
 
--- The newest version seen of whatever carries state; anything not newer is ignored. No index on
--- seen_at: every event would write it, while only the hourly delete would read it.
+-- The newest version seen of whatever carries state; anything not newer is ignored.
 CREATE TABLE aggregate_versions (
     aggregate text PRIMARY KEY,
     version bigint NOT NULL,
@@ -62,12 +61,9 @@ CREATE TABLE effects (
     ambiguous boolean NOT NULL DEFAULT false,
     leased_until timestamptz,
     state text NOT NULL DEFAULT 'due' CHECK (state IN ('due', 'done', 'failed')),
-    last_reason text NOT NULL DEFAULT '',
-    settled_at timestamptz,
-    CHECK ((state = 'due') = (settled_at IS NULL))
+    last_reason text NOT NULL DEFAULT ''
 );
 CREATE INDEX effects_due ON effects (due_at) WHERE state = 'due';
-CREATE INDEX effects_settled ON effects (settled_at) WHERE state <> 'due';
 
 -- The service's own role may not create or drop tables; these two functions are its only way to
 -- do so. SECURITY DEFINER: they run as the schema's owner, on two named tables alone. A table is
