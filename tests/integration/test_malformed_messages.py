@@ -106,7 +106,7 @@ async def test_garbage_on_any_subject_is_parked_and_can_be_looked_at_and_redrive
     assert missing == []
     assert "in the stream DEAD, subject dead.generator" in listed
     assert json.loads(shown)["body"] == GARBAGE.hex()
-    assert "handled again" in redriven
+    assert "it is parked again" in redriven
 
 
 async def test_young_garbage_waits_for_an_upgrade_and_holds_no_order_up(

@@ -39,8 +39,6 @@ EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
 SCHEMA_POLL_SECONDS = 0.5
 REDRIVE_EVERY = timedelta(seconds=30)
-EXIT_SECONDS_MAX = 0.7
-"""How long the interpreter may take to end once the service has stopped."""
 
 
 class Service:
@@ -242,7 +240,7 @@ class Service:
             await self._end_work(grace)
             await self._close(grace)
         finally:
-            stopping.no_last_resort()
+            stopping.no_last_resort(then=grace.exit_seconds())
         log.info("stopped", failed=self.background.failure is not None)
         if self.background.failure is not None:
             raise SystemExit(EXIT_FAILED)
@@ -284,7 +282,7 @@ def run_main(run: Callable[[S], Coroutine[Any, Any, None]], settings: type[S]) -
                 runner.run(run(configured))
             finally:
                 # Leaving the runner waits for threads and for tasks that were left behind.
-                stopping.last_resort(EXIT_SECONDS_MAX)
+                stopping.last_resort_at_exit()
     except ConfigurationError as error:
         sys.stderr.write(f"configuration: {error}\n")
         raise SystemExit(EXIT_MISCONFIGURED) from error

@@ -14,8 +14,13 @@ log = logs.get("chassis.stopping")
 HOOKS, TASKS, FLUSH, CLOSE = 2.0, 1.75, 1.25, 0.75
 """Seconds before the end of the grace by which each part of a stop is over. The last one is the
 interpreter's, which waits for threads."""
+EXIT_SECONDS_MIN, EXIT_SECONDS_MAX = 0.7, 5.0
+"""What the interpreter may take to end, on a busy machine too; it waits for threads."""
 ROOMY_SECONDS = 10.0
 """In a shorter grace the parts shrink with it."""
+
+
+_exit_seconds = EXIT_SECONDS_MAX
 
 
 class Grace:
@@ -25,6 +30,11 @@ class Grace:
         self._total = grace.total_seconds()
         self._scale = min(1.0, self._total / ROOMY_SECONDS)
         self._began = asyncio.get_running_loop().time()
+
+    def exit_seconds(self) -> float:
+        """How long the interpreter may take to end: what the steps left over, within limits."""
+        left = self.left(0.0).total_seconds()
+        return min(max(left, EXIT_SECONDS_MIN), EXIT_SECONDS_MAX)
 
     def left(self, part: float) -> timedelta:
         """Return how long it is until that part of the stop must be over; never below nothing."""
@@ -55,5 +65,12 @@ def last_resort(seconds: float) -> None:
     faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or 2)
 
 
-def no_last_resort() -> None:
+def no_last_resort(*, then: float) -> None:
+    """Nothing hangs any more; at the exit the interpreter gets `then` seconds to end."""
+    global _exit_seconds  # noqa: PLW0603 - a process ends once
+    _exit_seconds = then
     faulthandler.cancel_dump_traceback_later()
+
+
+def last_resort_at_exit() -> None:
+    last_resort(_exit_seconds)
