@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
 
 help: ## what each target does
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # A fresh machine has Python 3.11 and make, nothing else: the environment installs itself from the
 # hash-locked list, then our own packages without their dependencies.
@@ -46,6 +46,9 @@ bench: $(STAMP) ## measure every figure of bench/RESULTS.md
 chaos: $(STAMP) ## 500 orders while everything is killed in turn
 	@$(BIN)/python -m pytest -p no:xdist tests/chaos --chaos-orders 500 -s
 
+kill-points: $(STAMP) ## billing killed at every statement of every way to pay
+	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_payment_kill_points.py --kill-points all -s
+
 demo: $(STAMP) ## one order from the terminal, and its trace
 	@$(BIN)/devstack demo
 
@@ -55,4 +58,4 @@ schemas: $(STAMP) ## write services/*/schema.sql from the migrations
 lock: $(STAMP) ## renew requirements.lock from requirements.in
 	@$(BIN)/uv pip compile requirements.in -o requirements.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
 
-.PHONY: help install up down reset test lint bench chaos demo schemas lock
+.PHONY: help install up down reset test lint bench chaos kill-points demo schemas lock

@@ -29,6 +29,9 @@ FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-orders", type=int, default=0, help="0: the 60-second version")
     parser.addoption("--chaos-seed", type=int, default=20261121)
+    parser.addoption("--storm-operations", type=int, default=2_000, help="of money, on 50 accounts")
+    parser.addoption("--storm-seed", type=int, default=20261122)
+    parser.addoption("--kill-points", choices=("crediting", "all"), default="crediting")
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from bench.harness import Figure, stolen_and_total
 
-NAMES = ("pipeline", "replies", "confirm", "idle_gap", "footprint", "start")
+NAMES = ("pipeline", "ledger", "replies", "confirm", "idle_gap", "footprint", "start")
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "results.json"
 INTRODUCTION = """# Results
@@ -40,9 +41,16 @@ def main() -> None:
             "rows": figure.rows,
             "values": figure.values,
             "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "commit": commit(),
         }
         FILE.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     (FOLDER / "RESULTS.md").write_text(page(results))
+
+
+def commit() -> str:
+    """What was measured: the commit, with a + when the tree had changes on top of it."""
+    ask = ("git", "-C", str(FOLDER), "describe", "--always", "--dirty=+", "--abbrev=9")
+    return subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def page(results: dict[str, Any]) -> str:
@@ -54,7 +62,8 @@ def page(results: dict[str, Any]) -> str:
         values = found["values"]
         parts.append(
             f"\n## {found['title']}\n\nGoal: {found['goal']}. `bench/{name}.py`, "
-            f"{found['measured']}, {values.get('cores')} cores, "
+            f"{found['measured']}, commit {found.get('commit') or '?'}, "
+            f"{values.get('cores')} cores, "
             f"load before {values.get('load_before')}, "
             f"{values.get('stolen_percent', '?')} % of the CPU stolen by the host.\n\n"
             "| figure | measured |\n|---|---|\n"

@@ -654,6 +654,8 @@ ALTER TABLE ONLY billing.transfers
 
 CREATE INDEX accounts_trial_due ON billing.accounts USING btree (trial_renews_at) WHERE (trial_renews_at IS NOT NULL);
 
+CREATE INDEX charges_by_id ON billing.charges USING btree (charge_id);
+
 CREATE INDEX charges_in_review ON billing.charges USING btree (paid_at) WHERE (state = 'review'::text);
 
 CREATE INDEX charges_of_payment ON billing.charges USING btree (payment_id);
@@ -668,15 +670,21 @@ CREATE INDEX effects_settled ON billing.effects USING btree (settled_at) WHERE (
 
 CREATE INDEX gifts_expiring ON billing.gifts USING btree (expires_at) WHERE (state = 'waiting'::text);
 
+CREATE INDEX gifts_waiting_of ON billing.gifts USING btree (giver_id) WHERE (state = 'waiting'::text);
+
 CREATE INDEX holds_pending ON billing.holds USING btree (expires_at) WHERE (state = 'pending'::text);
 
 CREATE INDEX lots_expiring ON billing.lots USING btree (expires_at) WHERE ((state = 'open'::text) AND (expires_at IS NOT NULL));
+
+CREATE INDEX operator_actions_of ON billing.operator_actions USING btree (subject_id, number);
 
 CREATE INDEX orders_delivery_due ON billing.orders USING btree (deliver_due_at) WHERE (deliver_due_at IS NOT NULL);
 
 CREATE INDEX outbox_pending ON ONLY billing.outbox USING btree (id) WHERE (published_at IS NULL);
 
 CREATE INDEX parked_waiting ON billing.parked USING btree (parked_at) WHERE (state <> 'done'::text);
+
+CREATE INDEX payments_by_ref ON billing.payments USING btree (provider_ref);
 
 CREATE INDEX payments_check_due ON billing.payments USING btree (provider, check_due_at) WHERE (check_due_at IS NOT NULL);
 

@@ -2,19 +2,25 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
 
+from devstack.browser import ARGUMENTS
+from devstack.browser_chat import Screen
 from devstack.customer import Customer
 from devstack.stage import Stage, attached, running_platform
 
 PHOTOS = Path(__file__).with_name("photos")
 SERVICES = ("gateway", "billing", "generator", "scheduler", "vpn", "nats", "postgres")
 JOB_SECONDS = 0.6
+SIZE = {"width": 1200, "height": 800}
+PATIENCE_MS = 60_000
 # What failed on the only server is tried there again at once.
 IMPATIENT = {"GENERATOR_ELSEWHERE_PATIENCE": "0.2"}
 
@@ -65,3 +71,37 @@ def coffee() -> bytes:
 def coffee_from_a_phone() -> bytes:
     """On its side, with EXIF orientation 6 and GPS."""
     return (PHOTOS / "coffee-phone-rotated-gps.jpg").read_bytes()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield launched
+        await launched.close()
+
+
+@pytest.fixture
+def open_chat(
+    steady: Stage, browser: Browser, new_user: Iterator[int]
+) -> Callable[..., AbstractAsyncContextManager[tuple[Screen, Customer]]]:
+    """Opens a new person's chat, as Chromium shows it."""
+
+    @asynccontextmanager
+    async def opened(
+        name: str, language: str = "en", known: int = 0
+    ) -> AsyncIterator[tuple[Screen, Customer]]:
+        user_id = known or next(new_user)
+        await steady.register(user_id, name, language)
+        page = await browser.new_page(viewport=SIZE)
+        page.set_default_timeout(PATIENCE_MS)
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
+        await page.goto(f"{steady.urls['chat']}/?user={user_id}")
+        await page.wait_for_selector("body[data-ready]")
+        yield Screen(page, user_id), steady.customer(user_id)
+        await page.close()
+        assert problems == []
+
+    return opened

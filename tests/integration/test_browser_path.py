@@ -2,17 +2,13 @@
 
 import io
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from PIL import Image, ImageChops, ImageOps, ImageStat
-from playwright.async_api import Browser, Locator, Page, async_playwright
 
-from devstack.browser import ARGUMENTS
-from devstack.customer import TRIAL_NOTICE, Customer
+from devstack.browser_chat import Screen
+from devstack.customer import Customer
 from devstack.stage import Stage
 
 pytestmark = [
@@ -23,88 +19,9 @@ pytestmark = [
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "images"
 BESIDE = 1002
-SIZE = {"width": 1200, "height": 800}
-PATIENCE_MS = 60_000
 SMALL = (60, 40)
 # What Pillow reports of a bare JPEG or PNG; prompts, EXIF, GPS and comments would be more.
 PLAIN = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
-
-
-class Screen:
-    """One person's chat in the browser."""
-
-    def __init__(self, page: Page, user_id: int) -> None:
-        self.page = page
-        self._pane = page.locator(f"[data-testid=chat][data-chat-id='{user_id}']")
-
-    async def start(self, trial_notice: str = TRIAL_NOTICE) -> None:
-        await self._pane.get_by_test_id("start").click()
-        await self.said(trial_notice).wait_for()
-
-    def said(self, words: str) -> Locator:
-        """The newest message of the bot with such words."""
-        return self._pane.locator("[data-from=bot]", has_text=words).last
-
-    async def say(self, text: str) -> None:
-        await self._pane.get_by_test_id("composer").fill(text)
-        await self._pane.get_by_test_id("send").click()
-
-    async def send_photo(self, photo: bytes, *, as_document: bool = False) -> None:
-        picked = {"name": "product.jpg", "mimeType": "image/jpeg", "buffer": photo}
-        await self._pane.get_by_test_id("upload").set_input_files(picked)
-        if as_document:
-            await self._pane.get_by_test_id("as-document").check()
-        await self._pane.get_by_test_id("send").click()
-
-    async def tap(self, label: str) -> None:
-        """Tap the newest button with such a label, as soon as it is there."""
-        await self._pane.get_by_test_id("button").filter(has_text=label).last.click()
-
-    async def result(self) -> Locator:
-        """The newest picture from the bot, loaded."""
-        picture = self._pane.locator("[data-from=bot] img[data-testid=media]").last
-        await picture.wait_for()
-        await picture.evaluate("image => image.decode()")
-        return picture
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        yield launched
-        await launched.close()
-
-
-@pytest.fixture
-def open_chat(
-    steady: Stage, browser: Browser, new_user: Iterator[int]
-) -> Callable[..., AbstractAsyncContextManager[tuple[Screen, Customer]]]:
-    """Opens a new person's chat, as Chromium shows it."""
-
-    @asynccontextmanager
-    async def opened(name: str, language: str = "en") -> AsyncIterator[tuple[Screen, Customer]]:
-        user_id = next(new_user)
-        await register(steady, user_id, name, language)
-        page = await browser.new_page(viewport=SIZE)
-        page.set_default_timeout(PATIENCE_MS)
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
-        await page.goto(f"{steady.urls['chat']}/?user={user_id}")
-        await page.wait_for_selector("body[data-ready]")
-        yield Screen(page, user_id), steady.customer(user_id)
-        await page.close()
-        assert problems == []
-
-    return opened
-
-
-async def register(stage: Stage, user_id: int, name: str, language: str) -> None:
-    url = f"{stage.urls['telegram_control']}/users/{user_id}"
-    fields = {"first_name": name, "language_code": language}
-    async with stage.session.put(url, json=fields) as answer:
-        answer.raise_for_status()
 
 
 async def test_a_photo_becomes_a_scene_for_ten_credits(
@@ -199,7 +116,7 @@ async def keep_screenshot(stage: Stage, screen: Screen, photo: bytes) -> None:
     if os.environ.get("VITRINE_SCREENSHOTS") != "1":
         return
     await stage.comfyui("time_scale", {"time_scale": 1.0, "job_seconds": 15.0})
-    await register(stage, BESIDE, "Борис", "ru")
+    await stage.register(BESIDE, "Борис", "ru")
     row = screen.page.locator(f"[data-testid=user][data-user-id='{BESIDE}']")
     await row.hover()
     await row.get_by_test_id("open-beside").click()

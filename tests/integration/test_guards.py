@@ -25,6 +25,7 @@ CONTRACTS = contracts_of(gateway, billing, operators, payments, rewards, generat
 EXTERNAL = {
     billing.AuditCompleted.subject,
     operators.ReviewResolved.subject,
+    rewards.PromoSaved.subject,
     scheduler.TimerRejected.subject,
 }
 CONSUMERS = {

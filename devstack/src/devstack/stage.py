@@ -61,6 +61,13 @@ class Stage:
         """Return a person who knows how to order."""
         return Customer(self.chat(user_id))
 
+    async def register(self, user_id: int, name: str, language: str = "en") -> None:
+        """Let there be such a person in the Telegram stand-in, who has not written yet."""
+        url = f"{self.urls['telegram_control']}/users/{user_id}"
+        fields = {"first_name": name, "language_code": language}
+        async with self.session.put(url, json=fields) as answer:
+            answer.raise_for_status()
+
     async def connect(self) -> asyncpg.Connection:
         """Return a connection that may read every service's schema."""
         return await asyncpg.connect(self.urls["database"])
@@ -80,7 +87,7 @@ class Stage:
         )
         return Account(**dict(rows[0])) if rows else Account(0, 0, 0)
 
-    async def run(self, program: str, *arguments: str) -> tuple[int, str]:
+    async def run(self, program: str, *arguments: str, actor: str = "") -> tuple[int, str]:
         """Run an operator's command line; returns its exit code and what it printed."""
         process = await asyncio.create_subprocess_exec(
             Path(sys.executable).with_name(program),
@@ -89,6 +96,7 @@ class Stage:
                 **os.environ,
                 "COLUMNS": "400",
                 "VITRINE_NATS_URL": self.urls["nats"],
+                "VITRINE_ACTOR": actor,
                 "BILLING_NATS_URL": self.urls["nats"],
                 "BILLING_DATABASE_URL": self.urls["database"],
             },

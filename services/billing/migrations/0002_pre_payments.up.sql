@@ -30,6 +30,8 @@ CREATE TABLE payments (
 CREATE INDEX payments_check_due ON payments (provider, check_due_at)
     WHERE check_due_at IS NOT NULL;
 CREATE INDEX payments_of_user ON payments (user_id, payment_id);
+-- Operators search by an id alone: whose it is, they want to find out.
+CREATE INDEX payments_by_ref ON payments (provider_ref);
 
 -- Money that came: one row per charge, credited once. A subscription's payment has many.
 CREATE TABLE charges (
@@ -71,6 +73,7 @@ CREATE TABLE charges (
 ) WITH (fillfactor = 80);
 CREATE INDEX charges_of_user ON charges (user_id, paid_at);
 CREATE INDEX charges_of_payment ON charges (payment_id);
+CREATE INDEX charges_by_id ON charges (charge_id);
 CREATE INDEX charges_in_review ON charges (paid_at) WHERE state = 'review';
 
 -- What a provider told us, as it came, before anything was made of it. `event_key` names the fact.
@@ -144,6 +147,7 @@ CREATE TABLE operator_actions (
     outcome text NOT NULL,
     acted_at timestamptz NOT NULL
 );
+CREATE INDEX operator_actions_of ON operator_actions (subject_id, number);
 CREATE TRIGGER operator_actions_are_immutable BEFORE UPDATE OR DELETE OR TRUNCATE
     ON operator_actions FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 

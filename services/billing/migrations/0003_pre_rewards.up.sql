@@ -75,6 +75,7 @@ CREATE TABLE gifts (
     CONSTRAINT opened_ones_have_an_owner CHECK ((state = 'opened') = (opened_by IS NOT NULL))
 );
 CREATE INDEX gifts_expiring ON gifts (expires_at) WHERE state = 'waiting';
+CREATE INDEX gifts_waiting_of ON gifts (giver_id) WHERE state = 'waiting';
 
 -- Who came by whose link: once per newcomer, for ever.
 CREATE TABLE referrals (

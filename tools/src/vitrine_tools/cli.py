@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis import logs
 from chassis.broker import Broker
+from contracts import rewards
+from contracts.billing import TIER_BLACK_GOLD, TIER_VIP
 from vitrine_tools import dead, money
 from vitrine_tools.dead import DeadError
 from vitrine_tools.money import MoneyError
@@ -49,9 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     cancel = commands.add_parser("cancel", help="stop an order; nobody is charged for it")
     cancel.add_argument("order_id", type=UUID)
     cancel.add_argument("user_id", type=int)
+    promo = commands.add_parser("promo", help="make a promo code, or give one other terms")
+    _add_promo(promo)
     for needs_reason in (refund, adjust, review):
         needs_reason.add_argument("--reason", required=True)
-    for tried in (refund, adjust, approve, review, cancel):
+    for tried in (refund, adjust, approve, review, cancel, promo):
         tried.add_argument("--dry-run", action="store_true", help="only tell what it would do")
     return parser
 
@@ -68,6 +73,32 @@ def _add_dead(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_text)
         action.add_argument("service", choices=dead.SERVICES)
         action.add_argument("id", type=UUID)
+
+
+def _add_promo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("code", help="3 to 40 Latin letters and digits, in any case")
+    parser.add_argument(
+        "--kind",
+        required=True,
+        choices=(rewards.PROMO_CREDITS, rewards.PROMO_DISCOUNT, rewards.PROMO_TIER),
+    )
+    parser.add_argument(
+        "--value", required=True, type=int, help="credits, percent, or days of the tier"
+    )
+    parser.add_argument("--tier", default="", choices=(TIER_VIP, TIER_BLACK_GOLD))
+    parser.add_argument("--uses-max", type=int, default=0, help="over all people; 0: no limit")
+    parser.add_argument("--newcomers-only", action="store_true", help="for who never paid")
+    parser.add_argument("--starts", type=_moment, metavar="DATE", help="valid from then, ISO 8601")
+    parser.add_argument("--ends", type=_moment, metavar="DATE", help="no longer valid from then")
+    parser.add_argument(
+        "--lot-days", type=int, default=0, help="its credits expire after so many days; 0: never"
+    )
+
+
+def _moment(text: str) -> datetime:
+    """Without a zone it is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _limit(text: str) -> int:
@@ -116,8 +147,25 @@ async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.O
             return money.review(
                 given.provider, given.charge_id, given.user_id, given.credits, given.reason, who
             )
+        case "promo":
+            return money.promo(_promo(given, who))
         case _:
             return money.cancel(given.order_id, given.user_id)
+
+
+def _promo(given: argparse.Namespace, who: str) -> rewards.SavePromo:
+    return rewards.SavePromo(
+        code=given.code,
+        kind=given.kind,
+        value=given.value,
+        actor=who,
+        tier=given.tier,
+        uses_max=given.uses_max,
+        newcomers_only=given.newcomers_only,
+        starts_at=given.starts,
+        ends_at=given.ends,
+        lot_days=given.lot_days,
+    )
 
 
 async def _connected(url: str) -> Broker:

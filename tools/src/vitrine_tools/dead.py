@@ -57,7 +57,7 @@ async def show_list(broker: Broker, services: Sequence[str], state: str, limit: 
             _add(table, service, answer.rows[:limit])
             if len(answer.rows) > limit:
                 more.append(service)
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if table.row_count:
         console.print(table)
     elif not silent:

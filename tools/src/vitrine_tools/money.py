@@ -16,12 +16,14 @@ from chassis import rpc
 from chassis.broker import Broker, Ephemeral
 from chassis.clock import SystemClock, new_id
 from chassis.errors import TransientError
-from contracts import billing, errors, operators, payments
+from contracts import billing, errors, operators, payments, rewards
 from contracts.envelope import Command, Event, Headers
 from contracts.ids import MessageId, OrderId, UserId
 from contracts.money import Credits
 from vitrine_tools.words import sentence
 
+ASKED = "operator.adjust_credits"
+WIDTH_OF_A_FILE = 400
 ANSWER_SECONDS = 15.0
 """A refund waits for its provider; what takes longer goes on by itself."""
 
@@ -39,10 +41,17 @@ class Order:
     concerns: Callable[[Any], bool]
 
 
+def _console(width: int | None = None) -> Console:
+    """Prints ids as they are: `:stars:` in one is no picture, `[...]` no markup."""
+    return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
 async def show(broker: Broker, query: str) -> None:
     """Tell everything recorded under an id, in words and in the order of time."""
     found = await _ask(broker, operators.FindRecords(query=query), operators.Records)
-    console = Console()
+    console = _console()
+    if not console.is_terminal:
+        console = _console(WIDTH_OF_A_FILE)  # for grep: no line is broken in two
     if not found.facts:
         raise MoneyError(f"nothing is recorded under {query}")
     table = Table("when (UTC)", "what")
@@ -67,7 +76,7 @@ async def _try(broker: Broker, command: Command, actor: str) -> None:
         command_subject=command.subject, body=command.encode(), actor=actor
     )
     tried = await _ask(broker, request, operators.Tried)
-    console = Console()
+    console = _console()
     if tried.code:
         raise MoneyError(f"it would be refused: {tried.code}")
     console.print("nothing was changed; it would:")
@@ -120,7 +129,7 @@ def _tell(command: Command, event: Event) -> None:
             raise MoneyError(f"so much needs a second person, who runs: {second}")
         raise MoneyError(f"refused: {event.code}")
     name = event.subject.split(".")[2].replace("_", " ")
-    Console().print(f"{name}: {msgspec.json.encode(event).decode()}")
+    _console().print(f"{name}: {msgspec.json.encode(event).decode()}")
 
 
 async def _ask(broker: Broker, request: Any, reply: type[Any]) -> Any:
@@ -155,7 +164,7 @@ def adjust(user_id: int, credits_: int, reason: str, actor: str) -> Order:
 async def approval(broker: Broker, adjustment_id: UUID, approver: str) -> Order:
     """The adjustment somebody else asked for and was refused alone, with this person's consent."""
     found = await _ask(broker, operators.FindRecords(query=str(adjustment_id)), operators.Records)
-    asked = [fact.detail for fact in found.facts if fact.what == "operator.adjust_credits"]
+    asked = [fact.detail for fact in found.facts if fact.what == ASKED and "user_id" in fact.detail]
     if not asked:
         raise MoneyError(f"nobody asked for an adjustment {adjustment_id}")
     return _adjustment(
@@ -201,3 +210,9 @@ def cancel(order_id: UUID, user_id: int) -> Order:
     )
     answers = (billing.OrderRefunded, billing.OrderCompleted)
     return Order(command, answers, lambda event: event.order_id == order_id)
+
+
+def promo(command: rewards.SavePromo) -> Order:
+    """People type codes in any case; billing keeps them in capitals."""
+    code = command.code.strip().upper()
+    return Order(command, (rewards.PromoSaved,), lambda event: event.code == code)

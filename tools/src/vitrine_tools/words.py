@@ -38,6 +38,16 @@ SENTENCES = {
     "charge.charged_back": "money charged back by the payer; {taken} credits taken back",
     "adjustment.made": "{actor} adjusted by {credits} credits: {reason} (agreed: {approved_by})",
     "plan.bought": "plan {plan} bought for {credits} credits, until {until}",
+    "promo.credits": "promo code for {value} credits by {actor}; used {used} times of {uses_max}",
+    "promo.discount": "promo code for {value}% off by {actor}; used {used} times of {uses_max}",
+    "promo.tier": "promo code for {value} days of {tier} by {actor}; used {used} times of "
+    "{uses_max}",
+    "operator.adjust_credits": "{actor} asked to adjust by {credits} credits: {reason}; "
+    "second person {approved_by}: {outcome}",
+    "operator.refund_charge": "{actor} asked for a refund: {reason}: {outcome}",
+    "operator.resolve_review": "{actor} decided to credit {credits}: {reason}: {outcome}",
+    "operator.cancel_order": "{actor} asked to cancel: {outcome}",
+    "operator.save_promo": "{actor} saved the promo code: {kind} {value} {tier}: {outcome}",
     "gift.waiting": "gift of {credits} credits from {giver} waits until {expires}",
     "gift.opened": "gift of {credits} credits from {giver} opened by {opened_by}",
     "gift.returned": "gift of {credits} credits returned to {giver}",
@@ -52,6 +62,11 @@ class _Dashes(dict[str, str]):
 
 def sentence(what: str, detail: Mapping[str, str]) -> str:
     """Return the fact in words; one nobody wrote words for shows its code and its figures."""
+    if detail.get("dry_run"):
+        action = what.partition(".")[2].replace("_", " ")
+        return f"{detail.get('actor', '-')} tried to {action}, nothing was done: " + detail.get(
+            "outcome", "-"
+        )
     known = SENTENCES.get(what)
     if known is not None:
         return known.format_map(_Dashes(detail))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -223,9 +222,9 @@ class ExactlyOnce:
             await self._subscription.lock(connection, sorted(keys))
 
     async def _handle(self, batch: Sequence[Received[Any]], uow: UnitOfWork) -> None:
-        for subject, group in groupby(batch, key=lambda each: each.message.subject):
+        for messages in _together(batch):
+            subject = messages[0].message.subject
             route = self._routes[subject]
-            messages = list(group)
             if route.batch:
                 handler: Any = route.handler
                 await handler(messages, uow)
@@ -351,6 +350,31 @@ class ExactlyOnce:
         received = Received(route.message.decode(row.body), headers, row.subject, 1)
         await self._lock(uow.connection, [received])
         await self._handle([received], uow)
+
+
+def _together(batch: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
+    """Return the messages in groups of one subject, as few as nobody can tell from delivery order.
+
+    Messages about the same (`order_keys`) keep their order; one about nothing keeps its place.
+    """
+    groups: list[list[Received[Any]]] = []
+    last: dict[Hashable, int] = {}  # the last group that has a message about it
+    latest: dict[str, int] = {}
+    fence = -1  # nothing goes before the last message about nothing
+    for each in batch:
+        keys = each.message.order_keys()
+        subject = each.message.subject
+        after = max((last.get(key, -1) for key in keys), default=len(groups) - 1)
+        at = latest.get(subject, -1)
+        if at < max(after, fence, 0):
+            at = len(groups)
+            groups.append([])
+            latest[subject] = at
+        groups[at].append(each)
+        last.update(dict.fromkeys(keys, at))
+        if not keys:
+            fence = at
+    return groups
 
 
 def _first_of_each(batch: Sequence[Received[Any]], fresh: set[Any]) -> list[Received[Any]]:

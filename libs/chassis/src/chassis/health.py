@@ -49,8 +49,9 @@ class Health:
 
     async def report(self, checks: dict[str, Check]) -> dict[str, str]:
         """Return the checks that are not well, by name."""
-        results = await asyncio.gather(*(_run(check) for check in checks.values()))
-        return {name: why for name, why in zip(checks, results, strict=True) if why is not None}
+        asked = dict(checks)  # more may be added meanwhile
+        results = await asyncio.gather(*(_run(check) for check in asked.values()))
+        return {name: why for name, why in zip(asked, results, strict=True) if why is not None}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -304,7 +304,8 @@ class GetHistory(Request, frozen=True, kw_only=True, omit_defaults=True):
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`kind`: hold, post, void, expire, grant, trial, revoke, restore, adjust, gift or gift_back.
 
-    A gift that was made takes credits, one that was opened adds them.
+    A gift that was made takes credits, one that was opened adds them. `tier` and `discount` move
+    none: a status that came or went, a discount that was won or given (`reason`: where from).
     """
 
     at: datetime
@@ -315,6 +316,10 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     order_id: OrderId | None = None
     workflow_id: str = ""
     reason: str = ""
+    percent: int = 0
+    """Of a discount, or what an order's price was lower by."""
+    tier: str = ""
+    until: datetime | None = None
 
 
 class History(Reply, frozen=True, kw_only=True, omit_defaults=True):

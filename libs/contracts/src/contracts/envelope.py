@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, Self, TypeVar
@@ -40,6 +41,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def lock_keys(self) -> tuple[LockKey, ...]:
         """User ids whose accounts this message may change, so a batch can lock them in order."""
         return ()
+
+    def order_keys(self) -> tuple[Hashable, ...]:
+        """What it is about: a batch handles messages with a common key in order of delivery.
+
+        Without one nothing of its batch passes it.
+        """
+        return self.lock_keys()
 
     def encode(self) -> bytes:
         return _ENCODER.encode(self)

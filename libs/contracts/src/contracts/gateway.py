@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from contracts.envelope import Command, Event, LockKey
-from contracts.ids import OrderId, UserId
+from contracts.ids import NOBODY, USER_ID_MAX, OrderId, UserId
 from contracts.media import MediaRef
 from contracts.money import Credits
 
@@ -49,6 +49,9 @@ class DeliveryRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)
+
+    def order_keys(self) -> tuple[OrderId, ...]:
+        return (self.order_id,)
 
 
 class RefundStars(Command, frozen=True, kw_only=True, omit_defaults=True):
@@ -147,4 +150,5 @@ class StarsStatementRead(Event, frozen=True, kw_only=True, omit_defaults=True):
     read_at: datetime
 
     def lock_keys(self) -> tuple[LockKey, ...]:
-        return tuple(sorted({each.user_id for each in self.transactions if each.user_id}))
+        users = {each.user_id or NOBODY for each in self.transactions}
+        return tuple(sorted(each for each in users if NOBODY < each <= USER_ID_MAX))

@@ -50,6 +50,9 @@ class JobStarted(Event, frozen=True, kw_only=True, omit_defaults=True):
     def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
 
+    def order_keys(self) -> tuple[OrderId, ...]:
+        return (self.order_id,)
+
 
 class JobSucceeded(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "generator.evt.job_succeeded.v1"
@@ -62,6 +65,9 @@ class JobSucceeded(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
+
+    def order_keys(self) -> tuple[OrderId, ...]:
+        return (self.order_id,)
 
 
 class JobFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,6 +85,9 @@ class JobFailed(Event, frozen=True, kw_only=True, omit_defaults=True):
     def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,) if self.user_id else ()
 
+    def order_keys(self) -> tuple[OrderId, ...]:
+        return (self.order_id,)
+
 
 class JobCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "generator.evt.job_cancelled.v1"
@@ -90,6 +99,9 @@ class JobCancelled(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,) if self.user_id else ()
+
+    def order_keys(self) -> tuple[OrderId, ...]:
+        return (self.order_id,)
 
 
 PROGRESS_SUBJECT = "progress.{shard}.{order_id}"

@@ -13,6 +13,8 @@ MediaId = NewType("MediaId", UUID)
 PaymentId = NewType("PaymentId", UUID)
 UserId = NewType("UserId", int)
 """A Telegram user id; the same number is the id of the private chat."""
+USER_ID_MAX = (1 << 63) - 1
+"""What a column of user ids holds; Telegram's ids have 52 bits."""
 NOBODY = UserId(0)
 """Whose a message is when it could not even be decoded; Telegram gives nobody this id."""
 

@@ -272,6 +272,8 @@ class SubscriptionChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
     plan_id: str
     state: str
     until: datetime
+    by_payment: bool = False
+    """A payment began or prolonged it, and says so itself."""
 
 
 class ProviderAlarmed(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -78,6 +78,20 @@ class OpenGift(Command, frozen=True, kw_only=True, omit_defaults=True):
         return (self.user_id,)
 
 
+class PromoSaved(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A promo code is as an operator wants it; `used`: how often it was redeemed so far."""
+
+    subject: ClassVar[str] = "billing.evt.promo_saved.v1"
+
+    code: str
+    kind: str
+    value: int
+    actor: str
+    tier: str = ""
+    used: int = 0
+    uses_max: int = 0
+
+
 class PromoRedeemed(Event, frozen=True, kw_only=True, omit_defaults=True):
     subject: ClassVar[str] = "billing.evt.promo_redeemed.v1"
 

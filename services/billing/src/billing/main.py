@@ -35,9 +35,10 @@ from billing.adapters.shop_file import Shop
 from billing.domain.invoice_payload import Seal
 from billing.domain.offers import Tender
 from billing.domain.pace import Pace
-from billing.handlers import referral_rewards
+from billing.handlers import referral_rewards, return_gifts
 from billing.ports import Auditor, Books, Queues, Reads
 from billing.ports.payments import Capabilities, PaymentProvider, Till
+from billing.ports.rewards import Rewards
 from billing.settings import Settings
 from billing.webhooks import PaymentWebhooks
 from chassis import metrics
@@ -102,21 +103,21 @@ def build(
     sampled = _job_queues(settings, outbox)
     rewards = postgres_rewards()
     providers = providers if providers is not None else _providers(settings, shop, clock)
-    till = _till(settings, shop, books, providers)
+    till = _till(settings, shop, books, rewards, providers)
     seals = Seals(outbox)
     found = jobs.sweeps(outbox, books=books, terms=terms)
     given = jobs.reward_sweeps(outbox, books=books, rewards=rewards, terms=terms)
-    subscriptions = consumers.table(
+    table = partial(
+        consumers.table,
         books=books,
         rewards=rewards,
         till=till,
-        queues=queues or sampled,
         pace=pace,
         catalogue=workflows,
         terms=terms,
     )
     return Billing(
-        subscriptions,
+        table(queues=queues or sampled),
         rpc.table(
             reads=reads or PostgresReads(database),
             reward_reads=PostgresRewardReads(database),
@@ -129,7 +130,8 @@ def build(
             history_page_max=settings.history_page_max,
         )
         + rpc.operator_table(
-            search=PostgresSearch(database), try_command=DryRun(outbox, subscriptions).try_command
+            search=PostgresSearch(database),
+            try_command=DryRun(outbox, table, queues or sampled).try_command,
         ),
         {
             "sample-queues": (settings.queue_sample_every, sampled.sample),
@@ -199,7 +201,11 @@ def _tender(shop: Shop, provider: str) -> Tender:
 
 
 def _till(
-    settings: Settings, shop: Shop, books: Books, providers: Mapping[str, PaymentProvider]
+    settings: Settings,
+    shop: Shop,
+    books: Books,
+    rewards: Rewards,
+    providers: Mapping[str, PaymentProvider],
 ) -> Till:
     on = {name: each.capabilities for name, each in providers.items()}
     if settings.sells_for_stars:
@@ -224,6 +230,7 @@ def _till(
         seal,
         (earn,),
         (lose,),
+        (partial(return_gifts.refund_begins, books=books, store=rewards.gifts),),
     )
 
 

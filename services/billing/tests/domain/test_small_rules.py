@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from billing.domain import history, prices, quotas, tiers
 from billing.domain.accounts import Account
 from billing.domain.errors import PriceChangedError, PriceExpiredError, QuotaExceededError
-from billing.domain.history import Entry
+from billing.domain.history import NEWEST, Cursor, Entry, Gain
 from billing.domain.orders import digest_of
 from billing.domain.pace import Pace
 from billing.domain.quotas import Quota
@@ -129,3 +129,43 @@ def test_a_page_ends_between_movements_and_says_where_to_go_on():
 
     assert ([line.order_id for line in cut], goes_on) == (orders[:2], 5)
     assert ([line.order_id for line in short], rest) == (orders[:1], 6)
+
+
+def gain(minutes, kind="discount"):
+    return Gain(NOW + timedelta(minutes=minutes), kind, "", None, 50, "draw")
+
+
+def test_gains_stand_between_movements_and_each_is_shown_once():
+    entries = [entry(2, "grant", lot=2), entry(1, "grant", lot=1)]
+    lines, _ = history.page(entries, 9, more=False)
+    gains = [gain(2), gain(2, "tier"), gain(1), gain(-1)]
+    asked, pages = NEWEST, []
+    while asked is not None:
+        before = asked.before
+        shown, asked = history.merge(
+            [line for line in lines if line.first < asked.number],
+            [each for each in gains if each.at < before],
+            1,
+            asked=asked,
+            next_number=0,
+        )
+        pages.append(shown)
+
+    assert [each for page in pages for each in page] == [*gains[:3], *lines, gains[3]]
+    assert pages[0] == gains[:2], "of one moment: together"
+
+
+@pytest.mark.parametrize(
+    ("text", "cursor"),
+    [
+        ("", NEWEST),
+        ("7", Cursor(7, None)),
+        (Cursor(7, NOW).wire(), Cursor(7, NOW)),
+        (f"7-{'9' * 18}", Cursor(7, NEWEST.before)),
+        ("7-", None),
+        ("7-1-1", None),
+        ("1" * 11, None),
+    ],
+)
+def test_a_cursor_comes_back_as_it_was_given_or_not_at_all(text, cursor):
+    assert history.cursor_of(text) == cursor

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from billing.domain import plans
 from chassis.clock import new_id
 
 USER = 7
@@ -48,7 +49,7 @@ async def test_the_same_plan_again_is_added_to_the_end(cashier):
     assert bought.until == cashier.now + timedelta(days=50)
 
 
-async def test_black_gold_begins_now_and_keeps_the_days_of_vip(cashier):
+async def test_black_gold_begins_now_and_keeps_what_the_days_of_vip_are_worth(cashier):
     await cashier.desk.grant(USER, 2_000)
     await cashier.buy()
     await cashier.later(days=10)
@@ -56,9 +57,19 @@ async def test_black_gold_begins_now_and_keeps_the_days_of_vip(cashier):
     (_, bought) = await cashier.buy("black_gold_30", 900)
     (refused,) = await cashier.buy()
 
-    assert (bought.tier, bought.until) == ("black_gold", cashier.now + timedelta(days=50))
+    worth = timedelta(days=20) / 3
+    assert (bought.tier, bought.until) == ("black_gold", cashier.now + worth + timedelta(days=30))
     assert refused.code == "higher_tier_active"
     assert (await cashier.account()).available == 820
+
+
+async def test_no_plan_buys_black_gold_for_less_than_its_price(cashier):
+    plans_on_offer = {plan.tier: plan for plan in cashier.till.offers.plans.values()}
+    vip, gold = plans_on_offer["vip"], plans_on_offer["black_gold"]
+
+    a_day_of_vip, a_day_of_gold = vip.price_credits / vip.days, gold.price_credits / gold.days
+    assert a_day_of_vip * plans.WORTH["black_gold"] >= a_day_of_gold * plans.WORTH["vip"]
+    assert vip.stars / vip.days * plans.WORTH["black_gold"] >= gold.stars / gold.days
 
 
 async def test_a_plan_that_cannot_be_bought_says_why(cashier):

@@ -140,6 +140,8 @@ async def test_history_pages_meet_without_gap_or_repeat(postgres_desk, ask):
     desk = postgres_desk
     await desk.open(1, amount=500)
     for _ in range(4):
+        tier = billing.SetTier(user_id=1, tier="vip", reason="promo TEN", actor="promo")
+        await desk.batch(set_tiers, tier, books=desk.books)
         order = await desk.placed(1, workflow=ORBIT)
         desk.clock.advance(timedelta(seconds=1))
         event = generator.JobFailed(order_id=order.order_id, user_id=1, failure_class="timeout")
@@ -156,7 +158,8 @@ async def test_history_pages_meet_without_gap_or_repeat(postgres_desk, ask):
             break
 
     assert pages == list(whole)
-    assert len(whole) == 10
+    assert len(whole) == 14
+    assert [entry.reason for entry in whole if entry.kind == "tier"] == ["promo"] * 4
 
 
 @pytest.mark.parametrize("before", ["-1", "x", "1; DROP TABLE transfers", "١"])

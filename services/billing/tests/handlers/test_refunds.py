@@ -133,7 +133,8 @@ async def test_a_plans_refund_gives_back_the_tier_it_replaced(cashier):
     gold = await cashier.invoice("black_gold_30", 750)
     await cashier.pay(gold, "gold", recurring=True, first_recurring=True)
     upgraded = await cashier.account()
-    assert (upgraded.tier, upgraded.tier_until) == ("black_gold", cashier.now + timedelta(days=50))
+    until = cashier.now + timedelta(days=20) / 3 + timedelta(days=30)
+    assert (upgraded.tier, upgraded.tier_until) == ("black_gold", until)
 
     await cashier.refund("gold")
 
@@ -141,7 +142,7 @@ async def test_a_plans_refund_gives_back_the_tier_it_replaced(cashier):
     assert (account.tier, account.tier_until) == ("vip", cashier.now + timedelta(days=20))
     await cashier.refunded("gold", code="refused")
     account = await cashier.account()
-    assert (account.tier, account.tier_until) == ("black_gold", cashier.now + timedelta(days=50))
+    assert (account.tier, account.tier_until) == ("black_gold", until)
 
 
 async def test_only_days_not_used_yet_are_taken(cashier):

@@ -64,7 +64,7 @@ async def test_billing_that_does_not_answer_is_said_plainly(chat):
         ("revoke", "refund", "taken back", "отозвано"),
         ("restore", "", "restored", "снова ваши"),
         ("adjust", "a mistake", "corrected by the shop", "исправлено магазином"),
-        ("gift", "", "a gift for somebody", "подарок кому-то"),
+        ("gift", "", "a gift from somebody", "подарок от кого-то"),
         ("gift_back", "", "a gift came back", "подарок вернулся"),
         ("grant", "payment", "bought", "куплено"),
         ("grant", "payment_bonus", "bonus for your payment", "бонус за оплату"),
@@ -86,3 +86,27 @@ async def test_history_has_words_for_money(chat, kind, reason, english, russian)
         )
         assert words in page.text
         assert "+5" in page.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "english", "russian"),
+    [
+        ({"kind": "discount", "reason": "draw", "percent": 50}, "won in the draw", "в розыгрыше"),
+        ({"kind": "discount", "reason": "promo", "percent": 50}, "50% off", "скидка 50 %"),
+        ({"kind": "tier", "tier": "vip", "until": NOW, "reason": "payment"}, "paid", "оплачено"),
+        ({"kind": "tier", "tier": "vip", "until": NOW, "reason": "promo"}, "promo", "промокод"),
+        ({"kind": "tier", "tier": "vip", "until": NOW}, "until", "до"),
+        ({"kind": "tier", "tier": "black_gold"}, "Black Gold", "Black Gold"),
+        ({"kind": "tier", "tier": "none"}, "status ended", "статус закончился"),
+        ({"kind": "hold", "percent": 50}, "reserved", "резерв"),
+        ({"kind": "hold", "percent": 50}, "−50%", "−50 %"),
+    ],
+)
+async def test_history_has_words_for_what_moves_no_credits(chat, fields, english, russian):
+    entry = billing.HistoryEntry(at=NOW, credits=0, amount_credits=0, **fields)
+
+    for language, words in (("en", english), ("ru", russian)):
+        say = chat.shop.texts.say(language)
+        found = billing.History(entries=(entry,))
+        page = account.history(say, found, titles={}, zone=ZoneInfo("UTC"), newest=True)
+        assert words in page.text

@@ -48,6 +48,7 @@ class Control:
             web.post(user + "/block", self.block),
             web.post(user + "/unblock", self.unblock),
             web.post(user + "/pay", self.pay),
+            web.get("/control/invoices/{invoice_id}", self.invoice),
             web.get(user + "/charges", self.charges),
             web.post(user + "/charges/{charge_id}/renew", self.renew),
             web.post(user + "/charges/{charge_id}/state", self.charge_state),
@@ -168,6 +169,14 @@ class Control:
         return json_response(
             {"ok": True, **await purchases.pay(self._core, user_id(request), body)}
         )
+
+    async def invoice(self, request: web.Request) -> web.Response:
+        """What a client shows of an invoice link before it is paid."""
+        invoice = self._core.payments.invoices.get(request.match_info["invoice_id"])
+        if invoice is None:
+            raise ControlError("there is no such invoice", 404)
+        view = {**invoice.wire(), "subscription_seconds": invoice.subscription_seconds}
+        return json_response({"ok": True, "invoice": view})
 
     async def charges(self, request: web.Request) -> web.Response:
         payer = user_id(request)

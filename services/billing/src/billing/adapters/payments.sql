@@ -112,8 +112,8 @@ SET state = $3, version = $4, reason = $5, actor = $6, credits = $7, lot = $8, b
 WHERE provider = $1 AND charge_id = $2
 
 -- name: count_charges
--- How many charges an invoice has.
-SELECT count(*) FROM charges WHERE payment_id = $1
+-- How many charges were credited for an invoice; one that is held bought nothing yet.
+SELECT count(*) FROM charges WHERE payment_id = $1 AND (lot IS NOT NULL OR tier <> '')
 
 -- name: charge_owners
 -- Whose these charges are.

@@ -9,7 +9,7 @@ from billing.adapters.postgres_rewards import PostgresDiscounts
 from billing.adapters.queries import SQL
 from billing.domain.accounts import Account
 from billing.domain.discounts import Discount
-from billing.domain.history import Entry
+from billing.domain.history import Entry, Gain
 from billing.domain.orders import ACCEPTED, RUNNING
 from billing.ports import Place
 from chassis.database import Database
@@ -41,6 +41,11 @@ class PostgresReads:
         async with self._database.read() as connection:
             rows = await connection.fetch(SQL["read_history"], user_id, before, limit)
         return [Entry(*row) for row in rows]
+
+    async def gains(self, user_id: UserId, before: datetime, limit: int) -> list[Gain]:
+        async with self._database.read() as connection:
+            rows = await connection.fetch(SQL["read_gains"], user_id, before, limit)
+        return [Gain(*row) for row in rows]
 
     async def discounts(self, user_id: UserId, now: datetime) -> list[Discount]:
         async with self._database.read() as connection:

@@ -161,6 +161,8 @@ class PostgresPromos:
     async def users(
         self, connection: Connection, pairs: Sequence[tuple[str, UserId]]
     ) -> set[tuple[str, UserId]]:
+        if not pairs:
+            return set()
         rows = await connection.fetch(SQL["find_promo_uses"], *_columns(pairs))
         return {(row["code"], row["user_id"]) for row in rows}
 
@@ -227,6 +229,10 @@ class PostgresGifts:
     async def lock_codes(self, connection: Connection, codes: Sequence[str]) -> dict[str, Gift]:
         rows = await connection.fetch(SQL["lock_gifts"], codes)
         return {row["code"]: _gift(row) for row in rows}
+
+    async def lock_waiting(self, connection: Connection, giver_id: UserId) -> list[Gift]:
+        rows = await connection.fetch(SQL["lock_waiting_gifts"], giver_id)
+        return [_gift(row) for row in rows]
 
     async def expired(
         self, connection: Connection, now: datetime, limit: int

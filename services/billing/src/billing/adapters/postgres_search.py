@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from billing.adapters.queries import read
 from chassis.database import Connection, Database
+from contracts.ids import USER_ID_MAX
 from contracts.operators import Fact
 
+DIGITS_MAX = 19
 SQL = read(Path(__file__).with_name("search.sql"))
 
 
@@ -22,20 +24,40 @@ class PostgresSearch:
 
     async def find(self, query: str, limit: int) -> Sequence[Fact]:
         facts: list[Fact] = []
-        wanted = _canonical(query)
+        wanted = Wanted.of(query)
         async with self._database.read() as connection:
-            for row in await connection.fetch(SQL["find_users_of"], wanted):
+            for row in await connection.fetch(SQL["find_users_of"], *wanted):
                 facts += await _of(connection, row["record"], row["id"], row["user_id"], limit)
-            facts += await _facts(connection, "find_actions", wanted, limit)
-        return sorted({(fact.what, fact.id): fact for fact in facts}.values(), key=_at)[:limit]
+            facts += await _facts(connection, "find_actions", wanted.texts, limit)
+        told = {(fact.what, fact.id, fact.at): fact for fact in facts}
+        return sorted(told.values(), key=_at)[:limit]
 
 
-def _canonical(query: str) -> str:
-    """A UUID in any of its spellings becomes the one that is compared."""
+class Wanted(NamedTuple):
+    """A query as each kind of id it may be: columns are compared as they are, so indexes serve."""
+
+    texts: list[str]
+    """As it was typed, and the one spelling of a UUID: a provider's id may look like one."""
+    uuid: UUID | None
+    number: int | None
+    code: str
+
+    @classmethod
+    def of(cls, query: str) -> Wanted:
+        uuid = _uuid(query)
+        texts = [query] if uuid is None else [query, str(uuid)]
+        plain = query.isascii() and query.isdigit() and len(query) <= DIGITS_MAX
+        number = int(query) if plain and query[0] != "0" else None
+        if number is not None and number > USER_ID_MAX:
+            number = None
+        return cls(texts, uuid, number, query.upper())
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        return str(UUID(query))
+        return UUID(text)
     except ValueError:
-        return query
+        return None
 
 
 def _at(fact: Fact) -> Any:
@@ -51,12 +73,12 @@ async def _of(
             return found + await _facts(connection, "find_transfers_of_order", id_, user_id, limit)
         case "payment":
             found = await _facts(connection, "find_payment", id_)
-            return found + await _facts(connection, "find_charges", id_, limit)
+            return found + await _facts(connection, "find_charges", [id_], UUID(id_), limit)
         case "user":
             found = await _facts(connection, "find_account", user_id)
             return found + await _facts(connection, "find_recent", user_id, limit // 5 + 1)
         case "charge":
-            found = await _facts(connection, "find_charges", id_, limit)
+            found = await _facts(connection, "find_charges", [id_], None, limit)
             payments = {fact.detail.get("payment", "") for fact in found} - {""}
             for payment_id in payments:
                 found += await _facts(connection, "find_payment", payment_id)

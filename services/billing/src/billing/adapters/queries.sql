@@ -190,10 +190,22 @@ WHERE user_id = $1 AND kind IN ('post', 'plan') AND at >= $2
 -- name: read_history
 -- A person's transfers before a number, newest first.
 SELECT t.number, t.at, t.kind, t.debit, t.credit, t.lot, t.amount, t.order_id,
-       coalesce(o.workflow_id, '') AS workflow_id, t.reason
+       coalesce(o.workflow_id, '') AS workflow_id, t.reason,
+       coalesce(o.discount_percent, 0) AS percent
 FROM transfers AS t LEFT JOIN orders AS o USING (order_id)
 WHERE t.user_id = $1 AND t.number < $2
 ORDER BY t.number DESC LIMIT $3
+
+-- name: read_gains
+-- Status and discounts a person got or lost before a moment; a plan paid with credits is a transfer.
+SELECT changed_at AS at, 'tier' AS kind, tier, until, 0 AS percent,
+       split_part(split_part(reason, ':', 1), ' ', 1) AS reason
+FROM tier_changes
+WHERE user_id = $1 AND changed_at < $2 AND reason NOT LIKE 'plan:%'
+UNION ALL
+SELECT created_at, 'discount', '', valid_until, percent, split_part(discount_key, ':', 1)
+FROM discounts WHERE user_id = $1 AND created_at < $2
+ORDER BY at DESC LIMIT $3
 
 -- name: read_order_place
 -- Where an order stands: its state and what its place in the queue follows from.

@@ -169,6 +169,12 @@ SELECT gift_id, code, giver_id, credits, parts, made_at, expires_at, state, open
 FROM gifts WHERE code = ANY($1::text[])
 ORDER BY code FOR NO KEY UPDATE
 
+-- name: lock_waiting_gifts
+-- What somebody gave and nobody opened yet, locked in ascending order as above.
+SELECT gift_id, code, giver_id, credits, parts, made_at, expires_at, state, opened_by
+FROM gifts WHERE giver_id = $1 AND state = 'waiting'
+ORDER BY code FOR NO KEY UPDATE
+
 -- name: expired_gifts
 -- Gifts nobody opened in time, and whose they are.
 SELECT code, giver_id FROM gifts

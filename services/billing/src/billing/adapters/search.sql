@@ -1,15 +1,17 @@
 -- name: find_users_of
--- Whose an id is: an order's, payment's, charge's, gift's or adjustment's.
-SELECT 'order' AS record, order_id::text AS id, user_id FROM orders WHERE order_id::text = $1
+-- Whose an id is: an order's, payment's, charge's, gift's or adjustment's; a code is nobody's.
+-- $1: the texts it may be, $2: as a UUID, $3: as a number, $4: as a code; null: it is none.
+SELECT 'order' AS record, order_id::text AS id, user_id FROM orders WHERE order_id = $2::uuid
 UNION ALL SELECT 'payment', payment_id::text, user_id FROM payments
-    WHERE payment_id::text = $1 OR provider_ref = $1
-UNION ALL SELECT 'charge', charge_id, user_id FROM charges WHERE charge_id = $1
-UNION ALL SELECT 'grant', grant_key, user_id FROM grants WHERE grant_key = $1
-UNION ALL SELECT 'gift', gift_id::text, giver_id FROM gifts WHERE gift_id::text = $1 OR code = $1
-UNION ALL SELECT 'plan', order_id::text, user_id FROM plan_purchases WHERE order_id::text = $1
+    WHERE payment_id = $2::uuid OR provider_ref = ANY($1::text[])
+UNION ALL SELECT 'charge', charge_id, user_id FROM charges WHERE charge_id = ANY($1::text[])
+UNION ALL SELECT 'grant', grant_key, user_id FROM grants WHERE grant_key = ANY($1::text[])
+UNION ALL SELECT 'gift', gift_id::text, giver_id FROM gifts WHERE gift_id = $2::uuid OR code = $4
+UNION ALL SELECT 'plan', order_id::text, user_id FROM plan_purchases WHERE order_id = $2::uuid
 UNION ALL SELECT 'adjustment', adjustment_id::text, user_id FROM adjustments
-    WHERE adjustment_id::text = $1
-UNION ALL SELECT 'user', user_id::text, user_id FROM accounts WHERE user_id::text = $1
+    WHERE adjustment_id = $2::uuid
+UNION ALL SELECT 'promo', code, 0 FROM promos WHERE code = $4
+UNION ALL SELECT 'user', user_id::text, user_id FROM accounts WHERE user_id = $3::bigint
 LIMIT 20
 
 -- name: find_order
@@ -57,10 +59,12 @@ CROSS JOIN LATERAL (VALUES
         'credits', c.credits, 'lot', c.lot, 'grant', 'credit:' || c.provider || ':' || c.charge_id,
         'tier_until', c.tier_until)),
     (coalesce(c.settled_at, c.paid_at), 'charge.' || c.state,
-        jsonb_build_object('reason', c.reason, 'actor', c.actor, 'taken', c.taken_credits))
+        jsonb_build_object('reason', c.reason, 'actor', c.actor, 'debt', nullif(c.debt_credits, 0),
+            'taken', nullif(c.debt_credits + (SELECT coalesce(sum((part ->> 1)::bigint), 0)
+                FROM jsonb_array_elements(c.taken) AS part), 0)))
 ) AS f (at, what, detail)
-WHERE (c.charge_id = $1 OR c.payment_id::text = $1) AND f.at IS NOT NULL
-ORDER BY f.at LIMIT $2
+WHERE (c.charge_id = ANY($1::text[]) OR c.payment_id = $2::uuid) AND f.at IS NOT NULL
+ORDER BY f.at LIMIT $3
 
 -- name: find_grant
 -- One grant of credits with its reason and actor.
@@ -73,12 +77,20 @@ FROM grants WHERE grant_key = $1
 -- A gift from being made to being opened or returned.
 SELECT made_at AS at, 'gift.' || state AS what, gift_id::text AS id, jsonb_build_object(
     'giver', giver_id, 'credits', credits, 'opened_by', opened_by, 'expires', expires_at) AS detail
-FROM gifts WHERE gift_id::text = $1 OR code = $1
+FROM gifts WHERE gift_id = $1::uuid
+
+-- name: find_promo
+-- What a promo code gives, and how often it did.
+SELECT saved_at AS at, 'promo.' || kind AS what, code AS id, jsonb_build_object(
+    'value', value, 'tier', tier, 'used', used, 'uses_max', nullif(uses_max, 0),
+    'newcomers_only', newcomers_only, 'starts', starts_at, 'ends', ends_at, 'actor', saved_by)
+    AS detail
+FROM promos WHERE code = $1
 
 -- name: find_plan
 -- A plan bought with credits.
-SELECT at, 'plan.bought' AS what, order_id::text AS id, jsonb_build_object('user', user_id,
-    'plan', plan_id, 'credits', charged, 'until', until) AS detail
+SELECT bought_at AS at, 'plan.bought' AS what, order_id::text AS id, jsonb_build_object('user', user_id,
+    'plan', plan_id, 'credits', charged_credits, 'until', until) AS detail
 FROM plan_purchases WHERE order_id = $1::uuid
 
 -- name: find_adjustment
@@ -119,4 +131,4 @@ FROM grants WHERE user_id = $1 ORDER BY lot DESC LIMIT $2)
 -- What operators did about an id, tried or done.
 SELECT acted_at AS at, 'operator.' || action AS what, subject_id AS id, jsonb_build_object(
     'actor', actor, 'dry_run', dry_run, 'outcome', outcome) || detail AS detail
-FROM operator_actions WHERE subject_id = $1 ORDER BY number DESC LIMIT $2
+FROM operator_actions WHERE subject_id = ANY($1::text[]) ORDER BY number DESC LIMIT $2

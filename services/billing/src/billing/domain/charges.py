@@ -123,15 +123,32 @@ def charge_of(paid: Paid, payment: Payment | None) -> Charge:
         paid.currency,
         paid.at,
         REVIEW,
-        recurring=paid.recurring,
+        recurring=paid.recurring and not paid.first_recurring,
     )
+
+
+def forget_given(charge: Charge) -> None:
+    """What was to be given for it cannot be given after all: it bought nothing."""
+    charge.credits = charge.bonus_credits = NO_CREDITS
+    charge.lot = charge.bonus_lot = None
+
+
+def lose_sight(charge: Charge) -> None:
+    """The provider could not be asked how its refund ended."""
+    charge.reason = errors.PROVIDER_FAILED
+    charge.version += 1
+
+
+def is_unclear(charge: Charge) -> bool:
+    """Whether a refund began whose end nobody waits for any more."""
+    return charge.state == REFUNDING and charge.reason == errors.PROVIDER_FAILED
 
 
 def begin_refund(charge: Charge, *, reason: str, actor: str) -> None:
     """Raises PaymentRefusedError unless it can be given back."""
     if charge.state in GIVEN_BACK:
         raise PaymentRefusedError(code=errors.ALREADY_REFUNDED)
-    if charge.state not in {PAID, REVIEW, REJECTED}:
+    if charge.state not in {PAID, REVIEW, REJECTED} and not is_unclear(charge):
         raise PaymentRefusedError(code=errors.INVALID)
     charge.state = REFUNDING
     charge.reason = reason
@@ -157,7 +174,10 @@ def take(charge: Charge, account: Account | None, ledger: Ledger) -> None:
     charge.debt_credits = Credits(debt)
     given = charge.extended
     if given is not None:
-        charge.taken_seconds = int(plans.take_back(account, given, ledger.now).total_seconds())
+        tier = account.tier
+        taken = plans.take_back(account, given, ledger.now)
+        # Kept as days of the plan that was bought: given again, they are converted again.
+        charge.taken_seconds = int(plans.converted(taken, tier, charge.tier).total_seconds())
 
 
 def give_again(charge: Charge, account: Account | None, ledger: Ledger) -> None:
@@ -165,7 +185,7 @@ def give_again(charge: Charge, account: Account | None, ledger: Ledger) -> None:
     if account is not None:
         if charge.lot is not None:
             ledger.restore(account, charge.lot, charge.taken, charge.debt_credits, "refund_refused")
-        if charge.taken_seconds:
+        if charge.taken_seconds and not plans.is_for_good(account, ledger.now):
             span = timedelta(seconds=charge.taken_seconds)
             given = plans.extend(account, charge.tier, span, ledger.now)
             charge.tier_from, charge.tier_until = given.since, given.until

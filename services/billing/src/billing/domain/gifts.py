@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +20,7 @@ OPENED = "opened"
 RETURNED = "returned"
 SECRET_BYTES = 16
 """128 bits: nobody finds a gift's code by trying."""
+_CODE = re.compile(r"[A-Z2-7]{26}")
 
 
 @dataclass(slots=True)
@@ -39,6 +41,12 @@ class Gift:
 def code_of(secret: bytes) -> str:
     """A code people can carry in a link: base32 without padding."""
     return base64.b32encode(secret).decode().rstrip("=")
+
+
+def normal(code: str) -> str:
+    """A code as it is kept; empty for what can be none."""
+    code = code.strip().upper()
+    return code if _CODE.fullmatch(code) else ""
 
 
 def make(
@@ -72,6 +80,12 @@ def take_back(ledger: Ledger, account: Account, gift: Gift) -> bool:
     ledger.take_back(account, gift.parts, _reason(gift.gift_id))
     gift.state = RETURNED
     return True
+
+
+def withdraw(ledger: Ledger, account: Account, gift: Gift) -> None:
+    """The money it was made of goes back to its payer: so does the gift, though not over yet."""
+    ledger.take_back(account, gift.parts, _reason(gift.gift_id))
+    gift.state = RETURNED
 
 
 def _reason(gift_id: UUID) -> str:

@@ -1,14 +1,20 @@
-"""A person's history: transfers of one movement through several lots shown as one line."""
+"""A person's history: what moved, a line a movement, and what was given that is no credits."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from billing.domain.accounts import AVAILABLE, KIND_GIFT, KIND_GIFT_BACK
 from contracts.ids import OrderId
-from contracts.money import NO_CREDITS, Credits
+from contracts.money import CREDITS_MAX, NO_CREDITS, Credits
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+CURSOR = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,18}))?", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -24,6 +30,8 @@ class Line:
     workflow_id: str
     reason: str
     lot: int
+    percent: int = 0
+    """What the order's price was lower by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,48 @@ class Entry:
     order_id: OrderId | None
     workflow_id: str
     reason: str
+    percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A status or a discount that came or went: `kind` tier or discount, `reason` its origin."""
+
+    at: datetime
+    kind: str
+    tier: str
+    until: datetime | None
+    percent: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page goes on: below a transfer's number, and before a moment."""
+
+    number: int
+    before: datetime | None
+    """None: a page of before gains were shown, which goes on without them."""
+
+    def wire(self) -> str:
+        moment = (self.before or EPOCH) - EPOCH
+        return f"{self.number}-{moment // MICROSECOND}"
+
+
+NEWEST = Cursor(CREDITS_MAX, FAR)
+
+
+def cursor_of(text: str) -> Cursor | None:
+    """The newest page for an empty text; None for what is no cursor of ours."""
+    if not text:
+        return NEWEST
+    found = CURSOR.fullmatch(text)
+    if found is None:
+        return None
+    number = min(int(found[1]), CREDITS_MAX)
+    if found[2] is None:
+        return Cursor(number, None)
+    return Cursor(number, EPOCH + min(int(found[2]), (FAR - EPOCH) // MICROSECOND) * MICROSECOND)
 
 
 def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line], int]:
@@ -67,6 +117,7 @@ def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line
                 entry.workflow_id,
                 entry.reason,
                 entry.lot,
+                entry.percent,
             )
         )
     if more and len(lines) > 1:
@@ -75,6 +126,26 @@ def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line
     shown = lines[:limit]
     goes_on = more or len(lines) > limit
     return shown, shown[-1].first if shown and goes_on else 0
+
+
+def merge(
+    lines: Sequence[Line], gains: Sequence[Gain], limit: int, *, asked: Cursor, next_number: int
+) -> tuple[list[Line | Gain], Cursor | None]:
+    """At most `limit` of both, newest first, and where the next page goes on; None: the end.
+
+    `gains`: one more than the limit, where there are so many. `next_number`: page()'s second.
+    """
+    both: list[Line | Gain] = sorted([*gains, *lines], key=lambda each: each.at, reverse=True)
+    shown = both[:limit]
+    # Gains of one moment stay together: the next page begins before it.
+    last = shown[-1].at if shown else None
+    shown += [each for each in both[limit:] if isinstance(each, Gain) and each.at == last]
+    if len(shown) == len(both) and not next_number:
+        return shown, None
+    numbers = [each.first for each in shown if isinstance(each, Line)]
+    moments = [each.at for each in shown if isinstance(each, Gain)]
+    number = numbers[-1] if numbers else asked.number
+    return shown, Cursor(number, moments[-1] if moments else asked.before)
 
 
 def _effect(entry: Entry) -> Credits:

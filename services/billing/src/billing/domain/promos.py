@@ -70,10 +70,15 @@ def normal(code: str) -> str:
     return code.strip().upper()
 
 
+def is_code(code: str) -> bool:
+    """Whether a promo code can be called so at all; what cannot be one is not looked up."""
+    return CODE.fullmatch(code) is not None
+
+
 def promo_of(command: SavePromo, before: Promo | None) -> Promo:
     """The promo a command describes. Raises InvalidError, naming the field."""
     code = normal(command.code)
-    _check(CODE.fullmatch(code) is not None, "code")
+    _check(is_code(code), "code")
     _check(command.kind in VALUE_MAX, "kind")
     _check(1 <= command.value <= VALUE_MAX[command.kind], "value")
     allowed = (TIER_VIP, TIER_BLACK_GOLD) if command.kind == PROMO_TIER else ("",)

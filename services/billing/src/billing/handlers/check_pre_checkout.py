@@ -54,7 +54,7 @@ async def _code(
         if plan is None:
             return errors.UNKNOWN_PRODUCT
         running = await seen.subscriptions(request.user_id, now)
-        if any(each.plan_id == plan.id for each in running):
+        if any(each.keeps(plan.id, account, now) for each in running):
             return errors.ALREADY_SUBSCRIBED
         try:
             plans.check(account, plan.tier, now)

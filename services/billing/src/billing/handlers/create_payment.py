@@ -35,7 +35,10 @@ async def create_payment(command: CreatePayment, uow: UnitOfWork, *, till: Till)
         if not payments.is_same(known, command):
             raise SameIdOtherBodyError
         if known.state == PENDING:
-            tell.created(uow, known, till.seal if till.on[known.provider].in_chat else None)
+            capabilities = till.on.get(known.provider)
+            if capabilities is None:
+                raise PaymentRefusedError(code=errors.PROVIDER_OFF)
+            tell.created(uow, known, till.seal if capabilities.in_chat else None)
         return
     on = frozenset(till.on) - await till.payments.suspended(connection)
     payment = payments.create(command, till.offers, on, uow.now)
@@ -47,7 +50,7 @@ async def create_payment(command: CreatePayment, uow: UnitOfWork, *, till: Till)
         plan = till.offers.plans[payment.product_id]
         plans.check(accounts[command.user_id], plan.tier, uow.now)
         running = await till.charges.subscriptions(connection, command.user_id, uow.now)
-        if any(each.plan_id == plan.id for each in running):
+        if any(each.keeps(plan.id, accounts[command.user_id], uow.now) for each in running):
             raise PaymentRefusedError(code=errors.ALREADY_SUBSCRIBED)
     payment.expires_at = uow.now + till.terms.valid
     if till.on[payment.provider].in_chat:

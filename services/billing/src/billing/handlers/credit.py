@@ -13,7 +13,7 @@ from billing.domain.ledger import Ledger
 from billing.domain.payments import Payment
 from billing.handlers import take_back, tell
 from billing.ports import Grant
-from billing.ports.payments import Subscription, Till
+from billing.ports.payments import EVENT_REFUNDED, Subscription, Till
 from chassis import logs
 from chassis.outbox import UnitOfWork
 from contracts import errors
@@ -64,6 +64,7 @@ async def record_paid(uow: UnitOfWork, till: Till, paid: Paid) -> str:
     try:
         given = await give(uow, till, charge, payment, paid)
     except RefusalError as error:
+        charges.forget_given(charge)
         charge.reason = error.code
         return await _hold(uow, till, charge)
     charge.state = charges.PAID
@@ -77,9 +78,7 @@ async def record_paid(uow: UnitOfWork, till: Till, paid: Paid) -> str:
     tell.credited(uow, charge, payment, given.account, given.debt_paid)
     for hook in till.on_credited:
         await hook(uow, charge)
-    if await till.payments.was_told(connection, charge.provider, f"refunded:{charge.charge_id}"):
-        # The news of the refund overtook that of the payment.
-        await take_back.unasked(uow, till, charge, charged_back=False)
+    await _take_back_if_told(uow, till, charge)
     return CREDITED
 
 
@@ -151,7 +150,15 @@ async def _hold(uow: UnitOfWork, till: Till, charge: Charge) -> str:
         return KNOWN
     tell.held(uow, charge)
     log.warning("payment_held", provider=charge.provider, code=charge.reason)
+    await _take_back_if_told(uow, till, charge)
     return HELD
+
+
+async def _take_back_if_told(uow: UnitOfWork, till: Till, charge: Charge) -> None:
+    """The news of the refund may have overtaken that of the payment."""
+    key = f"{EVENT_REFUNDED}:{charge.charge_id}"
+    if await till.payments.was_told(uow.connection, charge.provider, key):
+        await take_back.unasked(uow, till, charge, charged_back=False)
 
 
 async def _keep_subscription(
@@ -178,4 +185,4 @@ async def _keep_subscription(
         known.state = ACTIVE
         known.version += 1
     await till.charges.save_subscription(uow.connection, known)
-    tell.subscription(uow, known)
+    tell.subscription(uow, known, by_payment=True)

@@ -21,8 +21,9 @@ from contracts.errors import RefusalError
 
 log = logs.get("billing.grants")
 KEY_MAX = 200
-OF_CHARGES = ("credit:", "bonus:")
-"""Keys of what payments bought: given by hand, they would name money that never came."""
+OUR_OWN = ("credit:", "bonus:", "newcomer:", "referral:", "promo:")
+"""Keys the shop makes itself. Given by hand they would name money that never came, or stand in
+the way of who is to be given something under them: a key can stand once."""
 
 
 async def grant_credits(
@@ -82,8 +83,8 @@ def _grant_of(command: GrantCredits) -> Grant:
 def _check(grant: Grant, known: dict[str, Grant]) -> None:
     if not 1 <= len(grant.key) <= KEY_MAX:
         raise InvalidError("a grant needs a key")
-    if grant.key.startswith(OF_CHARGES):
-        raise InvalidError("such keys name charges")
+    if grant.key.startswith(OUR_OWN):
+        raise InvalidError("such keys are the shop's own")
     before = known.get(grant.key)
     if before is not None:
         raise AlreadyGrantedError if before == grant else SameIdOtherBodyError

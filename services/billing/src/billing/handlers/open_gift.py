@@ -31,7 +31,7 @@ async def open_gifts(
 ) -> None:
     connection = uow.connection
     accounts = await books.accounts.load(connection, [each.message.user_id for each in received])
-    codes = {each.message.code.strip().upper() for each in received}
+    codes = {gifts.normal(each.message.code) for each in received} - {""}
     found = await rewards.gifts.lock_codes(connection, list(codes))
     ledger = Ledger(uow.now)
     opened = []
@@ -40,7 +40,7 @@ async def open_gifts(
         try:
             if account is None:
                 raise NoAccountError
-            gift = gifts.open_(ledger, account, found.get(each.message.code.strip().upper()))
+            gift = gifts.open_(ledger, account, found.get(gifts.normal(each.message.code)))
         except RefusalError as error:
             refused(uow, each, error)
             continue

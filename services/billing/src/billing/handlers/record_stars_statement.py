@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import msgspec
 
-from billing.domain.charges import Paid
-from billing.domain.currencies import STARS_CURRENCY
+from billing.domain.charges import CHARGE_ID_MAX, Paid
+from billing.domain.currencies import MINOR_MAX, STARS_CURRENCY
 from billing.handlers import credit, take_back, tell
 from billing.ports.payments import (
     EVENT_PAID,
@@ -19,6 +19,7 @@ from billing.ports.payments import (
 from chassis.outbox import UnitOfWork
 from contracts import errors
 from contracts.gateway import StarsStatementRead, StarsTransaction
+from contracts.ids import USER_ID_MAX, UserId
 from contracts.payments import STARS
 
 UNHEARD_AFTER = timedelta(minutes=10)
@@ -26,10 +27,13 @@ UNHEARD_AFTER = timedelta(minutes=10)
 
 
 async def record_stars_statement(event: StarsStatementRead, uow: UnitOfWork, *, till: Till) -> None:
-    unheard = 0
+    unheard = strange = 0
     for line in event.transactions:
         if line.user_id is None or not line.amount_minor:
             continue  # a withdrawal, an advertisement: not a person's payment
+        if not _is_sane(line, line.user_id):
+            strange += 1  # it must not keep the others of its page from being booked
+            continue
         if line.amount_minor > 0:
             found = await _paid(line, uow, till)
         else:
@@ -37,6 +41,14 @@ async def record_stars_statement(event: StarsStatementRead, uow: UnitOfWork, *, 
         unheard += found and event.read_at - line.at > UNHEARD_AFTER
     if unheard:
         tell.alarmed(uow, STARS, errors.STATEMENT_DIFFERS, f"{unheard} not told in a chat")
+    if strange:
+        tell.alarmed(uow, STARS, errors.STATEMENT_DIFFERS, f"{strange} lines make no sense")
+
+
+def _is_sane(line: StarsTransaction, user_id: UserId) -> bool:
+    """Whether the books can hold it at all."""
+    named = 1 <= len(line.charge_id) <= CHARGE_ID_MAX and "\x00" not in line.charge_id
+    return named and abs(line.amount_minor) <= MINOR_MAX and 0 <= user_id <= USER_ID_MAX
 
 
 async def _paid(line: StarsTransaction, uow: UnitOfWork, till: Till) -> bool:

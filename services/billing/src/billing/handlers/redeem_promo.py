@@ -108,7 +108,8 @@ async def _open(
 ) -> _Counter:
     connection = uow.connection
     users = list({each.message.user_id for each in received})
-    pairs = [(promos.normal(each.message.code), each.message.user_id) for each in received]
+    asked = [(promos.normal(each.message.code), each.message.user_id) for each in received]
+    pairs = [(code, user_id) for code, user_id in asked if promos.is_code(code)]
     found = await rewards.promos.lock(connection, list({code for code, _ in pairs}))
     newcomers_only = any(promo.newcomers_only for promo in found.values())
     return _Counter(

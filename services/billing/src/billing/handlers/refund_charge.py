@@ -9,7 +9,7 @@ import msgspec
 
 from billing.domain import charges
 from billing.domain.errors import NotYoursError, PaymentRefusedError
-from billing.handlers import operator_action, take_back
+from billing.handlers import operator_action, take_back, tell
 from billing.ports.payments import (
     PaymentProvider,
     ProviderRefusedError,
@@ -48,7 +48,7 @@ async def refund_charge(command: RefundCharge, uow: UnitOfWork, *, till: Till) -
     capabilities = till.on.get(command.provider)
     if capabilities is None or not capabilities.refunds:
         raise PaymentRefusedError(code=errors.PROVIDER_OFF)
-    if charge.state == charges.REFUNDING:
+    if charge.state == charges.REFUNDING and not charges.is_unclear(charge):
         return
     credited = charge.state == charges.PAID
     charges.begin_refund(charge, reason=command.reason, actor=command.actor)
@@ -97,8 +97,7 @@ def effect(till: Till, providers: Mapping[str, PaymentProvider], database: Datab
         return EffectResult.done(record)
 
     async def gave_up(effect: Effect, uow: UnitOfWork) -> None:
-        asked = msgspec.json.decode(effect.body, type=Asked)
-        await record_answer(uow, till, asked, errors.PROVIDER_FAILED)
+        await record_unclear(uow, till, msgspec.json.decode(effect.body, type=Asked))
 
     return EffectKind(
         name=EFFECT, call=call, reconcile=call, gave_up=gave_up, attempts_max=ATTEMPTS_MAX
@@ -112,13 +111,33 @@ def refund_id_of(charge: charges.Charge) -> str:
 
 async def record_answer(uow: UnitOfWork, till: Till, asked: Asked, code: str) -> None:
     """The provider's answer: `code` empty, the money is on its way back."""
-    connection = uow.connection
-    owners = await till.charges.owners(connection, asked.provider, [asked.charge_id])
-    await till.books.accounts.lock(connection, list(owners.values()))
-    charge = await till.charges.find(connection, asked.provider, asked.charge_id)
-    if charge is None or charge.state != charges.REFUNDING:
+    charge = await _refunding(uow, till, asked)
+    if charge is None:
         return
     if code:
         await take_back.give_again(uow, till, charge, code)
     else:
         await take_back.unasked(uow, till, charge, charged_back=False)
+
+
+async def record_unclear(uow: UnitOfWork, till: Till, asked: Asked) -> None:
+    """Nobody knows whether the money went back: nothing is given again, somebody must look.
+
+    What the provider says of it later counts; asked for again, it is the same refund there.
+    """
+    charge = await _refunding(uow, till, asked)
+    if charge is None:
+        return
+    charges.lose_sight(charge)
+    await till.charges.save(uow.connection, charge)
+    detail = f"refund of {charge.charge_id} is unclear, ask for it again"
+    tell.alarmed(uow, charge.provider, errors.PROVIDER_FAILED, detail)
+
+
+async def _refunding(uow: UnitOfWork, till: Till, asked: Asked) -> charges.Charge | None:
+    """The charge, its owner locked; None: its refund has ended."""
+    connection = uow.connection
+    owners = await till.charges.owners(connection, asked.provider, [asked.charge_id])
+    await till.books.accounts.lock(connection, list(owners.values()))
+    charge = await till.charges.find(connection, asked.provider, asked.charge_id)
+    return charge if charge is not None and charge.state == charges.REFUNDING else None

@@ -11,7 +11,7 @@ from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
 from contracts.billing import CommandRejected
 from contracts.errors import RefusalError
-from contracts.rewards import SavePromo
+from contracts.rewards import PromoSaved, SavePromo
 
 log = logs.get("billing.promos")
 
@@ -19,8 +19,8 @@ log = logs.get("billing.promos")
 async def save_promos(
     received: Sequence[Received[SavePromo]], uow: UnitOfWork, *, rewards: Rewards
 ) -> None:
-    codes = list({promos.normal(each.message.code) for each in received})
-    known = await rewards.promos.lock(uow.connection, codes)
+    codes = {promos.normal(each.message.code) for each in received}
+    known = await rewards.promos.lock(uow.connection, list(filter(promos.is_code, codes)))
     for each in received:
         command = each.message
         try:
@@ -34,4 +34,14 @@ async def save_promos(
             continue
         known[promo.code] = promo
         await rewards.promos.save(uow.connection, promo, command.actor, uow.now)
+        saved = PromoSaved(
+            code=promo.code,
+            kind=promo.kind,
+            value=promo.value,
+            actor=command.actor,
+            tier=promo.tier,
+            used=promo.used,
+            uses_max=promo.uses_max,
+        )
+        uow.emit(saved, traceparent=each.traceparent)
         log.info("promo_saved", kind=promo.kind, value=promo.value)

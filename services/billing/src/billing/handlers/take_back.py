@@ -15,6 +15,8 @@ REASON = "refund"
 
 async def take(uow: UnitOfWork, till: Till, charge: Charge) -> None:
     """Take what the charge bought; a subscription is not to renew what was given back."""
+    for hook in till.before_taking_back:
+        await hook(uow, charge)
     found = await till.books.accounts.load(uow.connection, [charge.user_id], charge.lots)
     account = found.get(charge.user_id)
     if account is None:

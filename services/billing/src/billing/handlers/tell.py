@@ -142,13 +142,14 @@ def alarmed(uow: UnitOfWork, provider: str, code: str, detail: str = "") -> None
     log.error("provider_alarmed", provider=provider, code=code, detail=detail)
 
 
-def subscription(uow: UnitOfWork, changed: Subscription) -> None:
+def subscription(uow: UnitOfWork, changed: Subscription, *, by_payment: bool = False) -> None:
     event = SubscriptionChanged(
         user_id=changed.user_id,
         charge_id=changed.charge_id,
         plan_id=changed.plan_id,
         state=changed.state,
         until=changed.until,
+        by_payment=by_payment,
     )
     uow.emit(event, aggregate=f"subscription:{changed.charge_id}", version=changed.version)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from billing.domain.accounts import Account, Hold
 from billing.domain.audit import AuditReport
 from billing.domain.discounts import Discount
-from billing.domain.history import Entry
+from billing.domain.history import Entry, Gain
 from billing.domain.ledger import Ledger
 from billing.domain.orders import Order
 from billing.domain.quotas import Quota
@@ -200,6 +200,10 @@ class Reads(Protocol):
 
     async def entries(self, user_id: UserId, before: int, limit: int) -> list[Entry]:
         """Transfers numbered below `before`, newest first."""
+        ...
+
+    async def gains(self, user_id: UserId, before: datetime, limit: int) -> list[Gain]:
+        """Status and discounts that came or went before a moment, newest first."""
         ...
 
     async def discounts(self, user_id: UserId, now: datetime) -> list[Discount]:

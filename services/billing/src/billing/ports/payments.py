@@ -8,13 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from billing.domain import tiers
+from billing.domain.accounts import Account
 from billing.domain.charges import Charge
 from billing.domain.invoice_payload import Seal
 from billing.domain.offers import Offers
-from billing.domain.payments import Payment
+from billing.domain.payments import CANCELLED, Payment
 from billing.ports import Books
 from chassis.database import Connection
 from chassis.outbox import UnitOfWork
+from contracts.billing import TIER_NONE
 from contracts.ids import NOBODY, OrderId, PaymentId, UserId
 from contracts.money import Credits
 
@@ -173,6 +176,11 @@ class Subscription:
     until: datetime
     version: int = 1
 
+    def keeps(self, plan_id: str, account: Account, now: datetime) -> bool:
+        """Whether it stands in the way of another one; cancelled and refunded it does not."""
+        ends = self.state == CANCELLED and tiers.tier_of(account, now) == TIER_NONE
+        return self.plan_id == plan_id and not ends
+
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
@@ -266,7 +274,9 @@ class Charges(Protocol):
 
     async def save(self, connection: Connection, charge: Charge) -> None: ...
 
-    async def count_of(self, connection: Connection, payment_id: PaymentId) -> int: ...
+    async def count_of(self, connection: Connection, payment_id: PaymentId) -> int:
+        """How many were credited for it, refunded since or not."""
+        ...
 
     async def owners(
         self, connection: Connection, provider: str, charge_ids: Sequence[str]
@@ -366,3 +376,5 @@ class Till:
     """None: Stars are off."""
     on_credited: tuple[Hook, ...] = ()
     on_taken_back: tuple[Hook, ...] = ()
+    before_taking_back: tuple[Hook, ...] = ()
+    """Called before a refund takes what a charge bought: what is on its way returns first."""

@@ -176,6 +176,10 @@ class Gifts(Protocol):
         """Lock the gifts with these codes, ascending."""
         ...
 
+    async def lock_waiting(self, connection: Connection, giver_id: UserId) -> list[Gift]:
+        """Lock what somebody gave and nobody opened yet, ascending by code."""
+        ...
+
     async def expired(
         self, connection: Connection, now: datetime, limit: int
     ) -> list[tuple[str, UserId]]:

@@ -159,7 +159,8 @@ async def test_a_saved_code_changes_terms_and_keeps_its_count(giving, postgres_d
     await giving.save_promo(uses_max=1)
     await giving.redeem(1)
     (rejected,) = await giving.save_promo(value=0)
-    assert await giving.save_promo(uses_max=2, value=9) == []
+    (saved,) = await giving.save_promo(uses_max=2, value=9)
+    assert (saved.code, saved.value, saved.used, saved.uses_max) == ("AUTUMN", 9, 1, 2)
 
     (redeemed,) = await giving.redeem(2)
 

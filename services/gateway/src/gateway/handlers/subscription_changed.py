@@ -1,4 +1,4 @@
-"""Say whether a subscription renews."""
+"""Say whether a subscription renews; a payment for one says so itself."""
 
 from __future__ import annotations
 
@@ -10,5 +10,7 @@ from gateway.ports import Shop
 
 
 async def subscription_changed(event: SubscriptionChanged, uow: UnitOfWork, *, shop: Shop) -> None:
+    if event.by_payment:
+        return
     person = await audience.find(uow, event.user_id, shop=shop)
     await person.tell(uow, plans.subscription_changed(person.say, event, person.zone), shop=shop)

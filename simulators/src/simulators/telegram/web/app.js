@@ -7,6 +7,7 @@ import { avatar, clock, el } from "./render.js";
 const FIRST_ID = 1001;
 const FIRST_NAME = "Anna";
 const KEPT = "open-chats";
+const TELEGRAM = "t.me";
 const byId = (id) => document.getElementById(id);
 
 function summary(message) {
@@ -14,6 +15,17 @@ function summary(message) {
   if (message.media) return message.media.kind;
   if (message.invoice) return `🧾 ${message.invoice.title}`;
   return message.successful_payment ? "paid ⭐️" : "…";
+}
+
+// An invoice's link, a bot's start link or the sharing of a link; null for any other address.
+function telegramLink(url, username) {
+  const { host, pathname, searchParams } = new URL(url);
+  if (host !== TELEGRAM) return null;
+  const name = pathname.slice(1);
+  if (name.startsWith("$")) return { invoice: name.slice(1) };
+  if (name === "share/url") return { share: { url: searchParams.get("url") || "", text: searchParams.get("text") || "" } };
+  if (name.toLowerCase() === username.toLowerCase()) return { start: searchParams.get("start") || "" };
+  return null;
 }
 
 class App {
@@ -201,9 +213,39 @@ class App {
     byId("viewer").showModal();
   }
 
-  pay(userId, message) {
-    const { title, description, currency, total_amount: amount } = message.invoice;
-    const price = currency === "XTR" ? `${amount} Stars` : `${amount} ${currency}`;
+  // Telegram's own links work inside the page; every other one opens a tab.
+  async follow(userId, url) {
+    const link = telegramLink(url, this.bot.username);
+    if (!link) window.open(url, "_blank", "noopener");
+    else if (link.start !== undefined) await this.panes.get(userId)?.say(`/start ${link.start}`.trim());
+    else if (link.share) this.share(userId, link.share);
+    else if (link.invoice) {
+      const { invoice } = await call("GET", `/invoices/${link.invoice}`);
+      this.pay(userId, invoice, { link: url });
+    }
+  }
+
+  share(userId, { text, url }) {
+    const others = [...this.users.values()].filter((user) => user.id !== userId);
+    const dialog = byId("share");
+    byId("share-people").replaceChildren(...others.map((user) =>
+      el("button", { class: "quiet", "data-testid": "share-with", "data-user-id": user.id, onclick: () => {
+        dialog.close();
+        this.handOver(userId, user.id, text, url);
+      } }, avatar(user.first_name, user.id, "tiny"), user.first_name)));
+    byId("share-cancel").onclick = () => dialog.close();
+    dialog.showModal();
+  }
+
+  async handOver(fromId, toId, text, url) {
+    await this.open(toId, true);
+    this.panes.get(toId).receive(this.users.get(fromId).first_name, text, url);
+  }
+
+  pay(userId, invoice, wish) {
+    const { title, description, currency, total_amount: amount, subscription_seconds: period } = invoice;
+    const every = period ? ` every ${Math.round(period / 86400)} days` : "";
+    const price = (currency === "XTR" ? `${amount} Stars` : `${amount} ${currency}`) + every;
     const dialog = byId("pay");
     byId("pay-title").textContent = title;
     byId("pay-description").textContent = description;
@@ -212,15 +254,15 @@ class App {
     confirm.textContent = `Pay ${price}`;
     confirm.disabled = false;
     byId("pay-cancel").onclick = () => dialog.close();
-    confirm.onclick = () => this.confirmPayment(userId, message, dialog, confirm);
+    confirm.onclick = () => this.confirmPayment(userId, wish, dialog, confirm);
     dialog.showModal();
   }
 
-  async confirmPayment(userId, message, dialog, confirm) {
+  async confirmPayment(userId, wish, dialog, confirm) {
     confirm.disabled = true;
     byId("pay-status").textContent = "Asking the bot…";
     try {
-      const outcome = await call("POST", `/users/${userId}/pay`, { message_id: message.message_id });
+      const outcome = await call("POST", `/users/${userId}/pay`, wish);
       if (outcome.status === "paid") {
         dialog.close();
         this.panes.get(userId)?.toast("Payment successful ⭐️");

@@ -155,6 +155,7 @@ export class Chat {
       say: (text) => this.say(text),
       press: (message, button, node) => this.press(message, button, node),
       select: (message) => this.app.select(message),
+      follow: (url) => this.attempt(this.app.follow(this.userId, url)),
       view: (path) => this.app.view(path),
       jump: (id) => this.log.querySelector(`[data-message-id="${id}"]`)?.scrollIntoView({ behavior: "smooth", block: "center" }),
     };
@@ -168,6 +169,19 @@ export class Chat {
   scroll() {
     this.stuck = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  // What somebody else sent in a chat of their own: no bot sees it, only its link leads here.
+  receive(name, text, url) {
+    const open = el("button", { class: "primary", "data-testid": "open-link", onclick: () => {
+      card.remove();
+      this.attempt(this.app.follow(this.userId, url));
+    } }, "Open the link");
+    const card = el("article", { class: "message theirs handed", "data-testid": "handed" },
+      el("div", { class: "bubble" }, el("div", { class: "quote" }, el("b", {}, name), el("span", {}, "in another chat")),
+        el("div", { class: "words" }, text, el("br"), url)), open);
+    this.log.append(card);
+    this.scroll();
   }
 
   drawKeyboard(markup) {
@@ -257,8 +271,8 @@ export class Chat {
   }
 
   async press(message, button, node) {
-    if (button.pay) return this.app.pay(this.userId, message);
-    if (button.url) return window.open(button.url, "_blank", "noopener");
+    if (button.pay) return this.app.pay(this.userId, message.invoice, { message_id: message.message_id });
+    if (button.url) return this.attempt(this.app.follow(this.userId, button.url));
     if (button.copy_text) return navigator.clipboard?.writeText(button.copy_text.text);
     if (button.callback_data === undefined) return this.toast("This kind of button needs a real Telegram client.", true);
     node.classList.add("waiting");

@@ -61,7 +61,8 @@ function wrapped(entity, text, actions) {
     if (entity.type === "email") target = `mailto:${text}`;
     else if (!/^[a-z]+:/i.test(target)) target = `https://${target}`;
     if (!SAFE_LINK.test(target)) return el("span");
-    return el("a", { href: target, target: "_blank", rel: "noopener noreferrer" });
+    const follow = (event) => { event.preventDefault(); actions.follow(target); };
+    return el("a", { href: target, target: "_blank", rel: "noopener noreferrer", onclick: follow });
   }
   if (entity.type === "bot_command") {
     return el("a", { href: "#", onclick: (event) => { event.preventDefault(); actions.say(text); } });

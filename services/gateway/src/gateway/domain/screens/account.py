@@ -33,6 +33,7 @@ _KINDS = frozenset(
 )
 _GRANTS = frozenset({"payment", "payment_bonus", "promo", "referral", "newcomer", "gift"})
 """Grants that a person knows by what they did."""
+_TIER_LINES = {"payment": "history-tier-paid", "promo": "history-tier-promo"}
 _TIERS = frozenset({"vip", "black_gold"})
 _LOTS = frozenset({"trial", "bonus", "paid"})
 
@@ -127,6 +128,8 @@ def history(
 
 
 def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneInfo) -> str:
+    if entry.kind in {"tier", "discount"}:
+        return _gain(say, entry, zone)
     line = say(
         f"history-{_words(entry)}",
         credits=entry.amount_credits,
@@ -134,12 +137,31 @@ def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneI
         at=moment(say, entry.at, zone),
     )
     title = titles.get(entry.workflow_id, escape(entry.workflow_id))
+    if entry.percent and entry.kind == "hold":
+        line = say("history-cheaper", line=line, percent=entry.percent)
     return f"{line} · {title}" if title else line
+
+
+def _gain(say: Say, entry: HistoryEntry, zone: ZoneInfo) -> str:
+    """A status or a discount that came or went."""
+    at = moment(say, entry.at, zone)
+    if entry.kind == "discount":
+        key = "history-drawn" if entry.reason == "draw" else "history-discount"
+        return say(key, percent=entry.percent, at=at)
+    if entry.tier == TIER_NONE:
+        return say("history-tier-none", at=at)
+    tier = tier_name(say, entry.tier)
+    if entry.until is None:
+        return say("history-tier-endless", tier=tier, at=at)
+    until = moment(say, entry.until, zone)
+    return say(_TIER_LINES.get(entry.reason, "history-tier"), tier=tier, until=until, at=at)
 
 
 def _words(entry: HistoryEntry) -> str:
     if entry.kind == "grant" and entry.reason in _GRANTS:
         return f"grant-{entry.reason.replace('_', '-')}"
+    if entry.kind == "gift" and entry.credits > 0:
+        return "grant-gift"
     return entry.kind.replace("_", "-") if entry.kind in _KINDS else "other"
 
 
