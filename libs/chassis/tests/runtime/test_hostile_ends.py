@@ -265,6 +265,7 @@ async def test_a_later_runtime_step_reaches_a_schema_that_has_service_steps(
     assert undone == [
         "down service/0001_pre_toy",
         "down runtime/0003_pre_more",
+        "down runtime/0002_pre_effects_settled",
         "down runtime/0001_pre_runtime",
     ]
 
