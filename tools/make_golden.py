@@ -10,7 +10,17 @@ from uuid import UUID
 
 import msgspec
 
-from contracts import billing, gateway, generator, operators, payments, rewards, scheduler, vpn
+from contracts import (
+    access,
+    billing,
+    gateway,
+    generator,
+    operators,
+    payments,
+    rewards,
+    scheduler,
+    vpn,
+)
 from contracts.envelope import Message, contracts_of
 
 FOLDER = Path(__file__).parents[1] / "libs/contracts/tests/golden"
@@ -51,7 +61,9 @@ def _value(kind: Any, name: str) -> Any:
 
 
 def every_contract() -> dict[str, type[Message]]:
-    return contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
+    return contracts_of(
+        access, gateway, billing, operators, payments, rewards, generator, vpn, scheduler
+    )
 
 
 def main() -> None:

@@ -5,11 +5,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from contracts import billing, gateway, generator, operators, payments, rewards, scheduler, vpn
+from contracts import (
+    access,
+    billing,
+    gateway,
+    generator,
+    operators,
+    payments,
+    rewards,
+    scheduler,
+    vpn,
+)
 from contracts.envelope import Message, contracts_of
 
 GOLDEN = Path(__file__).parent / "golden"
-CONTRACTS = contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
+CONTRACTS = contracts_of(
+    access, gateway, billing, operators, payments, rewards, generator, vpn, scheduler
+)
 
 
 def path_of(subject: str) -> Path:

@@ -5,6 +5,7 @@ import fnmatch
 import pytest
 
 from contracts import (
+    access,
     billing,
     gateway,
     generator,
@@ -18,7 +19,9 @@ from contracts import (
 from contracts.envelope import Command, Event, contracts_of
 from contracts.money import Credits, discounted
 
-CONTRACTS = contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
+CONTRACTS = contracts_of(
+    access, gateway, billing, operators, payments, rewards, generator, vpn, scheduler
+)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from contracts import (
+    access,
     billing,
     catalogue,
     envelope,
@@ -22,6 +23,7 @@ from contracts.ids import MessageId, OrderId, UserId
 from contracts.money import Credits
 
 MODULES = (
+    access,
     billing,
     catalogue,
     envelope,

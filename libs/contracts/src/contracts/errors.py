@@ -99,3 +99,22 @@ PROMO_TOO_MANY = "promo_too_many"
 GIFT_UNKNOWN = "gift_unknown"
 GIFT_OVER = "gift_over"
 GIFT_OWN = "gift_own"
+
+# Why access was not given.
+STALE_PERIOD = "stale_period"
+"""The subscription's period had already been renewed, or ended otherwise."""
+TRIAL_USED = "trial_used"
+NO_SUBSCRIPTION = "no_subscription"
+NO_NODES = "no_nodes"
+"""No node may serve this plan; nothing is sold that cannot be given."""
+
+# What operators are alarmed about (`node_alarmed`).
+NODE_DOWN = "node_down"
+NODE_UP = "node_up"
+NODE_FOREIGN_USERS = "node_foreign_users"
+NODE_EMPTY_LIST = "node_empty_list"
+NODE_BLAST_RADIUS = "node_blast_radius"
+NODE_CLOCK_SKEW = "node_clock_skew"
+NODE_LIES = "node_lies"
+"""What it lists is not what it confirmed."""
+NODE_CERTIFICATE = "node_certificate"

@@ -11,6 +11,8 @@ OrderId = NewType("OrderId", UUID)
 MessageId = NewType("MessageId", UUID)
 MediaId = NewType("MediaId", UUID)
 PaymentId = NewType("PaymentId", UUID)
+SubscriptionId = NewType("SubscriptionId", UUID)
+"""One person's VPN access, for as long as they keep it: keys rotate, this stays."""
 UserId = NewType("UserId", int)
 """A Telegram user id; the same number is the id of the private chat."""
 USER_ID_MAX = (1 << 63) - 1

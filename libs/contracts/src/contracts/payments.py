@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
+from contracts.access import AccessPlan
 from contracts.envelope import Command, Event, LockKey, Reply, Request
 from contracts.ids import OrderId, PaymentId, UserId
 from contracts.money import Credits
@@ -309,6 +310,7 @@ class Offers(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
     packs: tuple[Pack, ...] = ()
     plans: tuple[Plan, ...] = ()
+    access: tuple[AccessPlan, ...] = ()
     methods: tuple[Method, ...] = ()
     priced_at: datetime | None = None
     available_credits: Credits = Credits(0)

@@ -1,0 +1,1 @@
+"""Who has access until when, and what nodes should hold. Pure."""
