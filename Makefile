@@ -31,7 +31,7 @@ reset: $(STAMP) ## stop it and forget its state
 	@$(BIN)/devstack reset
 
 test: $(STAMP) ## every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 lint: $(STAMP) ## ruff, mypy strict, import-linter, our own checks
 	@$(BIN)/ruff check .

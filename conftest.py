@@ -24,6 +24,22 @@ from devstack.testing import (
 
 WITH_CONTAINERS = os.environ.get("VITRINE_TEST_BACKEND") == "testcontainers"
 FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
+# Groups and folders in the order in which they begin: what takes minutes must not begin last, when
+# the other processes have nothing left to do. Each of the two groups keeps one core busy.
+LONG = (
+    "platform",
+    "heavy",
+    "devstack/tests/test_supervisor",
+    "tools/",
+    "tests/integration/",
+    "services.gateway.tests.adapters",
+    "services/generator/tests/integration/",
+    "libs/chassis/tests/",
+    "devstack/",
+    "simulators/",
+)
+# Files whose tests share streams, a database and a gateway: apart, each process would make its own.
+SHARED_BY_FILE = ("services/gateway/tests/adapters/", "tests/chaos/", "tools/tests/test_dead.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,18 +50,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-points", choices=("crediting", "all"), default="crediting")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest-xdist would begin with the groups of many tests; ours are sorted below, by time.
+    config.option.loadscopereorder = False
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of one `xdist_group` in one process, where they share a platform.
+    """Spread tests over processes: what shares a platform stays together, what is long begins.
 
     pytest-xdist 3.8 writes groups into a field that pytest 9.2 no longer reads (pytest-xdist#1386).
     """
     if not getattr(config.option, "loadgroup", False):
         return
+    items.sort(key=_turn_of)
     for item in items:
-        for mark in item.iter_markers("xdist_group"):
-            if not item.nodeid.endswith(f"@{mark.args[0]}"):
-                item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")  # type: ignore[attr-defined]  # noqa: SLF001
+        group = _group_of(item)
+        if group and not item.nodeid.endswith(f"@{group}"):
+            item._id = NodeId.parse(f"{item.nodeid}@{group}")  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _group_of(item: pytest.Item) -> str:
+    if (mark := item.get_closest_marker("xdist_group")) is not None:
+        return str(mark.args[0])
+    file = item.nodeid.partition("::")[0]
+    return file.replace("/", ".") if file.startswith(SHARED_BY_FILE) else ""
+
+
+def _turn_of(item: pytest.Item) -> int:
+    """The place of a test's group, or of its folder, among what takes long; the others last."""
+    places = (_group_of(item), item.nodeid)
+    turns = (
+        turn for turn, start in enumerate(LONG) if any(each.startswith(start) for each in places)
+    )
+    return next(turns, len(LONG))
 
 
 @pytest.fixture(scope="session")

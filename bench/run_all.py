@@ -16,7 +16,10 @@ from typing import Any
 
 from bench.harness import Figure, stolen_and_total
 
-NAMES = ("pipeline", "ledger", "replies", "confirm", "idle_gap", "footprint", "start")
+NAMES = (
+    *("pipeline", "ledger", "replies", "confirm", "idle_gap", "footprint", "start"),
+    *("timers", "vpn_links"),
+)
 FOLDER = Path(__file__).parent
 FILE = FOLDER / "results.json"
 INTRODUCTION = """# Results

@@ -5,7 +5,6 @@ WITH next AS MATERIALIZED (SELECT nextval('bench_ends') AS n) SELECT a.user_id A
 INSERT INTO inbox (day, id) VALUES (current_date, :mid::uuid) ON CONFLICT DO NOTHING;
 SELECT o.order_id, o.user_id, o.workflow_id, o.catalogue_version, o.price_credits, o.digest, o.placed_at, o.pool, o.lane, o.start_before, o.state, o.version, o.reason, o.cancel_requested, o.gift, o.finished_at, o.outputs, o.traceparent, o.base_price_credits, o.discount_percent, h.amount, h.expires_at, h.state AS hold_state, h.parts, h.quota_day FROM orders AS o LEFT JOIN holds AS h USING (order_id) WHERE o.order_id = :oid::uuid;
 SELECT user_id, available, held, debt, in_flight, transfers, lots_opened, tier, tier_until, tier_version, trial_renews_at FROM accounts WHERE user_id = :uid FOR NO KEY UPDATE;
-SELECT user_id, number, kind, granted, remaining, expires_at, state FROM lots WHERE user_id = :uid AND (remaining > 0 OR kind = 'trial' OR number = 1);
 UPDATE orders SET state = 'completed', version = 2, reason = '', gift = false, finished_at = now(), outputs = decode(repeat('ab', 150), 'hex'), deliver_due_at = now() + interval '10 min' WHERE order_id = :oid::uuid;
 UPDATE holds SET state = 'posted' WHERE order_id = :oid::uuid AND state = 'pending';
 UPDATE accounts SET available = available, held = held - 10, debt = debt, in_flight = in_flight - 1, transfers = transfers + 1, lots_opened = lots_opened, trial_renews_at = trial_renews_at WHERE user_id = :uid RETURNING transfers \gset

@@ -41,7 +41,7 @@ async def test_a_paused_server_answers_again_after_resume():
         client = await nats.connect(server.url)
         server.pause()
         with pytest.raises(TimeoutError):
-            await client.jetstream().account_info()
+            await client.jetstream(timeout=0.5).account_info()
 
         server.resume()
 

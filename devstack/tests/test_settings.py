@@ -7,6 +7,9 @@ from devstack.errors import SettingsError
 from devstack.settings import REPOSITORY, Lock, Passwords, Settings
 from devstack.urls import plan
 
+STAND_INS = {"traces", "comfyui", "crypto_pay", "yookassa", "vpn-node"}
+"""Those that a bot of one's own leaves in place."""
+
 
 def settings_of(tmp_path, **environment: str) -> Settings:
     return Settings.from_environment({"VITRINE_STATE_DIR": str(tmp_path), **environment})
@@ -23,7 +26,7 @@ def test_without_settings_everything_is_a_stand_in_on_loopback(tmp_path):
     children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
 
     assert urls.chat == "http://127.0.0.1:8500"
-    assert names(children.stand_ins) == {"traces", "telegram", "comfyui", "crypto_pay"}
+    assert names(children.stand_ins) == STAND_INS | {"telegram"}
     assert names(children.services) == {"gateway", "billing", "scheduler", "vpn", "generator"}
 
 
@@ -65,7 +68,7 @@ def test_a_real_bot_replaces_the_telegram_simulator(tmp_path):
     children = platform(settings, urls, Passwords(tmp_path / "passwords.json"))
 
     gateway = next(child for child in children.services if child.name == "gateway")
-    assert names(children.stand_ins) == {"traces", "comfyui", "crypto_pay"}
+    assert names(children.stand_ins) == STAND_INS
     assert gateway.environment["GATEWAY_BOT_TOKEN"] == "42:real"
     assert gateway.environment["GATEWAY_TELEGRAM_API_URL"] == "https://api.telegram.org"
     assert SIMULATED_BOT_TOKEN not in gateway.environment.values()
@@ -152,3 +155,37 @@ def test_a_lock_is_held_by_one_and_a_stale_file_by_nobody(tmp_path):
     first.release()
     assert second.take()
     second.release()
+
+
+def billing_of(settings, tmp_path):
+    children = platform(settings, plan(settings, "postgresql://h/d"), Passwords(tmp_path / "p"))
+    billing = next(child for child in children.services if child.name == "billing")
+    return children, billing.environment
+
+
+def test_the_shop_sells_in_roubles_through_the_yookassa_stand_in(tmp_path):
+    children, environment = billing_of(settings_of(tmp_path), tmp_path)
+
+    (stand_in,) = (child for child in children.stand_ins if child.name == "yookassa")
+    told = dict(zip(stand_in.command[3::2], stand_in.command[4::2], strict=True))
+    assert environment["BILLING_YOOKASSA_API_URL"] == f"http://127.0.0.1:{told['--port']}/v3"
+    assert environment["BILLING_YOOKASSA_SHOP_ID"] == told["--shop-id"]
+    assert environment["BILLING_YOOKASSA_SECRET"] == told["--secret"]
+    assert environment["BILLING_YOOKASSA_RETURN_URL"] == "http://127.0.0.1:8500"
+    path = f"/pay/yookassa/{environment['BILLING_WEBHOOK_SECRET']}"
+    assert told["--webhook-url"].endswith(f":{environment['BILLING_WEBHOOK_PORT']}{path}")
+
+
+def test_a_real_yookassa_shop_replaces_the_stand_in(tmp_path):
+    settings = settings_of(tmp_path, YOOKASSA_SHOP_ID="42", YOOKASSA_SECRET="live_secret")
+    children, environment = billing_of(settings, tmp_path)
+
+    assert "yookassa" not in names(children.stand_ins)
+    assert environment["BILLING_YOOKASSA_SHOP_ID"] == "42"
+    assert environment["BILLING_YOOKASSA_SECRET"] == "live_secret"
+    assert environment["BILLING_YOOKASSA_API_URL"] == ""
+
+
+def test_half_of_a_yookassa_shop_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="YOOKASSA_SHOP_ID and YOOKASSA_SECRET"):
+        settings_of(tmp_path, YOOKASSA_SHOP_ID="42")

@@ -520,6 +520,20 @@ CREATE TABLE billing.tier_changes (
     changed_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE billing.tier_steps (
+    user_id bigint NOT NULL,
+    version integer NOT NULL,
+    tier text NOT NULL,
+    given_at timestamp with time zone NOT NULL,
+    span interval,
+    at_least timestamp with time zone,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone,
+    withdrawn boolean DEFAULT false NOT NULL,
+    CONSTRAINT tier_steps_tier_check CHECK ((tier = ANY (ARRAY['none'::text, 'vip'::text, 'black_gold'::text]))),
+    CONSTRAINT tier_steps_version_check CHECK ((version >= 0))
+);
+
 CREATE TABLE billing.transfers (
     user_id bigint NOT NULL,
     number integer NOT NULL,
@@ -649,6 +663,9 @@ ALTER TABLE ONLY billing.subscriptions
 ALTER TABLE ONLY billing.tier_changes
     ADD CONSTRAINT tier_changes_pkey PRIMARY KEY (user_id, version);
 
+ALTER TABLE ONLY billing.tier_steps
+    ADD CONSTRAINT tier_steps_pkey PRIMARY KEY (user_id, version);
+
 ALTER TABLE ONLY billing.transfers
     ADD CONSTRAINT transfers_pkey PRIMARY KEY (user_id, number);
 
@@ -661,6 +678,8 @@ CREATE INDEX charges_in_review ON billing.charges USING btree (paid_at) WHERE (s
 CREATE INDEX charges_of_payment ON billing.charges USING btree (payment_id);
 
 CREATE INDEX charges_of_user ON billing.charges USING btree (user_id, paid_at);
+
+CREATE INDEX charges_refunding ON billing.charges USING btree (provider, paid_at) WHERE (state = 'refunding'::text);
 
 CREATE UNIQUE INDEX discounts_by_order ON billing.discounts USING btree (order_id) WHERE (order_id IS NOT NULL);
 

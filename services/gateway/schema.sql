@@ -80,7 +80,7 @@ CREATE TABLE gateway.checkouts (
     CONSTRAINT checkouts_bonus_credits_check CHECK ((bonus_credits >= 0)),
     CONSTRAINT checkouts_check CHECK (((method <> ''::text) OR (state = ANY (ARRAY['offered'::text, 'dropped'::text])))),
     CONSTRAINT checkouts_credits_check CHECK ((credits >= 0)),
-    CONSTRAINT checkouts_product_check CHECK ((product = ANY (ARRAY['pack'::text, 'plan'::text]))),
+    CONSTRAINT checkouts_product_check CHECK ((product = ANY (ARRAY['pack'::text, 'plan'::text, 'access'::text]))),
     CONSTRAINT checkouts_state_check CHECK ((state = ANY (ARRAY['offered'::text, 'asked'::text, 'open'::text, 'paid'::text, 'failed'::text, 'dropped'::text])))
 );
 

@@ -56,6 +56,13 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION scheduler.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+END $$;
+
 CREATE TABLE scheduler.aggregate_versions (
     aggregate text NOT NULL,
     version bigint NOT NULL,
@@ -84,6 +91,32 @@ CREATE TABLE scheduler.inbox (
     id uuid NOT NULL
 )
 PARTITION BY RANGE (day);
+
+CREATE TABLE scheduler.kind_limits (
+    kind text NOT NULL,
+    free_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='20', autovacuum_vacuum_threshold='500');
+
+CREATE TABLE scheduler.operator_actions (
+    number bigint NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    key text NOT NULL,
+    detail jsonb NOT NULL,
+    dry_run boolean NOT NULL,
+    outcome text NOT NULL,
+    acted_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE scheduler.operator_actions ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME scheduler.operator_actions_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE scheduler.outbox (
     day date NOT NULL,
@@ -130,7 +163,8 @@ CREATE TABLE scheduler.ticks (
     period_seconds double precision NOT NULL,
     due_at timestamp with time zone NOT NULL,
     CONSTRAINT ticks_period_seconds_check CHECK ((period_seconds > (0)::double precision))
-);
+)
+WITH (fillfactor='20', autovacuum_vacuum_threshold='500');
 
 CREATE TABLE scheduler.timers (
     key text NOT NULL,
@@ -141,10 +175,19 @@ CREATE TABLE scheduler.timers (
     traceparent text NOT NULL,
     state text NOT NULL,
     changed_at timestamp with time zone NOT NULL,
+    kind text DEFAULT ''::text NOT NULL,
+    catch_up text DEFAULT 'fire'::text NOT NULL,
+    late_max_seconds integer DEFAULT 0 NOT NULL,
+    group_name text DEFAULT ''::text NOT NULL,
+    rule jsonb,
+    CONSTRAINT a_group_coalesces CHECK (((group_name <> ''::text) = (catch_up = 'coalesce'::text))),
+    CONSTRAINT timers_catch_up_check CHECK ((catch_up = ANY (ARRAY['fire'::text, 'skip'::text, 'coalesce'::text]))),
     CONSTRAINT timers_key_check CHECK (((length(key) >= 1) AND (length(key) <= 200))),
-    CONSTRAINT timers_state_check CHECK ((state = ANY (ARRAY['armed'::text, 'fired'::text, 'cancelled'::text]))),
+    CONSTRAINT timers_late_max_seconds_check CHECK ((late_max_seconds >= 0)),
+    CONSTRAINT timers_state_check CHECK ((state = ANY (ARRAY['armed'::text, 'fired'::text, 'cancelled'::text, 'skipped'::text, 'coalesced'::text]))),
     CONSTRAINT timers_version_check CHECK ((version > 0))
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_scale_factor='0.05', autovacuum_vacuum_cost_delay='1');
 
 ALTER TABLE ONLY scheduler.aggregate_versions
     ADD CONSTRAINT aggregate_versions_pkey PRIMARY KEY (aggregate);
@@ -154,6 +197,12 @@ ALTER TABLE ONLY scheduler.effects
 
 ALTER TABLE ONLY scheduler.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (id, day);
+
+ALTER TABLE ONLY scheduler.kind_limits
+    ADD CONSTRAINT kind_limits_pkey PRIMARY KEY (kind);
+
+ALTER TABLE ONLY scheduler.operator_actions
+    ADD CONSTRAINT operator_actions_pkey PRIMARY KEY (number);
 
 ALTER TABLE ONLY scheduler.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id, day);
@@ -180,10 +229,18 @@ CREATE INDEX effects_due ON scheduler.effects USING btree (due_at) WHERE (state 
 
 CREATE INDEX effects_settled ON scheduler.effects USING btree (settled_at) WHERE (state <> 'due'::text);
 
+CREATE INDEX operator_actions_of ON scheduler.operator_actions USING btree (key, number);
+
 CREATE INDEX outbox_pending ON ONLY scheduler.outbox USING btree (id) WHERE (published_at IS NULL);
 
 CREATE INDEX parked_waiting ON scheduler.parked USING btree (parked_at) WHERE (state <> 'done'::text);
 
-CREATE INDEX timers_armed ON scheduler.timers USING btree (due_at) WHERE (state = 'armed'::text);
+CREATE INDEX timers_due ON scheduler.timers USING btree (kind, due_at) WHERE (state = 'armed'::text);
 
 CREATE INDEX timers_ended ON scheduler.timers USING btree (changed_at) WHERE (state <> 'armed'::text);
+
+CREATE INDEX timers_grouped ON scheduler.timers USING btree (group_name, due_at, key) WHERE ((group_name <> ''::text) AND (state = ANY (ARRAY['armed'::text, 'fired'::text])));
+
+CREATE INDEX timers_grouped_due ON scheduler.timers USING btree (due_at) WHERE ((state = 'armed'::text) AND (group_name <> ''::text));
+
+CREATE TRIGGER operator_actions_are_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON scheduler.operator_actions FOR EACH STATEMENT EXECUTE FUNCTION scheduler.refuse_change();

@@ -77,6 +77,7 @@ SEEN = Seen(
     crashes=[],
     troubles=[],
     timer_keys=["timer"],
+    claim_silence=30.0,
 )
 
 

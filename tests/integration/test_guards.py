@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts import (
+    access,
     billing,
     gateway,
     generator,
@@ -20,13 +21,16 @@ from contracts import (
 from contracts.envelope import Command, Event, Message, contracts_of
 
 ROOT = Path(__file__).parents[2]
-CONTRACTS = contracts_of(gateway, billing, operators, payments, rewards, generator, vpn, scheduler)
+CONTRACTS = contracts_of(
+    access, gateway, billing, operators, payments, rewards, generator, vpn, scheduler
+)
 # Facts nobody inside acts upon: for dashboards, operators and later services.
 EXTERNAL = {
     billing.AuditCompleted.subject,
     operators.ReviewResolved.subject,
     rewards.PromoSaved.subject,
     scheduler.TimerRejected.subject,
+    vpn.AccessRevoked.subject,
 }
 CONSUMERS = {
     service: (ROOT / f"services/{service}/src/{service}/consumers.py").read_text()
@@ -70,7 +74,7 @@ def test_every_entry_point_imports(manifest: Path) -> None:
         assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("service", ["billing", "gateway"])
+@pytest.mark.parametrize("service", ["billing", "gateway", "vpn"])
 def test_a_service_is_given_exactly_the_events_it_has_routes_for(service: str) -> None:
     filters = next(
         consumer.filters

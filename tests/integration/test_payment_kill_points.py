@@ -61,7 +61,7 @@ from devstack.warm_starts import warm_starts
 from simulators.crypto_pay.testing import ControlClient, CryptoPaySimulator
 
 pytestmark = [
-    pytest.mark.xdist_group("kill-points"),
+    pytest.mark.xdist_group("heavy"),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
 ]

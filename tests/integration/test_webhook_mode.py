@@ -16,7 +16,7 @@ from devstack.stage import Stage, running_platform
 from devstack.testing import free_port, wait_until
 from devstack.urls import Port
 
-pytestmark = [pytest.mark.xdist_group("webhook"), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "a-secret-only-telegram-knows"
 GATEWAYS = 2

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from chassis import bootstrap
 from chassis.broker import Broker
@@ -19,9 +20,16 @@ from chassis.migrations import migrate
 from contracts.envelope import Headers
 from contracts.ids import MessageId, OrderId, UserId
 from contracts.vpn import GrantAccess
-from devstack.testing import running_service
+from devstack.testing import (
+    DatabaseServer,
+    MessageServer,
+    fresh_database,
+    running_service,
+    wipe_jetstream,
+)
 from vpn.main import MIGRATIONS, SCHEMA
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SILENT = {"gateway", "billing", "scheduler"}
 GRANT = GrantAccess(
     order_id=OrderId(new_id()), user_id=UserId(7), plan="month", until=datetime.now(UTC)
@@ -55,6 +63,13 @@ class Shop:
             await connection.close()
         return parked_id
 
+    async def empty(self) -> None:
+        connection = await asyncpg.connect(self.dsn, server_settings={"search_path": SCHEMA})
+        try:
+            await connection.execute("DELETE FROM parked")
+        finally:
+            await connection.close()
+
     async def vitrine(self, *arguments: str) -> tuple[int, str, str]:
         return await vitrine(self.nats_url, *arguments)
 
@@ -73,15 +88,27 @@ async def vitrine(nats_url: str, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), error.decode()
 
 
-@pytest.fixture
-async def shop(database_dsn: str, nats_url: str) -> AsyncIterator[Shop]:
-    await migrate(database_dsn, schema=SCHEMA, folder=MIGRATIONS)
-    broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running_shop(
+    postgres_server: DatabaseServer, nats_server: MessageServer
+) -> AsyncIterator[Shop]:
+    """One service for the whole file."""
+    await wipe_jetstream(nats_server.url)
+    broker = await Broker.connect(nats_server.url, name="test", on_fatal=lambda _: None)
     await bootstrap.apply(broker)
     await broker.close()
-    settings = {"database_url": database_dsn, "nats_url": nats_url}
-    async with running_service("vpn", settings):
-        yield Shop(database_dsn, nats_url)
+    async with fresh_database(postgres_server) as dsn:
+        await migrate(dsn, schema=SCHEMA, folder=MIGRATIONS)
+        settings = {"database_url": dsn, "nats_url": nats_server.url}
+        async with running_service("vpn", settings):
+            yield Shop(dsn, nats_server.url)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(running_shop: Shop) -> Shop:
+    """The shop with nothing parked."""
+    await running_shop.empty()
+    return running_shop
 
 
 async def test_the_list_tells_what_answers_and_names_what_does_not(shop: Shop) -> None:
@@ -139,9 +166,9 @@ async def test_redrive_tells_how_it_ended(shop: Shop) -> None:
     assert unknown == (1, "", f"vpn has no parked message {stranger}\n")
 
 
-async def test_a_service_that_is_silent_is_named(nats_url: str) -> None:
+async def test_a_service_that_is_silent_is_named(nats_server: MessageServer) -> None:
     for action in ("show", "redrive"):
-        code, out, error = await vitrine(nats_url, "dead", action, "billing", str(new_id()))
+        code, out, error = await vitrine(nats_server.url, "dead", action, "billing", str(new_id()))
 
         assert (code, out) == (1, "")
         assert error.startswith("billing did not answer: ")

@@ -4,6 +4,10 @@ from playwright.async_api import BrowserContext, Locator, Page
 
 from devstack.customer import TRIAL_NOTICE
 
+# "Asking the bot…" has no full stop, every refusal has one.
+_PAY_ENDED = """() => !document.querySelector("[data-testid=pay-dialog]").open
+ || document.querySelector("[data-testid=pay-status]").textContent.includes(".")"""
+
 
 class Screen:
     """What a person sees of their chat, and does there."""
@@ -58,9 +62,12 @@ class Screen:
         return self._pane.get_by_test_id("button").filter(has_text=label).last
 
     async def pay(self) -> None:
-        """Confirm what Telegram asks before it takes Stars."""
+        """Confirm what Telegram asks before it takes Stars; a refusal is raised with its reason."""
         await self.page.get_by_test_id("pay-confirm").click()
-        await self.page.get_by_test_id("pay-dialog").wait_for(state="hidden")
+        await self.page.wait_for_function(_PAY_ENDED)
+        status = self.page.get_by_test_id("pay-status")
+        if await status.is_visible():
+            raise AssertionError(f"the payment was refused: {await status.text_content()}")
 
     async def pays_in_vain(self) -> str:
         """Confirm a payment that the shop refuses; returns why, as Telegram shows it."""

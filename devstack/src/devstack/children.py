@@ -9,13 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from devstack import vpn_node
+from devstack.ports import LOOPBACK
 from devstack.settings import REPOSITORY, Passwords, Settings
 from devstack.urls import Port, Urls, numbered
 
 # The simulator takes any token; this one looks like a real one to the client library.
 SIMULATED_BOT_TOKEN = "1000000001:simulated-bot-of-the-vitrine-devstack"  # noqa: S105
+SIMULATED_SHOP_ID = "506751"
+SIMULATED_SHOP_SECRET = "test_simulated-secret-of-the-devstack"  # noqa: S105
 SIMULATED_CRYPTO_PAY_TOKEN = "12345:AAsimulated-crypto-pay-of-the-devstack"  # noqa: S105
-OTHERS_WITH_DATABASE = ("scheduler", "vpn")
 WEBHOOK_SEGMENT = "payment webhooks"
 """Names the secret part of the path that payment providers post to."""
 
@@ -57,7 +60,6 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
 
 def stand_ins(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
     """What replaces the outside world, and the collector of traces."""
-    segment = passwords.of(WEBHOOK_SEGMENT)
     traces = Child(
         name="traces",
         command=module("devstack.traces", "--port", port_of(urls.traces)),
@@ -91,6 +93,52 @@ def stand_ins(settings: Settings, urls: Urls, passwords: Passwords) -> list[Chil
                 ready_url=f"{urls.comfyui[0]}/system_stats",
             )
         )
+    found.append(vpn_node_agent(settings, urls))
+    return found + payment_providers(settings, urls, passwords)
+
+
+def vpn_node_agent(settings: Settings, urls: Urls) -> Child:
+    """The one node. It is not waited for: a first start may have to fetch its core."""
+    folder = vpn_folder(settings)
+    base = settings.port_base
+    return Child(
+        name="vpn-node",
+        command=module("devstack.vpn_node"),
+        environment=prefixed(
+            "vpn_agent",
+            {
+                "NODE": vpn_node.NAME,
+                "STATE_FOLDER": str(folder / "node"),
+                "LISTEN_HOST": LOOPBACK,
+                "LISTEN_PORT": port_of(urls.vpn_node),
+                "HEALTH_PORT": str(base + Port.VPN_NODE_HEALTH),
+                "VLESS_HOST": LOOPBACK,
+                "VLESS_PORT": str(base + Port.VPN_NODE_PUBLIC),
+                "CERTIFICATE": str(folder / f"{vpn_node.NAME}.crt"),
+                "KEY": str(folder / f"{vpn_node.NAME}.key"),
+                "CA": str(folder / "ca.crt"),
+                "ALLOW_PRIVATE_TARGETS": "true",
+                # A platform that was stopped leaves nothing behind.
+                "KEEP_CORE": "false",
+                "LOG_FORMAT": "json",
+            },
+        ),
+    )
+
+
+def vpn_folder(settings: Settings) -> Path:
+    """Certificates and the file of nodes; made where they are missing."""
+    return vpn_node.prepare(
+        settings.state_dir,
+        agent_port=settings.port_base + Port.VPN_NODE,
+        vless_port=settings.port_base + Port.VPN_NODE_PUBLIC,
+    )
+
+
+def payment_providers(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
+    """Those a customer pays at, in the browser; each tells billing by webhook."""
+    segment = passwords.of(WEBHOOK_SEGMENT)
+    found = []
     if not settings.crypto_pay_token:
         state = settings.state_dir / "crypto_pay"
         state.mkdir(parents=True, exist_ok=True)
@@ -107,6 +155,23 @@ def stand_ins(settings: Settings, urls: Urls, passwords: Passwords) -> list[Chil
                 ready_url=f"{urls.crypto_pay}/health",
             )
         )
+    if not settings.yookassa_shop_id:
+        state = settings.state_dir / "yookassa"
+        state.mkdir(parents=True, exist_ok=True)
+        found.append(
+            Child(
+                name="yookassa",
+                command=module(
+                    "simulators.yookassa",
+                    *("--port", port_of(urls.yookassa)),
+                    *("--shop-id", SIMULATED_SHOP_ID),
+                    *("--secret", SIMULATED_SHOP_SECRET),
+                    *("--webhook-url", f"{urls.payment_webhooks}/pay/yookassa/{segment}"),
+                    *("--state", str(state / "state.sqlite")),
+                ),
+                ready_url=f"{urls.yookassa}/health",
+            )
+        )
     return found
 
 
@@ -114,7 +179,8 @@ def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child
     """The five services: as many gateways as asked for, one generator per ComfyUI server."""
     found = [gateway(settings, urls, passwords, number) for number in range(settings.gateways)]
     found.append(billing(settings, urls, passwords))
-    found += [with_database(name, name, settings, urls, passwords) for name in OTHERS_WITH_DATABASE]
+    found.append(with_database("scheduler", "scheduler", settings, urls, passwords))
+    found.append(vpn(settings, urls, passwords))
     for number, server in enumerate(urls.comfyui):
         name = numbered("generator", number, len(urls.comfyui))
         values = {**common(settings, urls, urls.health[name]), "COMFYUI_URL": server}
@@ -144,7 +210,7 @@ def gateway(settings: Settings, urls: Urls, passwords: Passwords, number: int) -
 
 
 def billing(settings: Settings, urls: Urls, passwords: Passwords) -> Child:
-    """Sells for Stars, and through Crypto Pay; its secrets are made once per state folder."""
+    """Sells for Stars, and through the providers; its secrets are made once per state folder."""
     return with_database(
         "billing",
         "billing",
@@ -157,6 +223,27 @@ def billing(settings: Settings, urls: Urls, passwords: Passwords) -> Child:
         WEBHOOK_SECRET=passwords.of(WEBHOOK_SEGMENT),
         CRYPTO_PAY_TOKEN=settings.crypto_pay_token or SIMULATED_CRYPTO_PAY_TOKEN,
         CRYPTO_PAY_API_URL="" if settings.crypto_pay_token else urls.crypto_pay,
+        YOOKASSA_SHOP_ID=settings.yookassa_shop_id or SIMULATED_SHOP_ID,
+        YOOKASSA_SECRET=settings.yookassa_secret or SIMULATED_SHOP_SECRET,
+        YOOKASSA_API_URL="" if settings.yookassa_shop_id else f"{urls.yookassa}/v3",
+        YOOKASSA_RETURN_URL=urls.chat,
+    )
+
+
+def vpn(settings: Settings, urls: Urls, passwords: Passwords) -> Child:
+    folder = vpn_folder(settings)
+    return with_database(
+        "vpn",
+        "vpn",
+        settings,
+        urls,
+        passwords,
+        NODES_FILE=str(folder / "nodes.toml"),
+        NODES_CERTIFICATE=str(folder / "control.crt"),
+        NODES_KEY=str(folder / "control.key"),
+        NODES_CA=str(folder / "ca.crt"),
+        LINKS_PORT=port_of(urls.vpn_links),
+        LINKS_URL=urls.vpn_links,
     )
 
 

@@ -23,6 +23,7 @@ COLOURS: Mapping[str, int] = {
     "telegram": 96,
     "comfyui": 95,
     "crypto_pay": 93,
+    "yookassa": 93,
     "postgres": 94,
     "nats": 92,
     "traces": 90,

@@ -29,6 +29,9 @@ class Settings:
     log_format: str = "console"
     crypto_pay_token: str = ""
     """Of a real Crypto Pay app, which then replaces the stand-in."""
+    yookassa_shop_id: str = ""
+    """Of a real YooKassa shop, which then replaces the stand-in."""
+    yookassa_secret: str = ""
     gateways: int = 1
     """Replicas of the gateway; by webhook each listens on a port of its own (urls.Port)."""
 
@@ -47,6 +50,11 @@ class Settings:
             raise SettingsError(
                 f"VITRINE_GATEWAYS is {gateways!r}, not between 1 and {GATEWAYS_MAX}"
             )
+        shop_id, secret = (
+            environment.get(name, "").strip() for name in ("YOOKASSA_SHOP_ID", "YOOKASSA_SECRET")
+        )
+        if bool(shop_id) != bool(secret):
+            raise SettingsError("YOOKASSA_SHOP_ID and YOOKASSA_SECRET are given together")
         servers = environment.get("COMFYUI_URL", "").split(",")
         return cls(
             state_dir=Path(environment.get("VITRINE_STATE_DIR", "") or REPOSITORY / ".vitrine"),
@@ -56,6 +64,8 @@ class Settings:
             database_url=environment.get("DATABASE_URL", "").strip(),
             nats_url=environment.get("NATS_URL", "").strip(),
             log_format=log_format,
+            yookassa_shop_id=shop_id,
+            yookassa_secret=secret,
             crypto_pay_token=environment.get("CRYPTO_PAY_TOKEN", "").strip(),
             gateways=int(gateways),
         )

@@ -235,6 +235,8 @@ class Supervisor:
         ours = {"traces": urls.traces, "payments": urls.payment_webhooks, **urls.health}
         if not settings.crypto_pay_token:
             ours["crypto_pay"] = urls.crypto_pay
+        if not settings.yookassa_shop_id:
+            ours["yookassa"] = urls.yookassa
         if not settings.bot_token:
             ours["telegram"] = urls.telegram_api
         if not settings.comfyui_urls:

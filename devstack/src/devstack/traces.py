@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import uvloop
 from aiohttp import web
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
+from google.protobuf.message import DecodeError
 
 from devstack.ports import LOOPBACK
 from devstack.trace_store import TraceStore, decode

@@ -27,10 +27,15 @@ class Port(IntEnum):
     TRACES = 5
     CRYPTO_PAY = 6
     PAYMENT_WEBHOOKS = 7
+    YOOKASSA = 8
     GATEWAY = 10
     BILLING = 11
     SCHEDULER = 12
     VPN = 13
+    VPN_LINKS = 14
+    VPN_NODE = 15  # the agent's API, mutual TLS
+    VPN_NODE_HEALTH = 16
+    VPN_NODE_PUBLIC = 17  # VLESS
     GENERATOR = 20  # and upwards, one per ComfyUI server
     GATEWAY_MORE = 30  # and upwards, one per further replica
     WEBHOOK = 35  # and upwards, one per replica
@@ -47,7 +52,10 @@ class Urls:
     database: str
     traces: str
     crypto_pay: str  # the pay page of the stand-in; unused with a real app
+    yookassa: str  # the same
     payment_webhooks: str
+    vpn_links: str
+    vpn_node: str  # the agent of the one node
     health: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +70,10 @@ class Urls:
             "database": self.database,
             "traces": self.traces,
             "crypto_pay": self.crypto_pay,
+            "yookassa": self.yookassa,
             "payment_webhooks": self.payment_webhooks,
+            "vpn_links": self.vpn_links,
+            "vpn_node": self.vpn_node,
             "health": dict(self.health),
         }
 
@@ -99,7 +110,10 @@ def plan(settings: Settings, database: str) -> Urls:
         database=settings.database_url or database,
         traces=at(Port.TRACES),
         crypto_pay=at(Port.CRYPTO_PAY),
+        yookassa=at(Port.YOOKASSA),
         payment_webhooks=at(Port.PAYMENT_WEBHOOKS),
+        vpn_links=at(Port.VPN_LINKS),
+        vpn_node=at(Port.VPN_NODE).replace("http:", "https:"),
         health=health,
     )
 

@@ -14,9 +14,8 @@ from billing.domain.accounts import Account
 from billing.domain.orders import Order
 from billing.domain.pace import Pace
 from billing.domain.terms import Terms
-from billing.handlers.grant_credits import grant_credits
 from billing.handlers.open_account import open_account
-from billing.handlers.place_order import place_orders
+from billing.handlers.orders_and_grants import place_and_grant
 from billing.handlers.record_job_succeeded import record_jobs_succeeded
 from billing.main import MIGRATIONS, SCHEMA, postgres_books
 from billing.ports import Books
@@ -32,12 +31,12 @@ from chassis.database import Database
 from chassis.migrations import migrate
 from chassis.outbox import Outbox, UnitOfWork
 from chassis.testing import FakeClock
-from contracts import billing, gateway, generator, rewards
+from contracts import access, billing, gateway, generator, rewards, vpn
 from contracts.envelope import Message, contracts_of
 from contracts.media import MediaRef
 from devstack.testing import DatabaseServer, create_database, drop_database, run_blocking
 
-CONTRACTS = contracts_of(billing, gateway, generator, rewards)
+CONTRACTS = contracts_of(access, billing, gateway, generator, rewards, vpn)
 ALL_LOTS = list(range(1, 20))
 MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 _TABLES = (
@@ -105,11 +104,12 @@ class Desk:
             **fields,
         }
         command = billing.GrantCredits(user_id=user_id, credits=amount, **values)
-        return await self.batch(grant_credits, command, books=self.books)
+        return await self.place(command)
 
-    async def place(self, *commands: billing.PlaceOrder) -> list[Any]:
+    async def place(self, *commands: billing.PlaceOrder | billing.GrantCredits) -> list[Any]:
+        """One batch of orders and grants, in this order."""
         return await self.batch(
-            place_orders,
+            place_and_grant,
             *commands,
             books=self.books,
             queues=self.queues,

@@ -112,6 +112,17 @@ async def test_a_hanging_call_ends_when_its_time_is_over_or_the_simulator_stops(
             await hanging
 
 
+async def test_a_call_can_be_carried_out_after_whoever_made_it_has_gone(control, call):
+    await control.fault("late_call", times=1, method="createInvoice", seconds=0.5)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await control.api(TOKEN, "createInvoice", **USDT, payload="p-1")
+
+    assert (await call("getInvoices"))["items"] == []
+    await control.wait_invoice("p-1")
+
+
 async def test_latency_delays_the_answer(control, call):
     await control.fault("latency", times=1, seconds=0.05)
 

@@ -2,16 +2,19 @@
 
 import asyncio
 import io
+import time
 
 import pytest
 from aiogram.exceptions import TelegramBadRequest, TelegramEntityTooLarge
 from aiogram.types import BufferedInputFile, InputMediaDocument, InputMediaPhoto
 from PIL import Image
 
+from devstack.testing import wait_until
 from simulators.telegram import TelegramSimulator
 from simulators.telegram.files import FileStore
 from simulators.telegram.store import Store
 from simulators.telegram.testing import ControlClient
+from simulators.telegram.world import MESSAGE_IDS_PER_SECOND, UPDATE_IDS_PER_SECOND, first_id
 
 USER = 10
 BIG = 21 * 1_024 * 1_024
@@ -233,10 +236,15 @@ async def test_ids_are_not_reused_without_a_state_file():
                 made.append(await control.say(USER, "hi"))
             await control.reset()
             made.append(await control.say(USER, "hi"))
-            # Ids grow with time: a stopped server leaves at least this much between two lives.
-            import asyncio
-
-            await asyncio.sleep(0.5)
+        # Ids grow with time: where a server starts again, so much has passed since it stopped.
+        await wait_until(lambda: _next_ids_exceed(made[-1]), "ids of a later life")
 
     for name in ("update_id", "message_id"):
         assert len({entry[name] for entry in made}) == len(made)
+
+
+def _next_ids_exceed(last):
+    return (
+        first_id(time.time(), MESSAGE_IDS_PER_SECOND) > last["message_id"]
+        and first_id(time.time(), UPDATE_IDS_PER_SECOND) > last["update_id"]
+    )

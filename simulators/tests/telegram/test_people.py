@@ -167,6 +167,43 @@ async def test_stars_are_paid_after_the_bots_yes(bot, control, wait_update):
     assert (await bot.get_my_star_balance()).amount == 0
 
 
+async def paid(bot, control, wait_update):
+    sent = await invoice(bot)
+    paying = asyncio.create_task(control.pay(USER, message_id=sent.message_id))
+    query = (await wait_update(bot, "pre_checkout_query")).pre_checkout_query
+    await bot.answer_pre_checkout_query(query.id, ok=True)
+    return (await paying)["telegram_payment_charge_id"]
+
+
+async def test_a_payer_can_have_the_money_called_back(bot, control, wait_update):
+    told, silent = [await paid(bot, control, wait_update) for _ in range(2)]
+
+    made = await control.charge_back(USER, told)
+    nothing = await control.charge_back(USER, silent, silent=True)
+
+    last = (await bot.get_updates(offset=-1))[0]
+    assert (last.update_id, nothing["update_id"]) == (made["update_id"], None)
+    assert last.message.refunded_payment.telegram_payment_charge_id == told
+    transactions = (await bot.get_star_transactions()).transactions
+    assert {each.id for each in transactions if each.receiver} == {told, silent}
+    with pytest.raises(TelegramBadRequest, match="CHARGE_ALREADY_REFUNDED"):
+        await bot.refund_star_payment(USER, silent)
+    with pytest.raises(AssertionError, match="it went back before"):
+        await control.charge_back(USER, told)
+
+
+async def test_a_charge_back_can_be_ordered_before_anybody_pays(bot, control, wait_update):
+    fault = {"kind": "charge_back", "chat_id": USER, "times": 1}
+    await control.call("POST", "/faults", json=fault)
+
+    first = await paid(bot, control, wait_update)
+    await paid(bot, control, wait_update)
+
+    transactions = (await bot.get_star_transactions()).transactions
+    assert [each.id for each in transactions if each.receiver] == [first]
+    assert (await bot.get_my_star_balance()).amount == 50
+
+
 async def test_a_refused_checkout_costs_nothing(bot, control, wait_update):
     sent = await invoice(bot)
     paying = asyncio.create_task(control.pay(USER, message_id=sent.message_id))

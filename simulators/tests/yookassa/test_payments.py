@@ -141,3 +141,26 @@ async def test_a_pending_refund_ends_as_the_test_says(stand, end, left):
 
     assert (await stand.api.get(f"/refunds/{refund['id']}"))[1]["status"] == end
     assert (await stand.control.payment(paid["id"]))["refunded_amount"]["value"] == left
+
+
+async def test_a_bank_takes_the_money_back_though_the_shop_asked_for_nothing(stand):
+    paid = await stand.sell()
+    await stand.control.refund(paid["id"], amount="50.00")
+
+    back = await stand.control.charge_back(paid["id"])
+
+    _, shown = await stand.api.get(f"/payments/{paid['id']}")
+    assert (back["amount"]["value"], back["description"]) == ("149.00", "Chargeback")
+    assert (shown["refunded_amount"], shown["refundable"]) == (shown["amount"], False)
+    with pytest.raises(AssertionError, match=r"0\.00 of it can be taken back"):
+        await stand.control.charge_back(paid["id"])
+
+
+async def test_a_charge_back_can_be_ordered_before_anybody_pays(stand):
+    await stand.control.fault("charge_back", times=1)
+
+    first, second = await stand.sell(), await stand.sell()
+
+    assert [each["payment_id"] for each in await stand.control.refunds()] == [first["id"]]
+    _, kept = await stand.api.get(f"/payments/{second['id']}")
+    assert kept["refunded_amount"]["value"] == "0.00"

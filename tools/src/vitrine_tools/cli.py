@@ -10,14 +10,16 @@ from uuid import UUID
 
 from chassis import logs
 from chassis.broker import Broker
+from chassis.clock import SystemClock
 from contracts import rewards
 from contracts.billing import TIER_BLACK_GOLD, TIER_VIP
-from vitrine_tools import dead, money
+from vitrine_tools import dead, money, reconcile
 from vitrine_tools.dead import DeadError
 from vitrine_tools.money import MoneyError
 from vitrine_tools.settings import Settings
 
 CONNECT_SECONDS_MAX = 5.0
+EXIT_DIFFERS = 1
 
 
 def main() -> None:
@@ -42,8 +44,17 @@ def _parser() -> argparse.ArgumentParser:
     adjust = commands.add_parser("adjust", help="add or take credits by hand")
     adjust.add_argument("user_id", type=int)
     adjust.add_argument("credits", type=int, help="below zero takes; write it after --")
-    approve = commands.add_parser("approve", help="agree to an adjustment of somebody else")
-    approve.add_argument("adjustment_id", type=UUID)
+    approve = commands.add_parser("approve", help="agree to what somebody else may not do alone")
+    approve.add_argument("id", help="of the adjustment, the charge or the grant")
+    back = commands.add_parser(
+        "charge-back", help="a payer's bank took the money: take credits back"
+    )
+    back.add_argument("provider")
+    back.add_argument("charge_id")
+    back.add_argument("user_id", type=int)
+    _add_reconcile(
+        commands.add_parser("reconcile", help="providers' statements beside our charges")
+    )
     review = commands.add_parser("review", help="decide about money that matched no invoice")
     review.add_argument("provider")
     review.add_argument("charge_id")
@@ -54,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     cancel.add_argument("user_id", type=int)
     promo = commands.add_parser("promo", help="make a promo code, or give one other terms")
     _add_promo(promo)
-    for needs_reason in (refund, adjust, review):
+    for needs_reason in (refund, adjust, review, back):
         needs_reason.add_argument("--reason", required=True)
-    for tried in (refund, adjust, approve, review, cancel, promo):
+    for tried in (refund, adjust, approve, review, back, cancel, promo):
         tried.add_argument("--dry-run", action="store_true", help="only tell what it would do")
     return parser
 
@@ -73,6 +84,13 @@ def _add_dead(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_text)
         action.add_argument("service", choices=dead.SERVICES)
         action.add_argument("id", type=UUID)
+
+
+def _add_reconcile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("provider", nargs="?", default="", help="without: every one")
+    parser.add_argument("--since", type=_moment, required=True, metavar="DATE", help="ISO 8601")
+    parser.add_argument("--until", type=_moment, metavar="DATE", help="up to then; without: now")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_promo(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +136,13 @@ async def _run(arguments: argparse.Namespace) -> None:
             await _dead(broker, arguments, settings.who())
         elif arguments.command == "find":
             await money.show(broker, arguments.id)
+        elif arguments.command == "reconcile":
+            until = arguments.until or SystemClock().now()
+            agrees = await reconcile.reconcile(
+                broker, arguments.provider, arguments.since, until, as_json=arguments.json
+            )
+            if not agrees:
+                raise SystemExit(EXIT_DIFFERS)
         else:
             order = await _order(broker, arguments, settings.who())
             await money.carry_out(broker, order, settings.who(), dry_run=arguments.dry_run)
@@ -142,10 +167,14 @@ async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.O
         case "adjust":
             return money.adjust(given.user_id, given.credits, given.reason, who)
         case "approve":
-            return await money.approval(broker, given.adjustment_id, who)
+            return await money.approval(broker, given.id, who)
         case "review":
             return money.review(
                 given.provider, given.charge_id, given.user_id, given.credits, given.reason, who
+            )
+        case "charge-back":
+            return money.charge_back(
+                given.provider, given.charge_id, given.user_id, given.reason, who
             )
         case "promo":
             return money.promo(_promo(given, who))

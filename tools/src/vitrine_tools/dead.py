@@ -18,6 +18,7 @@ from contracts import (
     billing,
     gateway,
     generator,
+    operators,
     payments,
     rewards,
     scheduler,
@@ -28,7 +29,7 @@ from contracts.envelope import contracts_of
 
 SERVICES = tuple(name for name in topology.SERVICES if name != "generator")
 SUBJECT_OF_GENERATOR = "dead.generator"
-CONTRACTS = contracts_of(gateway, billing, payments, rewards, generator, vpn, scheduler)
+CONTRACTS = contracts_of(operators, gateway, billing, payments, rewards, generator, vpn, scheduler)
 LIMIT = 50
 LIMIT_MAX = parked.LIST_MAX - 1
 """One less than a service hands over: the one more says that there are more."""

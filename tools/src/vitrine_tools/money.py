@@ -22,7 +22,13 @@ from contracts.ids import MessageId, OrderId, UserId
 from contracts.money import Credits
 from vitrine_tools.words import sentence
 
-ASKED = "operator.adjust_credits"
+APPROVED = {
+    "operator.adjust_credits": operators.AdjustCredits,
+    "operator.resolve_review": operators.ResolveReview,
+    "operator.record_charge_back": operators.RecordChargeBack,
+    "operator.grant_credits": billing.GrantCredits,
+}
+"""What a second person may have to agree to, by how billing notes that it was asked for."""
 WIDTH_OF_A_FILE = 400
 ANSWER_SECONDS = 15.0
 """A refund waits for its provider; what takes longer goes on by itself."""
@@ -124,8 +130,7 @@ async def _give(broker: Broker, order: Order) -> None:
 def _tell(command: Command, event: Event) -> None:
     if isinstance(event, billing.CommandRejected):
         if event.code == errors.NEEDS_SECOND_PERSON:
-            assert isinstance(command, operators.AdjustCredits)
-            second = f"vitrine approve {command.adjustment_id}"
+            second = f"vitrine approve {_name_of(command)}"
             raise MoneyError(f"so much needs a second person, who runs: {second}")
         raise MoneyError(f"refused: {event.code}")
     name = event.subject.split(".")[2].replace("_", " ")
@@ -150,7 +155,7 @@ def refund(provider: str, charge_id: str, user_id: int, reason: str, actor: str)
 
 
 def adjust(user_id: int, credits_: int, reason: str, actor: str) -> Order:
-    return _adjustment(
+    return order_of(
         operators.AdjustCredits(
             adjustment_id=new_id(),
             user_id=UserId(user_id),
@@ -161,45 +166,72 @@ def adjust(user_id: int, credits_: int, reason: str, actor: str) -> Order:
     )
 
 
-async def approval(broker: Broker, adjustment_id: UUID, approver: str) -> Order:
-    """The adjustment somebody else asked for and was refused alone, with this person's consent."""
-    found = await _ask(broker, operators.FindRecords(query=str(adjustment_id)), operators.Records)
-    asked = [fact.detail for fact in found.facts if fact.what == ASKED and "user_id" in fact.detail]
+async def approval(broker: Broker, asked_id: str, approver: str) -> Order:
+    """What somebody else asked for last and was refused alone, with this person's consent."""
+    found = await _ask(broker, operators.FindRecords(query=asked_id), operators.Records)
+    asked = [
+        fact
+        for fact in found.facts
+        if fact.what in APPROVED
+        and fact.id == asked_id
+        and fact.detail.get("outcome") == errors.NEEDS_SECOND_PERSON
+        and "dry_run" not in fact.detail
+    ]
     if not asked:
-        raise MoneyError(f"nobody asked for an adjustment {adjustment_id}")
-    return _adjustment(
-        operators.AdjustCredits(
-            adjustment_id=adjustment_id,
-            user_id=UserId(int(asked[0]["user_id"])),
-            credits=Credits(int(asked[0]["credits"])),
-            reason=asked[0]["reason"],
-            actor=asked[0]["actor"],
-            approved_by=approver,
+        raise MoneyError(f"nobody asked for anything under {asked_id} that needs a second person")
+    detail = {**asked[-1].detail, "approved_by": approver}
+    return order_of(msgspec.convert(detail, APPROVED[asked[-1].what], strict=False))
+
+
+def order_of(command: Command) -> Order:
+    """A command with the events that answer it."""
+    match command:
+        case operators.AdjustCredits(adjustment_id=adjustment_id):
+            adjusted = (operators.CreditsAdjusted,)
+            return Order(command, adjusted, lambda event: event.adjustment_id == adjustment_id)
+        case operators.ResolveReview(charge_id=charge_id):
+            resolved = (payments.PaymentCredited, operators.ReviewResolved)
+            return Order(command, resolved, lambda event: event.charge_id == charge_id)
+        case operators.RecordChargeBack(charge_id=charge_id):
+            taken = (payments.ChargeRefunded,)
+            return Order(command, taken, lambda event: event.charge_id == charge_id)
+        case billing.GrantCredits(grant_key=grant_key):
+            granted = (billing.CreditsGranted,)
+            return Order(command, granted, lambda event: event.grant_key == grant_key)
+    raise AssertionError(f"no order is made of {command.subject}")
+
+
+def _name_of(command: Command) -> str:
+    """What an approval names it by."""
+    names = ("adjustment_id", "charge_id", "grant_key")
+    return next(str(getattr(command, name)) for name in names if hasattr(command, name))
+
+
+def charge_back(provider: str, charge_id: str, user_id: int, reason: str, actor: str) -> Order:
+    return order_of(
+        operators.RecordChargeBack(
+            provider=provider,
+            charge_id=charge_id,
+            user_id=UserId(user_id),
+            reason=reason,
+            actor=actor,
         )
-    )
-
-
-def _adjustment(command: operators.AdjustCredits) -> Order:
-    return Order(
-        command,
-        (operators.CreditsAdjusted,),
-        lambda event: event.adjustment_id == command.adjustment_id,
     )
 
 
 def review(
     provider: str, charge_id: str, user_id: int, credits_: int, reason: str, actor: str
 ) -> Order:
-    command = operators.ResolveReview(
-        provider=provider,
-        charge_id=charge_id,
-        user_id=UserId(user_id),
-        credits=Credits(credits_),
-        reason=reason,
-        actor=actor,
+    return order_of(
+        operators.ResolveReview(
+            provider=provider,
+            charge_id=charge_id,
+            user_id=UserId(user_id),
+            credits=Credits(credits_),
+            reason=reason,
+            actor=actor,
+        )
     )
-    answers = (payments.PaymentCredited, operators.ReviewResolved)
-    return Order(command, answers, lambda event: event.charge_id == charge_id)
 
 
 def cancel(order_id: UUID, user_id: int) -> Order:

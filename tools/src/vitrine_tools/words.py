@@ -45,7 +45,12 @@ SENTENCES = {
     "operator.adjust_credits": "{actor} asked to adjust by {credits} credits: {reason}; "
     "second person {approved_by}: {outcome}",
     "operator.refund_charge": "{actor} asked for a refund: {reason}: {outcome}",
-    "operator.resolve_review": "{actor} decided to credit {credits}: {reason}: {outcome}",
+    "operator.resolve_review": "{actor} decided to credit {credits}: {reason}; "
+    "second person {approved_by}: {outcome}",
+    "operator.grant_credits": "{actor} asked to grant {credits} credits: {reason}; "
+    "second person {approved_by}: {outcome}",
+    "operator.record_charge_back": "{actor} recorded a charge-back: {reason}; "
+    "second person {approved_by}: {outcome}",
     "operator.cancel_order": "{actor} asked to cancel: {outcome}",
     "operator.save_promo": "{actor} saved the promo code: {kind} {value} {tier}: {outcome}",
     "gift.waiting": "gift of {credits} credits from {giver} waits until {expires}",

@@ -9,8 +9,9 @@ from devstack.chaos.findings import Finding, count, rows
 
 PRIORITY_SLACK_SECONDS = 3.0
 """One pull-back round trip, the late start of a job already ahead, and replication lag."""
-AFTER_A_KILL_SECONDS = 35.0
-"""A claim of a dead pod is taken over after 30 s of silence; priorities are not judged then."""
+AFTERMATH_SECONDS = 5.0
+"""After a kill, and after the silence in which a dead pod's claim is taken over, so much more until
+priorities are judged again."""
 CRASH_SLACK_SECONDS = 10.0
 """A send may take so long that its process died before Telegram showed the message."""
 
@@ -157,9 +158,14 @@ async def parked(connection: asyncpg.Connection) -> list[Finding]:
 
 
 async def priorities(
-    connection: asyncpg.Connection, kills: Sequence[float], *, slack: float = PRIORITY_SLACK_SECONDS
+    connection: asyncpg.Connection,
+    kills: Sequence[float],
+    claim_silence: float,
+    *,
+    slack: float = PRIORITY_SLACK_SECONDS,
 ) -> Finding:
     """Return what invariant 6 says, kills and their aftermath excepted."""
+    aftermath = claim_silence + AFTERMATH_SECONDS
     broken = await rows(
         connection,
         "SELECT r.order_id, p.order_id AS waited FROM billing.orders r JOIN billing.orders p "  # noqa: S608 - constant
@@ -169,13 +175,13 @@ async def priorities(
         f"AND {_CALM.format(kills='$2', after='$3')}",
         slack,
         list(kills),
-        AFTER_A_KILL_SECONDS,
+        aftermath,
     )
     looked_at = await count(
         connection,
         "SELECT count(*) FROM billing.orders p WHERE lane = 'priority' "  # noqa: S608 - constant
         f"AND started_at IS NOT NULL AND {_CALM.format(kills='$1', after='$2')}",
         list(kills),
-        AFTER_A_KILL_SECONDS,
+        aftermath,
     )
     return Finding("6", "no regular job started before a waiting priority job", looked_at, broken)

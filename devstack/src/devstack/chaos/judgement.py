@@ -26,6 +26,8 @@ class Seen:
     troubles: Sequence[float]
     """When anything at all was done to the platform."""
     timer_keys: Sequence[str]
+    claim_silence: float
+    """How many seconds a generator must be silent until another takes its claim over."""
 
 
 async def judge(connection: asyncpg.Connection, seen: Seen) -> list[Finding]:
@@ -36,6 +38,6 @@ async def judge(connection: asyncpg.Connection, seen: Seen) -> list[Finding]:
         await invariants.results(connection, seen.results, seen.crashes),
         await invariants.updates(connection, seen.updates),
         *await invariants.parked(connection),
-        await invariants.priorities(connection, seen.troubles),
+        await invariants.priorities(connection, seen.troubles, seen.claim_silence),
         *await timers(connection, seen.timer_keys),
     ]

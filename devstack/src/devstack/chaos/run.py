@@ -47,6 +47,8 @@ class Plan:
     people: int = 50
     seed: int = 1
     seconds_max: float = 900.0
+    claim_silence: float = 30.0
+    """The generators' own; the calm after the last kill lasts as long, and then some."""
 
 
 @dataclass
@@ -73,6 +75,7 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
             "COMFYUI_URL": ",".join(servers),
             "SCHEDULER_RENEW_TRIALS_EVERY": "5",
             "SCHEDULER_RUN_AUDIT_EVERY": "20",
+            "GENERATOR_CLAIM_SILENCE": str(plan.claim_silence),
             "VITRINE_LOG_FORMAT": "json",
         }
         stage = await stack.enter_async_context(running_platform(environment, folder=folder))
@@ -91,10 +94,10 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
             await _order_all(people, plan)
             trouble.stopped.set()
             await stage.no_faults()
-            await _order_in_calm(people, trouble)
+            await _order_in_calm(people, trouble, plan)
             ordered.set()
         problems = await _settle(stage)
-        findings = await _judge(stage, people, log, trouble, keys)
+        findings = await _judge(stage, people, plan, log, trouble, keys)
         return Outcome(
             findings, log, dict(trouble.done), time.monotonic() - began, problems + log.given_up
         )
@@ -162,16 +165,15 @@ async def _invite(
     for number, person in enumerate(people):
         tier = TIERS[number % len(TIERS)]
         if number % POOR_EVERY:  # the others have the trial credits alone, and run out
-            await send(
-                broker,
-                billing.GrantCredits(
-                    grant_key=f"chaos:{person.user_id}",
+            for part in range(2):  # more at once would need a second person
+                grant = billing.GrantCredits(
+                    grant_key=f"chaos:{person.user_id}:{part}",
                     user_id=UserId(person.user_id),
-                    credits=Credits(2_000),
+                    credits=Credits(1_000),
                     reason="chaos",
                     actor="chaos",
-                ),
-            )
+                )
+                await send(broker, grant)
         if tier != "none":
             command = billing.SetTier(
                 user_id=UserId(person.user_id), tier=tier, reason="chaos", actor="chaos"
@@ -224,10 +226,11 @@ async def _order_all(people: list[Person], plan: Plan) -> None:
             group.create_task(shop(person, each + (number < more)))
 
 
-async def _order_in_calm(people: list[Person], trouble: Trouble) -> None:
+async def _order_in_calm(people: list[Person], trouble: Trouble, plan: Plan) -> None:
     """Everybody orders at once, with no kill near: only so can priorities be judged."""
     last = max(trouble.moments_of(), default=0.0)
-    await asyncio.sleep(max(0.0, last + invariants.AFTER_A_KILL_SECONDS + 1 - time.time()))
+    aftermath = plan.claim_silence + invariants.AFTERMATH_SECONDS
+    await asyncio.sleep(max(0.0, last + aftermath + 1 - time.time()))
     for _ in range(CALM_ROUNDS):
         await asyncio.gather(*(person.order() for person in people))
 
@@ -272,7 +275,7 @@ async def _settle(stage: Stage) -> list[str]:
 
 
 async def _judge(
-    stage: Stage, people: list[Person], log: Log, trouble: Trouble, keys: list[str]
+    stage: Stage, people: list[Person], plan: Plan, log: Log, trouble: Trouble, keys: list[str]
 ) -> list[Finding]:
     seen = Seen(
         placed=log.placed,
@@ -281,6 +284,7 @@ async def _judge(
         crashes=trouble.moments_of("gateway", "nats", "postgres"),
         troubles=trouble.moments_of(),
         timer_keys=keys,
+        claim_silence=plan.claim_silence,
     )
     connection = await stage.connect()
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -58,6 +59,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted message and the one handler it goes to.
 
     `batch`: the handler takes all fresh messages of the batch at once and emits refusals itself.
+    Routes with one and the same batch handler share its batches: where people's messages of
+    several kinds alternate, each kind apart would be a batch of its own at every change.
     `on_refusal`: makes the event that is recorded when the handler raises RefusalError.
     """
 
@@ -90,6 +93,10 @@ class ExactlyOnce:
         self._outbox = outbox
         self._subscription = subscription
         self._routes = {route.message.subject: route for route in subscription.routes}
+        self._kinds: dict[str, Hashable] = {
+            subject: route.handler if route.batch else subject
+            for subject, route in self._routes.items()
+        }
         for route in subscription.routes:
             # A batch handler sees every fresh message; only single ones are judged by version.
             assert not (route.batch and route.message.carries_state), route.message.subject
@@ -222,13 +229,13 @@ class ExactlyOnce:
             await self._subscription.lock(connection, sorted(keys))
 
     async def _handle(self, batch: Sequence[Received[Any]], uow: UnitOfWork) -> None:
-        for messages in _together(batch):
-            subject = messages[0].message.subject
-            route = self._routes[subject]
+        for messages in _together(batch, self._kinds):
+            route = self._routes[messages[0].message.subject]
             if route.batch:
                 handler: Any = route.handler
                 await handler(messages, uow)
-                handled_count.add(len(messages), {"subject": subject, "outcome": "handled"})
+                for subject, handled in Counter(each.message.subject for each in messages).items():
+                    handled_count.add(handled, {"subject": subject, "outcome": "handled"})
             else:
                 for each in messages:
                     await self._handle_one(route, each, uow)
@@ -352,24 +359,27 @@ class ExactlyOnce:
         await self._handle([received], uow)
 
 
-def _together(batch: Sequence[Received[Any]]) -> list[list[Received[Any]]]:
-    """Return the messages in groups of one subject, as few as nobody can tell from delivery order.
+def _together(
+    batch: Sequence[Received[Any]], kinds: Mapping[str, Hashable]
+) -> list[list[Received[Any]]]:
+    """Return the messages in groups of one kind, as few as nobody can tell from delivery order.
 
-    Messages about the same (`order_keys`) keep their order; one about nothing keeps its place.
+    `kinds`: of each subject, who takes it. Messages about the same (`order_keys`) keep their
+    order, also within a group; one about nothing keeps its place.
     """
     groups: list[list[Received[Any]]] = []
     last: dict[Hashable, int] = {}  # the last group that has a message about it
-    latest: dict[str, int] = {}
+    latest: dict[Hashable, int] = {}
     fence = -1  # nothing goes before the last message about nothing
     for each in batch:
         keys = each.message.order_keys()
-        subject = each.message.subject
+        kind = kinds[each.message.subject]
         after = max((last.get(key, -1) for key in keys), default=len(groups) - 1)
-        at = latest.get(subject, -1)
+        at = latest.get(kind, -1)
         if at < max(after, fence, 0):
             at = len(groups)
             groups.append([])
-            latest[subject] = at
+            latest[kind] = at
         groups[at].append(each)
         last.update(dict.fromkeys(keys, at))
         if not keys:

@@ -24,10 +24,12 @@ def schedule(
     message: Message,
     *,
     subject: str | None = None,
+    **calendar: Any,
 ) -> None:
     """Have `message` sent at `due_at`, replacing an older version of the timer `key`.
 
-    What fires is a hint: whoever gets it acts only if its own row is due.
+    What fires is a hint: whoever gets it acts only if its own row is due. `calendar`: the further
+    fields of ScheduleTimer (kind, catch-up, quiet hours, repetition).
     """
     uow.emit(
         ScheduleTimer(
@@ -37,6 +39,7 @@ def schedule(
             fire_subject=subject or message.subject,
             fire_body=message.encode(),
             traceparent=tracing.inject(),
+            **calendar,
         )
     )
 

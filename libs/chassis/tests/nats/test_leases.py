@@ -76,8 +76,8 @@ async def test_waiting_takes_it_when_its_holder_dies(
 ) -> None:
     kv = await leases(broker)
     dying = await connect(nats_url)
-    await lease(KeyValue(dying, "leases"), "dead").acquire()
     began = asyncio.get_running_loop().time()
+    await lease(KeyValue(dying, "leases"), "dead").acquire()
     await dying.close()
     other = lease(kv, "b")
 

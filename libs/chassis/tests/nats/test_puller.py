@@ -344,7 +344,8 @@ async def test_waiting_costs_next_to_nothing(broker: Broker) -> None:
     await asyncio.sleep(0.9)
 
     assert broker.nc.stats["out_msgs"] == sent
-    assert time.process_time() - cpu < 0.05
+    # Turning round and round it would have used all of the time, on a busy machine a third.
+    assert time.process_time() - cpu < 0.2
     waiting.cancel()
     await asyncio.wait([waiting])
 

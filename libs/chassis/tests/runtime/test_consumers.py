@@ -197,6 +197,28 @@ async def test_a_batch_handler_that_fails_is_run_one_by_one(
     assert sorted(await keys_done(database)) == ["a", "b", "c"]
 
 
+async def test_routes_with_one_batch_handler_share_its_batch_in_order_of_delivery(
+    broker: Broker, consume: Start
+) -> None:
+    taken: list[list[str]] = []
+
+    async def take(batch: Sequence[Received[billing.GrantCredits]], uow: UnitOfWork) -> None:
+        taken.append([each.subject for each in batch])
+
+    grants, trials = billing.GrantCredits, billing.OpenAccount
+    messages = [grant("a"), trials(user_id=1), grant("b"), trials(user_id=1), grant("c")]
+    outgoing = [
+        OutgoingMessage(each.subject, each.encode(), Headers(id=MessageId(new_id())).to_wire())
+        for each in messages
+    ]
+    assert all(await broker.publish_all(outgoing))
+
+    consume(*(Route(message=kind, handler=take, batch=True) for kind in (grants, trials)))
+
+    await drain(lambda: _is(left(broker), 0), what="the batch")
+    assert taken == [[each.subject for each in messages]]
+
+
 async def test_an_outdated_state_is_ignored(
     broker: Broker, database: Database, consume: Start
 ) -> None:

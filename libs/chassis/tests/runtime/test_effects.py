@@ -25,6 +25,8 @@ async def start(outbox: Outbox) -> AsyncIterator[Start]:
         background.spawn(worker.run(background.stopping), name="effects")
 
     yield run
+    background.stopping.set()
+    outbox.stop()  # wakes the worker, as at every stop of a service
     await background.stop(timedelta(seconds=5))
     assert background.failure is None
 

@@ -39,6 +39,10 @@ class Ended(Spend, frozen=True, kw_only=True):
         return (self.order,)
 
 
+SUBJECTS = {kind.subject: kind.subject for kind in (Spend, Earn, Close, Ended)}
+ONE_TAKES_BOTH = {**SUBJECTS, Earn.subject: Spend.subject}
+
+
 def received(kind: type[Spend], *users: int) -> Received[Spend]:
     return _of(kind(user_ids=tuple(map(UserId, users))))
 
@@ -47,10 +51,10 @@ def _of(message: Spend) -> Received[Spend]:
     return Received(message, Headers(id=MessageId(new_id())), message.subject, 1)
 
 
-def shape(*batch: Received[Spend]) -> list[list[int]]:
+def shape(*batch: Received[Spend], kinds: dict[str, str] = SUBJECTS) -> list[list[int]]:
     """The groups, each message as its place in the batch."""
     places = {id(each): number for number, each in enumerate(batch)}
-    return [[places[id(each)] for each in group] for group in _together(batch)]
+    return [[places[id(each)] for each in group] for group in _together(batch, kinds)]
 
 
 def test_messages_of_different_people_join_the_group_of_their_subject():
@@ -63,6 +67,12 @@ def test_messages_of_one_person_keep_their_order():
     batch = [received(Spend, 1), received(Earn, 1), received(Spend, 1), received(Spend, 2)]
 
     assert shape(*batch) == [[0], [1], [2, 3]]
+
+
+def test_what_one_handler_takes_stays_together_however_it_alternates():
+    batch = [received(Spend, 1), received(Earn, 1), received(Close, 2), received(Spend, 1)]
+
+    assert shape(*batch, received(Earn, 2), kinds=ONE_TAKES_BOTH) == [[0, 1, 3], [2], [4]]
 
 
 def test_what_is_about_different_orders_of_one_person_need_not_keep_its_order():
@@ -83,17 +93,18 @@ def test_nothing_passes_a_message_that_locks_nobody():
     st.lists(
         st.tuples(st.sampled_from([Spend, Earn, Close]), st.lists(st.integers(1, 4), max_size=2)),
         max_size=30,
-    )
+    ),
+    st.sampled_from([SUBJECTS, ONE_TAKES_BOTH]),
 )
-def test_whoever_shares_a_lock_is_handled_in_order_of_delivery(drawn):
+def test_whoever_shares_a_lock_is_handled_in_order_of_delivery(drawn, kinds):
     batch = [received(kind, *users) for kind, users in drawn]
 
-    groups = _together(batch)
+    groups = _together(batch, kinds)
 
     handled = [each for group in groups for each in group]
     places = {id(each): number for number, each in enumerate(handled)}
     assert sorted(places) == sorted(map(id, batch))
-    assert all(len({each.subject for each in group}) == 1 for group in groups)
+    assert all(len({kinds[each.subject] for each in group}) == 1 for group in groups)
     for first, second in combinations(batch, 2):
         keys = [set(each.message.lock_keys()) for each in (first, second)]
         if not all(keys) or keys[0] & keys[1]:

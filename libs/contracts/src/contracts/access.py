@@ -11,6 +11,9 @@ from contracts.envelope import Command, Event, LockKey
 from contracts.ids import OrderId, SubscriptionId, UserId
 from contracts.money import Credits
 
+PRODUCT_ACCESS = "access"
+ACCESS_PREFIX = "vpn_"
+"""How every plan's id begins, so that an order for access is told from a workflow's."""
 KIND_PLAN = "plan"
 KIND_TRIAL = "trial"
 KIND_TRAFFIC = "traffic"

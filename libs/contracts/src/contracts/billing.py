@@ -80,6 +80,8 @@ class GrantCredits(Command, frozen=True, kw_only=True, omit_defaults=True):
     actor: str
     lot: str = LOT_BONUS
     expires_at: datetime | None = None
+    approved_by: str = ""
+    """So many credits that a second person has to agree: who did."""
 
     def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)

@@ -85,6 +85,8 @@ NEEDS_SECOND_PERSON = "needs_second_person"
 TOKEN_REFUSED = "token_refused"  # noqa: S105 - a code on the wire
 WEBHOOKS_SILENT = "webhooks_silent"
 STATEMENT_DIFFERS = "statement_differs"
+CHARGED_BACK = "charged_back"
+STATEMENT_UNREAD = "statement_unread"
 
 # Why a promo code was not redeemed.
 PROMO_UNKNOWN = "promo_unknown"

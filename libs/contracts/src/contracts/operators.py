@@ -9,8 +9,16 @@ from uuid import UUID
 import msgspec
 
 from contracts.envelope import Command, Event, LockKey, Reply, Request
-from contracts.ids import UserId
+from contracts.ids import NOBODY, PaymentId, UserId
 from contracts.money import Credits
+
+# What a provider's statement and our charges may differ in.
+RECONCILED_MISSING_WITH_US = "missing_with_us"
+RECONCILED_MISSING_THERE = "missing_with_provider"
+RECONCILED_OTHER_AMOUNT = "other_amount"
+RECONCILED_REFUND_MISSING_WITH_US = "refund_missing_with_us"
+RECONCILED_REFUND_MISSING_THERE = "refund_missing_with_provider"
+RECONCILED_PARTLY_REFUNDED = "partly_refunded"
 
 
 class ResolveReview(Command, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,6 +32,27 @@ class ResolveReview(Command, frozen=True, kw_only=True, omit_defaults=True):
     credits: Credits
     reason: str
     actor: str
+    approved_by: str = ""
+    """So many credits that a second person has to agree: who did."""
+
+    def lock_keys(self) -> tuple[LockKey, ...]:
+        return (self.user_id,)
+
+
+class RecordChargeBack(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """The payer's bank took a charge's money back, as its provider told by other ways.
+
+    What it bought is taken back; nobody is called. Above a limit a second person agrees.
+    """
+
+    subject: ClassVar[str] = "billing.cmd.record_charge_back.v1"
+
+    provider: str
+    charge_id: str
+    user_id: UserId
+    reason: str
+    actor: str
+    approved_by: str = ""
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)
@@ -119,3 +148,57 @@ class Tried(Reply, frozen=True, kw_only=True, omit_defaults=True):
     messages: tuple[Said, ...] = ()
     effects: tuple[str, ...] = ()
     """Keys of the outside calls it would make."""
+
+
+class Reconcile(Request, frozen=True, kw_only=True, omit_defaults=True):
+    """Compare what providers say of a period, [since, until), with our charges; change nothing.
+
+    Providers are asked now, so the answer may take much longer than a read.
+    """
+
+    subject: ClassVar[str] = "billing.rpc.reconcile"
+
+    since: datetime
+    until: datetime
+    provider: str = ""
+    """Empty: every one that is switched on."""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One charge about which a provider and we do not agree (`kind`: RECONCILED_*)."""
+
+    kind: str
+    charge_id: str
+    at: datetime
+    currency: str
+    ours_minor: int | None = None
+    """None: we know of no such money."""
+    theirs_minor: int | None = None
+    user_id: UserId = NOBODY
+    payment_id: PaymentId | None = None
+    state: str = ""
+    """How it stands with us."""
+
+
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A provider's period. Amounts are minor units by currency."""
+
+    provider: str
+    code: str = ""
+    """Why it could not be compared; empty: it was."""
+    read_until: datetime | None = None
+    """Up to when its statement is known; charges after it are not judged. None: all of it."""
+    matched: int = 0
+    matched_minor: dict[str, int] = msgspec.field(default_factory=dict)
+    refunds: int = 0
+    """Given back in full on both sides."""
+    refunded_minor: dict[str, int] = msgspec.field(default_factory=dict)
+    states_refunds: bool = True
+    """False: this provider's statement says nothing about money that went back."""
+    differences: tuple[Difference, ...] = ()
+    cut: int = 0
+    """So many more differences than are shown."""
+
+
+class Reconciliation(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    providers: tuple[Reconciled, ...] = ()

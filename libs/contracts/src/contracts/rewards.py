@@ -145,6 +145,8 @@ class GiftRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
     user_id: UserId
     reason: str
     available_credits: Credits | None = None
+    gift_id: UUID | None = None
+    """None: a code that is no gift's was tried."""
 
 
 class GiftOpened(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -158,13 +160,15 @@ class GiftOpened(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class GiftReturned(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Nobody opened it in time: its credits are back."""
+    """Nobody opened it in time, or the money for it goes back: its credits are back."""
 
     subject: ClassVar[str] = "billing.evt.gift_returned.v1"
 
     gift_id: UUID
     user_id: UserId
     credits: Credits
+    withdrawn: bool = False
+    """The payment it was made of is being given back."""
 
 
 class ReferralJoined(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -40,6 +40,8 @@ STARTS_MAX = 5
 UNKNOWN_MESSAGE_PATIENCE = timedelta(hours=1)
 """An undecodable or unknown message is handed back this long (a rolling upgrade), then parked."""
 GATEWAY_EVENTS = (
+    "billing.evt.access_bought.v1",
+    "billing.evt.access_not_bought.v1",
     "billing.evt.account_opened.v1",
     "billing.evt.charge_refunded.v1",
     "billing.evt.command_rejected.v1",
@@ -71,6 +73,11 @@ GATEWAY_EVENTS = (
     "billing.evt.tier_set.v1",
     "billing.evt.trial_renewed.v1",
     "generator.evt.job_started.v1",
+    "vpn.evt.access_changed.v1",
+    "vpn.evt.access_reminded.v1",
+    "vpn.evt.everybody_extended.v1",
+    "vpn.evt.key_rotated.v1",
+    "vpn.evt.node_alarmed.v1",
 )
 """Only what people are told about: an event nobody handles would be handed back for an hour."""
 BILLING_EVENTS = (
@@ -83,9 +90,15 @@ BILLING_EVENTS = (
     "generator.evt.job_failed.v1",
     "generator.evt.job_started.v1",
     "generator.evt.job_succeeded.v1",
+    "vpn.evt.access_granted.v1",
     "vpn.evt.access_refused.v1",
 )
 """What ends or delivers an order, and what Telegram says about Stars."""
+VPN_EVENTS = (
+    "billing.evt.access_bought.v1",
+    "billing.evt.access_not_bought.v1",
+)
+"""What became of a renewal it asked for."""
 RPC_TIMEOUT = timedelta(seconds=2)
 GIB = 1 << 30
 MIB = 1 << 20
@@ -216,6 +229,7 @@ def consumers() -> tuple[Consumer, ...]:
             filters=BILLING_EVENTS,
         ),
         Consumer(stream="EVENTS", name="gateway", filters=GATEWAY_EVENTS),
+        Consumer(stream="EVENTS", name="vpn", filters=VPN_EVENTS),
     )
     return (*commands, *jobs, *updates, *events)
 

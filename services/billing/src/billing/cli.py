@@ -27,7 +27,7 @@ from chassis.service import configure
 from chassis.settings import ServiceSettings
 from contracts.billing import CommandRejected, CreditsGranted, GrantCredits, SetTier, TierSet
 from contracts.envelope import Command, Event, Headers
-from contracts.errors import ALREADY_GRANTED
+from contracts.errors import ALREADY_GRANTED, NEEDS_SECOND_PERSON
 from contracts.ids import MessageId
 
 ANSWER_TIMEOUT_SECONDS = 10.0
@@ -137,7 +137,7 @@ async def _grant(chosen: argparse.Namespace) -> int:
     )
     if isinstance(answer, CreditsGranted):
         sys.stdout.write(f"granted {answer.credits} {answer.lot} credits to {answer.user_id}\n")
-    return _exit_code(answer)
+    return _exit_code(answer, command.grant_key)
 
 
 async def _set_tier(chosen: argparse.Namespace) -> int:
@@ -160,7 +160,7 @@ def _actor() -> str:
     return f"cli:{getpass.getuser()}"
 
 
-def _exit_code(answer: Event | None) -> int:
+def _exit_code(answer: Event | None, key: str = "") -> int:
     if answer is None:
         sys.stderr.write("no answer: is billing running? The command stays queued.\n")
         return EXIT_NO_ANSWER
@@ -169,6 +169,8 @@ def _exit_code(answer: Event | None) -> int:
             sys.stdout.write("already granted under this key: nothing was added\n")
             return 0
         sys.stderr.write(f"rejected: {answer.code}\n")
+        if answer.code == NEEDS_SECOND_PERSON:
+            sys.stderr.write(f"so much needs a second person, who runs: vitrine approve {key}\n")
         return EXIT_REFUSED
     return 0
 

@@ -9,10 +9,12 @@ from billing.domain.pace import Pace
 from billing.domain.terms import Terms
 from billing.handlers import (
     adjust_credits,
+    buy_access,
     buy_plan,
     cancel_payment,
     change_subscription,
     create_payment,
+    record_charge_back,
     record_stars_paid,
     record_stars_refund,
     record_stars_statement,
@@ -24,14 +26,14 @@ from billing.handlers import (
 )
 from billing.handlers.apart import Handle, Rejected, apart
 from billing.handlers.cancel_order import cancel_orders
-from billing.handlers.grant_credits import grant_credits
+from billing.handlers.checked import checked
 from billing.handlers.make_gift import make_gifts
 from billing.handlers.open_account import open_account
 from billing.handlers.open_gift import open_gifts
-from billing.handlers.place_order import place_orders
+from billing.handlers.orders_and_grants import place_and_grant
+from billing.handlers.record_access import record_access_granted, record_access_refused
 from billing.handlers.record_delivery import record_deliveries
 from billing.handlers.record_job_failed import (
-    record_access_refused,
     record_jobs_cancelled,
     record_jobs_failed,
 )
@@ -47,7 +49,7 @@ from billing.ports import Books, Queues
 from billing.ports.payments import Till
 from billing.ports.rewards import Rewards
 from chassis.consumers import Route, Subscription
-from contracts import billing, gateway, generator, operators, payments, vpn
+from contracts import access, billing, gateway, generator, operators, payments, vpn
 from contracts import rewards as given
 from contracts.catalogue import Workflow
 from contracts.envelope import Message
@@ -63,31 +65,35 @@ def table(
     catalogue: Mapping[str, Workflow],
     terms: Terms,
 ) -> tuple[Subscription, ...]:
-    place = partial(place_orders, books=books, queues=queues, catalogue=catalogue, terms=terms)
+    taken = partial(place_and_grant, books=books, queues=queues, catalogue=catalogue, terms=terms)
+    both = checked(taken, till)  # once: routes with one and the same handler share its batches
     succeeded = partial(record_jobs_succeeded, books=books, pace=pace, terms=terms)
     open_ = partial(open_account, books=books, terms=terms)
     renew = partial(renew_trials, books=books, terms=terms)
     with_books = partial(partial, books=books)
     commands = (
-        Route(message=billing.PlaceOrder, handler=place, batch=True),
+        Route(message=billing.PlaceOrder, handler=both, batch=True),
+        Route(message=billing.GrantCredits, handler=both, batch=True),
         Route(message=billing.CancelOrder, handler=with_books(cancel_orders), batch=True),
-        Route(message=billing.GrantCredits, handler=with_books(grant_credits), batch=True),
-        Route(message=billing.SetTier, handler=with_books(set_tiers), batch=True),
+        Route(message=billing.SetTier, handler=checked(with_books(set_tiers), till), batch=True),
         Route(message=billing.OpenAccount, handler=open_),
         Route(message=billing.RenewTrials, handler=renew),
         Route(message=billing.RunAudit, handler=run_audit),
-        *_reward_routes(books, rewards, terms),
+        *_reward_routes(books, rewards, till, terms),
         *_payment_routes(till),
+        *_access_routes(till, terms),
     )
     started = partial(record_jobs_started, books=books, pace=pace)
     failed = with_books(record_jobs_failed)
     cancelled = with_books(record_jobs_cancelled)
+    granted = with_books(record_access_granted, plans=till.offers.access)
     events = (
         Route(message=generator.JobStarted, handler=started, batch=True),
         Route(message=generator.JobSucceeded, handler=succeeded, batch=True),
         Route(message=generator.JobFailed, handler=failed, batch=True),
         Route(message=generator.JobCancelled, handler=cancelled, batch=True),
         Route(message=gateway.DeliveryRecorded, handler=with_books(record_deliveries), batch=True),
+        Route(message=vpn.AccessGranted, handler=granted, batch=True),
         Route(message=vpn.AccessRefused, handler=with_books(record_access_refused), batch=True),
         *_stars_routes(till),
     )
@@ -98,9 +104,9 @@ def table(
     )
 
 
-def _reward_routes(books: Books, rewards: Rewards, terms: Terms) -> tuple[Route, ...]:
+def _reward_routes(books: Books, rewards: Rewards, till: Till, terms: Terms) -> tuple[Route, ...]:
     parts = partial(partial, books=books, rewards=rewards)
-    save = partial(save_promos, rewards=rewards)
+    save = checked(partial(save_promos, rewards=rewards), till)
     redeem, draw = parts(redeem_promos, terms=terms), parts(take_draws, terms=terms)
     return (
         Route(message=given.SavePromo, handler=save, batch=True),
@@ -120,6 +126,7 @@ def _payment_routes(till: Till) -> tuple[Route, ...]:
     not_refunded = by_operators(refund_charge.not_refunded)
     not_resolved = by_operators(resolve_review.not_resolved)
     not_adjusted = by_operators(adjust_credits.not_adjusted)
+    not_recorded = by_operators(record_charge_back.not_recorded)
     return (
         one(payments.CreatePayment, create_payment.create_payment, tell.not_created),
         one(payments.CancelPayment, cancel_payment.cancel_payment),
@@ -128,7 +135,22 @@ def _payment_routes(till: Till) -> tuple[Route, ...]:
         one(payments.RefundCharge, refund_charge.refund_charge, not_refunded),
         one(operators.ResolveReview, resolve_review.resolve_review, not_resolved),
         one(operators.AdjustCredits, adjust_credits.adjust_credits, not_adjusted),
+        one(operators.RecordChargeBack, record_charge_back.record_charge_back, not_recorded),
         one(payments.WatchPayments, watch_payments.watch_payments),
+    )
+
+
+def _access_routes(till: Till, terms: Terms) -> tuple[Route, ...]:
+    buy = apart(
+        buy_access.buy_access,
+        buy_access.access_refused,
+        books=till.books,
+        plans=till.offers.access,
+        terms=terms,
+    )
+    return (
+        Route(message=access.BuyAccess, handler=buy, batch=True),
+        Route(message=access.RenewAccess, handler=buy, batch=True),
     )
 
 
@@ -139,7 +161,7 @@ def _stars_routes(till: Till) -> tuple[Route, ...]:
     read = record_stars_statement.record_stars_statement
     with_till = partial(partial, till=till)
     return (
-        Route(message=gateway.StarsPaid, handler=with_till(paid)),
+        Route(message=gateway.StarsPaid, handler=with_till(paid), batch=True),
         Route(message=gateway.StarsRefundRecorded, handler=with_till(refunded)),
         Route(message=gateway.StarsSubscriptionEdited, handler=with_till(edited)),
         Route(message=gateway.StarsStatementRead, handler=with_till(read)),

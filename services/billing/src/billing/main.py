@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from billing import consumers, jobs, rpc
-from billing.adapters import shop_file
+from billing.adapters import access_file, shop_file
 from billing.adapters.audit import PostgresAuditor
 from billing.adapters.dry_run import DryRun
 from billing.adapters.job_queues import JobQueues
 from billing.adapters.postgres_accounts import PostgresAccounts, PostgresGrants
+from billing.adapters.postgres_ledgers import PostgresLedgers
 from billing.adapters.postgres_orders import PostgresOrders, PostgresQuotas
 from billing.adapters.postgres_payments import (
     PostgresCharges,
@@ -29,6 +30,7 @@ from billing.adapters.postgres_rewards import (
     postgres_rewards,
 )
 from billing.adapters.postgres_search import PostgresSearch
+from billing.adapters.postgres_tier_steps import PostgresTierSteps
 from billing.adapters.providers import crypto_pay, yookassa
 from billing.adapters.seals import Seals
 from billing.adapters.shop_file import Shop
@@ -78,6 +80,7 @@ def postgres_books() -> Books:
         PostgresGrants(),
         PostgresDiscounts(),
         PostgresReferrals(),
+        PostgresTierSteps(),
     )
 
 
@@ -95,6 +98,8 @@ def build(
     """Wire the service; what is given replaces the real part. Raises ConfigurationError."""
     database, clock = outbox.database, outbox.clock
     shop = shop_file.load(settings.catalogue_dir)
+    plans = access_file.load(settings.catalogue_dir)
+    shop = replace(shop, offers=replace(shop.offers, access=plans))
     terms = replace(settings.terms, rewards=shop.rewards)
     workflows = workflows if workflows is not None else _catalogue(settings)
     expected = {name: workflow.expected_seconds for name, workflow in workflows.items()}
@@ -129,10 +134,7 @@ def build(
             terms=terms,
             history_page_max=settings.history_page_max,
         )
-        + rpc.operator_table(
-            search=PostgresSearch(database),
-            try_command=DryRun(outbox, table, queues or sampled).try_command,
-        ),
+        + _operator_answers(outbox, table, queues or sampled, till, providers),
         {
             "sample-queues": (settings.queue_sample_every, sampled.sample),
             "expire-holds": (settings.expire_holds_every, found["expire-holds"]),
@@ -148,6 +150,22 @@ def build(
         queues or sampled,
         providers,
         _webhooks(settings, outbox, till, providers),
+    )
+
+
+def _operator_answers(
+    outbox: Outbox,
+    table: Callable[..., tuple[Subscription, ...]],
+    queues: Queues,
+    till: Till,
+    providers: Mapping[str, PaymentProvider],
+) -> tuple[rpc.Answer, ...]:
+    return rpc.operator_table(
+        search=PostgresSearch(outbox.database),
+        try_command=DryRun(outbox, table, queues).try_command,
+        ledgers=PostgresLedgers(outbox.database),
+        till=till,
+        providers=providers,
     )
 
 

@@ -18,27 +18,35 @@ from billing.handlers.get_offers import get_offers
 from billing.handlers.get_price import get_price
 from billing.handlers.get_queue_position import get_queue_position
 from billing.handlers.get_rewards import get_rewards
+from billing.handlers.reconcile import reconcile
 from billing.ports import Reads
-from billing.ports.operators import Search
-from billing.ports.payments import PaymentReads, Till
+from billing.ports.operators import Ledgers, Search
+from billing.ports.payments import PaymentProvider, PaymentReads, Till
 from billing.ports.rewards import RewardReads
 from chassis.clock import Clock
 from contracts import billing, payments
 from contracts import rewards as given
 from contracts.catalogue import Workflow
 from contracts.envelope import Reply, Request
-from contracts.operators import FindRecords, Tried, TryCommand
+from contracts.operators import FindRecords, Reconcile, Tried, TryCommand
 
 Answer = tuple[type[Request], Callable[[Any], Awaitable[Reply]]]
 
 
 def operator_table(
-    *, search: Search, try_command: Callable[[TryCommand], Awaitable[Tried]]
+    *,
+    search: Search,
+    try_command: Callable[[TryCommand], Awaitable[Tried]],
+    ledgers: Ledgers,
+    till: Till,
+    providers: Mapping[str, PaymentProvider],
 ) -> tuple[Answer, ...]:
     """What operators ask."""
+    compare = partial(reconcile, ledgers=ledgers, on=till.on, providers=providers)
     return (
         (FindRecords, partial(find_records, search=search)),
         (TryCommand, try_command),
+        (Reconcile, compare),
     )
 
 

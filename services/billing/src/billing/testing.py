@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from billing.adapters.memory_rewards import MemoryDiscounts, MemoryReferrals
-from billing.domain.accounts import PENDING, Account, Hold, Transfer
+from billing.domain.accounts import PENDING, Account, Hold, TierStep, Transfer
 from billing.domain.ledger import Ledger
 from billing.domain.lots import OPEN
 from billing.domain.orders import ACCEPTED, RUNNING, Order
@@ -120,6 +120,7 @@ class Tables:
     grants: dict[str, tuple[Grant, int, str]] = field(default_factory=dict)
     discounts: MemoryDiscounts = field(default_factory=MemoryDiscounts)
     referrals: MemoryReferrals = field(default_factory=MemoryReferrals)
+    tier_steps: dict[tuple[UserId, int], TierStep] = field(default_factory=dict)
 
 
 def fake_books(tables: Tables) -> Books:
@@ -130,6 +131,7 @@ def fake_books(tables: Tables) -> Books:
         FakeGrants(tables),
         tables.discounts,
         tables.referrals,
+        FakeTierSteps(tables),
     )
 
 
@@ -141,7 +143,12 @@ class FakeAccounts:
         """One test uses the fakes from one task: nobody else is there."""
 
     async def load(
-        self, connection: Connection, user_ids: Sequence[UserId], lots: Sequence[int] = ()
+        self,
+        connection: Connection,
+        user_ids: Sequence[UserId],
+        lots: Sequence[int] = (),
+        *,
+        spendable: bool = True,
     ) -> dict[UserId, Account]:
         found = {
             user_id: deepcopy(self._tables.accounts[user_id])
@@ -152,7 +159,7 @@ class FakeAccounts:
             account.lots = {
                 number: lot
                 for number, lot in account.lots.items()
-                if lot.remaining or lot.kind == "trial" or number in lots
+                if number in lots or (spendable and (lot.remaining or lot.kind == "trial"))
             }
         return found
 
@@ -345,3 +352,16 @@ class FakeGrants:
         for each in grants:
             assert each[0].key not in self._tables.grants
             self._tables.grants[each[0].key] = each
+
+
+class FakeTierSteps:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def load(self, connection: Connection, user_id: UserId) -> list[TierStep]:
+        kept = self._tables.tier_steps
+        return [deepcopy(kept[key]) for key in sorted(kept) if key[0] == user_id]
+
+    async def save(self, connection: Connection, account: Account) -> None:
+        for step in account.steps:
+            self._tables.tier_steps[account.user_id, step.version] = deepcopy(step)

@@ -70,3 +70,33 @@ async def test_another_format_is_refused_before_anything_is_written(period, tmp_
         await export(desk.database, "charges", since, until, path)
 
     assert not path.exists()
+
+
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r"])
+async def test_a_spreadsheet_finds_no_formula_in_a_csv(period, tmp_path, begins):
+    desk, since, until = period
+    reason = begins + 'HYPERLINK("x")'
+    await desk.grant(1, 5, grant_key="hostile", reason=reason)
+    path = tmp_path / "transfers.csv"
+
+    await export(desk.database, "transfers", since, until, path)
+
+    with path.open(newline="", encoding="utf-8") as file:
+        reasons = [row["reason"] for row in csv.DictReader(file)]
+    assert f"'{reason}" in reasons
+    assert not any(each.startswith(begins) for each in reasons)
+
+
+async def test_figures_below_zero_stay_figures(period, tmp_path):
+    desk, since, until = period
+    path = tmp_path / "adjustments.csv"
+    async with desk.database.read() as connection:
+        await connection.execute(
+            "INSERT INTO adjustments VALUES (gen_random_uuid(), 1, -7, 'x', 'op', '', 0, $1)",
+            desk.now,
+        )
+
+    await export(desk.database, "adjustments", since, until, path)
+
+    with path.open(newline="", encoding="utf-8") as file:
+        assert [row["credits"] for row in csv.DictReader(file)] == ["-7"]

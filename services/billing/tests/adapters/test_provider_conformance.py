@@ -16,7 +16,9 @@ from billing.domain.payments import Payment
 from billing.ports.payments import (
     EVENT_EXPIRED,
     EVENT_PAID,
+    EVENT_REFUNDED,
     PaymentProvider,
+    ProviderAwayError,
     ProviderEvent,
     ProviderRefusedError,
     ProviderUnclearError,
@@ -301,3 +303,35 @@ async def test_every_call_says_in_the_same_way_why_it_failed(case, kind, error):
         await case.control.clear_faults()
 
     await provider.check()
+
+
+async def test_an_invoice_asked_for_twice_is_one_where_that_is_promised(case):
+    wanted = case.payment()
+
+    refs = {(await case.provider.create(wanted)).provider_ref for _ in range(2)}
+
+    assert (len(refs) == 1) == case.provider.capabilities.creates_once
+
+
+async def test_money_that_is_called_back_is_in_the_statement_where_there_is_such_a_thing(case):
+    capabilities = case.provider.capabilities
+    event = await bought(case)
+    if not capabilities.charge_backs:
+        assert not hasattr(case.control, "charge_back"), "then the stand-in has none either"
+        return
+
+    await case.control.charge_back(event.provider_ref)
+    events, _ = await case.provider.list_since("")
+
+    assert capabilities.states_refunds
+    assert [each.kind for each in events] == [EVENT_PAID, EVENT_REFUNDED]
+    assert {each.charge_id for each in events} == {event.charge_id}
+
+
+async def test_a_provider_that_cannot_be_reached_did_nothing(case):
+    await case.provider.close()
+    caller = getattr(case.provider, "_api", case.provider)
+    caller._session, caller._base_url = None, "http://127.0.0.1:9"
+
+    with pytest.raises(ProviderAwayError):
+        await case.provider.create(case.payment())

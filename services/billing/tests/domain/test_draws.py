@@ -45,6 +45,15 @@ def test_a_word_that_would_favour_low_numbers_is_drawn_again(monkeypatch):
     assert draws.number_of(SEED, 7, DAY) == 42
 
 
+def test_the_first_word_too_many_is_drawn_again_and_the_last_one_is_not(monkeypatch):
+    first = 2**64 // 100 * 100
+    words = [first, first - 1, 7, 7]
+    digest = b"".join(word.to_bytes(8, "big") for word in words)
+    monkeypatch.setattr(hmac, "digest", lambda *_: digest)
+
+    assert draws.number_of(SEED, 7, DAY) == 99
+
+
 def test_the_draw_depends_on_the_seed_the_person_and_the_day():
     numbers = [
         tuple(draws.number_of(seed, user, day) for user in range(1, 50))

@@ -141,6 +141,7 @@ def test_gains_stand_between_movements_and_each_is_shown_once():
     gains = [gain(2), gain(2, "tier"), gain(1), gain(-1)]
     asked, pages = NEWEST, []
     while asked is not None:
+        assert len(pages) < 9, "it ends"
         before = asked.before
         shown, asked = history.merge(
             [line for line in lines if line.first < asked.number],

@@ -73,11 +73,14 @@ class Cashier:
     async def run(self, handle, *messages, rejected=None, **parts):
         """One batch, each message apart; returns what was emitted."""
         extra = {} if rejected is None else {"rejected": rejected}
-        handler = apart(handle, **extra, **parts)
+        return await self.batch(apart(handle, **extra, **parts), *messages)
+
+    async def batch(self, handler, *messages, **parts):
+        """One batch of a batch handler, as the consumer hands it over."""
         async with self.desk.begin() as uow:
             keys = sorted({key for each in messages for key in each.lock_keys()})
             await self.desk.books.accounts.lock(uow.connection, keys)
-            await handler([received(each) for each in messages], uow)
+            await handler([received(each) for each in messages], uow, **parts)
         return [CONTRACTS[row.subject].decode(row.body) for row in uow.rows]
 
     async def create(self, product_id="credits_300", amount=275, currency="XTR", **fields):
@@ -107,8 +110,10 @@ class Cashier:
         return StarsPaid(**values)
 
     async def pay(self, created, charge_id="charge-1", **fields):
-        event = self.paid(created, charge_id, **fields)
-        return await self.run(record_stars_paid.record_stars_paid, event, till=self.till)
+        return await self.pay_all(self.paid(created, charge_id, **fields))
+
+    async def pay_all(self, *events):
+        return await self.batch(record_stars_paid.record_stars_paid, *events, till=self.till)
 
     async def bought(self, *product, charge_id="charge-1", **fields):
         created = await self.invoice(*product)

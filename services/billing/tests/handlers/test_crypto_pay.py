@@ -12,7 +12,12 @@ from billing.webhooks import BODY_BYTES_MAX
 from chassis.clock import new_id
 from contracts import payments
 from contracts.payments import CRYPTO_PAY
-from simulators.crypto_pay.testing import SIGNATURE_HEADER, ControlClient, CryptoPaySimulator, sign
+from simulators.crypto_pay.testing import (
+    SIGNATURE_HEADER,
+    ControlClient,
+    CryptoPaySimulator,
+    sign,
+)
 
 USER = 7
 TOKEN = "777:AA-token-of-a-test"
@@ -106,7 +111,7 @@ async def test_a_lost_answer_is_looked_up_and_makes_no_second_invoice(teller):
 async def test_a_provider_that_is_down_is_tried_again_then_told(teller):
     await teller.control.fault("500", method="createInvoice", times=1)
     await teller.ask()
-    again = await teller.work(3)
+    again = await teller.work(4)
 
     await teller.control.fault("400", method="createInvoice", name="AMOUNT_TOO_BIG", times=1)
     payment_id = await teller.ask()
@@ -310,3 +315,23 @@ async def test_a_chunked_body_has_the_same_limit(teller):
             yield b" " * 65_536
 
     assert await teller.post(endless()) == 413
+
+
+async def test_payments_found_only_by_asking_raise_the_alarm_once(teller):
+    """However many of them one round of asking finds."""
+    await teller.reconciled()
+    await teller.control.webhook(url=teller.url, enabled=False)
+    told = []
+    for number in (4, 3, 3):
+        for _ in range(number):
+            _, made = await teller.invoice()
+            await teller.control.pay(made["invoice_id"])
+        told.append(await teller.watch())
+
+    assert [kinds(events).count("PaymentCredited") for events in told] == [4, 3, 3]
+    alarms = [each for events in told for each in events if kinds([each]) == ["ProviderAlarmed"]]
+    assert [(each.code, each.detail) for each in alarms] == [
+        ("webhooks_silent", "7 payments without one")
+    ]
+    assert alarms[0] in told[1]
+    assert (await teller.cashier.account()).available == 20 + 10 * 330

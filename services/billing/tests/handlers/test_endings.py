@@ -5,12 +5,9 @@ import pytest
 from billing.handlers.ask_deliveries import ask_deliveries
 from billing.handlers.cancel_order import cancel_orders
 from billing.handlers.expire_holds import expire_holds
+from billing.handlers.record_access import record_access_refused
 from billing.handlers.record_delivery import record_deliveries
-from billing.handlers.record_job_failed import (
-    record_access_refused,
-    record_jobs_cancelled,
-    record_jobs_failed,
-)
+from billing.handlers.record_job_failed import record_jobs_cancelled, record_jobs_failed
 from billing.handlers.record_job_started import record_jobs_started
 from billing.testing import ENHANCE, ORBIT, order_of
 from chassis.clock import new_id

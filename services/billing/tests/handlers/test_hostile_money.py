@@ -126,7 +126,7 @@ async def test_held_money_whose_refund_was_told_before_cannot_be_credited(audite
     await audited.pay(created, amount_minor=1)
     (rejected,) = await audited.resolve("charge-1", 300)
 
-    assert (await audited.charge()).state == "refunded"
+    assert (await audited.charge()).state == "charged_back"
     assert rejected.code == "already_finished"
     assert (await audited.account()).available == 20
 
@@ -146,6 +146,7 @@ async def test_a_gift_that_waits_does_not_save_refunded_credits(audited):
     opened = await open_it(audited, made.code)
 
     assert kinds(events) == ["GiftReturned", "RefundStars"]
+    assert (events[0].gift_id, events[0].withdrawn) == (made.gift_id, True)
     assert (told.taken_credits, told.debt_credits) == (330, 0)
     assert opened.reason == "gift_over"
     mine, theirs = await audited.account(), await audited.desk.account(OTHER)

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 from billing.domain import plans
+from billing.handlers.set_tier import set_tiers
 from chassis.clock import new_id
+from contracts.billing import SetTier
 
 USER = 7
 MONTH = timedelta(days=30)
@@ -98,3 +100,93 @@ async def test_a_tier_needs_no_sweep_to_end(cashier):
     (_, bought) = await cashier.buy()
 
     assert bought.until == cashier.now + MONTH
+
+
+async def subscribed(cashier, plan, stars, charge_id):
+    made = await cashier.invoice(plan, stars)
+    await cashier.pay(made, charge_id, recurring=True, first_recurring=True)
+    return made
+
+
+async def given_back(cashier, charge_id):
+    await cashier.refund(charge_id)
+    await cashier.refunded(charge_id)
+    account = await cashier.account()
+    return account.tier, account.tier_until
+
+
+async def test_a_refunded_black_gold_ends_though_a_vip_renewal_came_after_it(cashier):
+    began = cashier.now
+    vip = await subscribed(cashier, "vip_30", 250, "vip")
+    await cashier.later(days=10)
+    await subscribed(cashier, "black_gold_30", 750, "gold")
+    await cashier.later(days=15)
+    await cashier.pay(vip, "vip-2", recurring=True)
+    assert (await cashier.account()).tier == "black_gold"
+
+    tier = await given_back(cashier, "gold")
+
+    assert tier == ("vip", began + timedelta(days=60)), "two months of VIP are paid for"
+
+
+async def test_a_refunded_vip_takes_its_worth_of_black_gold_and_no_more(cashier):
+    await subscribed(cashier, "vip_30", 250, "vip")
+    await cashier.later(days=10)
+    bought = cashier.now
+    await subscribed(cashier, "black_gold_30", 750, "gold")
+
+    tier = await given_back(cashier, "vip")
+
+    assert tier == ("black_gold", bought + timedelta(days=30))
+
+
+async def test_in_whatever_order_all_is_given_back_nothing_is_left(cashier):
+    await cashier.desk.grant(USER, 900)
+    vip = await subscribed(cashier, "vip_30", 250, "vip")
+    await cashier.later(days=3)
+    await subscribed(cashier, "black_gold_30", 750, "gold")
+    await cashier.later(days=3)
+    await cashier.pay(vip, "vip-2", recurring=True)
+    bought = cashier.now
+    await cashier.buy("black_gold_30", 900)
+
+    await given_back(cashier, "vip")
+    await given_back(cashier, "gold")
+    with_credits_alone = await given_back(cashier, "vip-2")
+
+    assert with_credits_alone == ("black_gold", bought + timedelta(days=30))
+
+
+async def test_days_that_are_over_give_nothing_back_later(cashier):
+    await subscribed(cashier, "black_gold_30", 750, "gold")
+    await cashier.later(days=31)
+    bought = cashier.now
+    await subscribed(cashier, "vip_30", 250, "vip")
+
+    assert await given_back(cashier, "gold") == ("vip", bought + timedelta(days=30))
+    assert await given_back(cashier, "vip") == ("none", None)
+
+
+async def test_what_an_operator_set_stays_whatever_is_given_back(cashier):
+    await subscribed(cashier, "black_gold_30", 750, "gold")
+    until = cashier.now + timedelta(days=5)
+    command = SetTier(user_id=USER, tier="vip", until=until, reason="made good", actor="op")
+    await cashier.desk.batch(set_tiers, command, books=cashier.desk.books)
+
+    assert await given_back(cashier, "gold") == ("vip", until)
+
+
+async def test_a_refused_refund_brings_black_gold_back_as_it_was(cashier):
+    vip = await subscribed(cashier, "vip_30", 250, "vip")
+    await cashier.later(days=10)
+    await subscribed(cashier, "black_gold_30", 750, "gold")
+    await cashier.pay(vip, "vip-2", recurring=True)
+    before = await cashier.account()
+    await cashier.refund("gold")
+    assert (await cashier.account()).tier == "vip"
+
+    await cashier.refunded("gold", code="refused")
+
+    after = await cashier.account()
+    assert (after.tier, after.tier_until) == (before.tier, before.tier_until)
+    assert (await given_back(cashier, "gold"))[0] == "vip"

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from chassis.clock import new_id
 from contracts import gateway, payments
+from contracts.errors import PROVIDER_FAILED
 
 USER = 7
+REFUNDED = ["ChargeRefunded"]
 
 
 def kinds(events):
@@ -79,14 +81,60 @@ async def test_a_refused_refund_may_be_asked_for_again(cashier):
     assert told.taken_credits == 330
 
 
-async def test_a_refund_nobody_asked_for_takes_the_credits_too(cashier):
+async def test_a_refund_telegram_was_asked_for_in_vain_is_not_guessed_at(cashier):
     await cashier.bought()
+    await cashier.refund()
 
+    (alarm,) = await cashier.refunded(code=PROVIDER_FAILED)
+
+    assert (alarm.provider, alarm.code) == ("stars", "provider_failed")
+    assert "charge-1" in alarm.detail
+    assert (await cashier.charge()).state == "refunding"
+    assert (await cashier.account()).available == 20, "nothing is given again"
+
+
+async def test_an_unclear_refund_is_driven_again_every_day_until_there_is_an_answer(cashier):
+    await cashier.bought()
+    await cashier.watch()
+    await cashier.refund()
+    await cashier.refunded(code=PROVIDER_FAILED)
+
+    soon = await cashier.watch()
+    await cashier.later(days=1)
+    (asked,) = await cashier.watch()
+    meanwhile = await cashier.watch()
     (told,) = await cashier.refunded()
-    (rejected,) = await cashier.refund()
 
-    assert (told.taken_credits, rejected.code) == (330, "already_refunded")
-    assert (await cashier.account()).available == 20
+    assert (soon, meanwhile) == ([], [])
+    assert asked == gateway.RefundStars(user_id=USER, charge_id="charge-1")
+    assert (told.taken_credits, told.charged_back) == (330, False)
+    assert (await cashier.charge()).state == "refunded"
+
+
+async def test_an_unclear_refund_that_telegram_refuses_at_last_gives_the_credits_again(cashier):
+    await cashier.bought()
+    await cashier.refund()
+    await cashier.refunded(code=PROVIDER_FAILED)
+
+    (asked,) = await cashier.refund()
+    (refused,) = await cashier.refunded(code="charge_not_found")
+
+    assert (kinds([asked]), refused.code) == (["RefundStars"], "charge_not_found")
+    assert (await cashier.account()).available == 350
+
+
+async def test_a_statement_ends_an_unclear_refund(cashier):
+    await cashier.bought()
+    await cashier.refund()
+    await cashier.refunded(code=PROVIDER_FAILED)
+
+    line = gateway.StarsTransaction(
+        charge_id="charge-1", amount_minor=-275, at=cashier.now, user_id=USER, invoice_payload="x"
+    )
+    told = next(each for each in await cashier.statement(line) if kinds([each]) == REFUNDED)
+
+    assert (told.taken_credits, told.charged_back) == (330, False)
+    assert (await cashier.charge()).state == "refunded"
 
 
 async def test_money_in_review_is_given_back_and_nothing_taken(cashier):

@@ -293,7 +293,7 @@ async def test_the_statement_tells_refunds_too(cashier):
 
     events = await cashier.statement(*lines)
 
-    assert kinds(events) == ["PaymentCredited", "ChargeRefunded"]
+    assert kinds(events) == ["PaymentCredited", "ChargeRefunded", "ProviderAlarmed"]
     assert (await cashier.account()).available == 20
     assert await cashier.statement(*lines) == []
 
@@ -305,5 +305,5 @@ async def test_a_refund_that_overtakes_its_payment_is_not_forgotten(cashier):
     events = await cashier.pay(created)
 
     assert early == []
-    assert kinds(events) == ["PaymentCredited", "ChargeRefunded"]
+    assert kinds(events) == ["PaymentCredited", "ChargeRefunded", "ProviderAlarmed"]
     assert (await cashier.account()).available == 20

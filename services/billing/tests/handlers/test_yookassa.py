@@ -159,4 +159,67 @@ async def test_money_given_back_in_the_web_cabinet_takes_the_credits(teller):
     await teller.control.wait_webhook(refund["id"])
 
     assert await available(teller) == 20
+    assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "charged_back"
+
+
+async def test_a_charge_back_takes_the_credits_and_is_told(teller):
+    await teller.control.fault("charge_back", times=1)
+    before = await teller.ids()
+
+    charge_id = await bought(teller)
+    (refund,) = await teller.control.refunds()
+    await teller.control.wait_webhook(refund["id"])
+
+    told = {type(each).__name__: each for each in await teller.events_since(before)}
+    assert set(told) == {"PaymentCreated", "PaymentCredited", "ChargeRefunded", "ProviderAlarmed"}
+    assert told["ChargeRefunded"].charged_back
+    assert told["ChargeRefunded"].taken_credits == 330
+    assert (told["ProviderAlarmed"].code, told["ProviderAlarmed"].provider) == (
+        "charged_back",
+        "yookassa",
+    )
+    assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "charged_back"
+    assert await available(teller) == 20
+
+
+async def test_a_charge_back_no_webhook_told_is_found_in_the_statement(teller):
+    charge_id = await bought(teller)
+    await teller.reconciled()
+    await teller.cashier.adjust(-300)
+    await teller.control.webhook(enabled=False)
+    await teller.control.charge_back(charge_id)
+
+    await teller.cashier.later(days=1)
+    told = {type(each).__name__: each for each in await teller.watch()}
+
+    assert (told["ChargeRefunded"].charged_back, told["ChargeRefunded"].debt_credits) == (True, 280)
+    account = await teller.cashier.account()
+    assert (account.available, account.debt) == (0, 280)
+
+
+async def test_a_part_given_back_by_hand_takes_nothing_and_alarms_once(teller):
+    charge_id = await bought(teller)
+    before = await teller.ids()
+
+    refund = await teller.control.refund(charge_id, amount="50.00")
+    sent = await teller.control.wait_webhook(refund["id"])
+    await teller.control.resend(sent["id"])
+
+    (alarm,) = await teller.events_since(before)
+    assert (alarm.code, alarm.detail) == (
+        "statement_differs",
+        f"5000 RUB of {charge_id} went back",
+    )
+    assert await available(teller) == 350
+
+
+async def test_a_refund_of_ours_is_no_charge_back(teller):
+    charge_id = await bought(teller)
+
+    await teller.cashier.refund(charge_id, provider=YOOKASSA)
+    (told,) = await teller.work()
+    (refund,) = await teller.control.refunds()
+    await teller.control.wait_webhook(refund["id"])
+
+    assert not told.charged_back
     assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "refunded"

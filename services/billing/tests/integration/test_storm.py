@@ -307,6 +307,7 @@ def check_answers(sent: list[Any], told: list[Any], promos: dict[str, tuple[str,
     assert max(Counter((each.user_id, each.day) for each in draws).values()) == 1
 
 
+@pytest.mark.xdist_group("heavy")
 @pytest.mark.timeout(600)
 async def test_a_storm_of_money_leaves_no_drift(
     world, database_dsn, nats_url, tmp_path, request, capsys

@@ -2,18 +2,20 @@
 
 import sys
 
+from chassis.service import migrate_main
 from gateway.adapters import light_aiogram
+from gateway.settings import MIGRATIONS, SCHEMA, Settings
 
 
 def main() -> None:
+    if sys.argv[1:] == ["migrate"]:
+        # Without aiogram and every screen: to import them takes longer than to migrate.
+        migrate_main(Settings, schema=SCHEMA, folder=MIGRATIONS)
+        return
     light_aiogram.load()
     from gateway.main import main as run
-    from gateway.main import migrate
 
-    if sys.argv[1:] == ["migrate"]:
-        migrate()
-    else:
-        run()
+    run()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,12 @@ from functools import partial
 from typing import Any
 
 from chassis.consumers import Route, Subscription
-from contracts import billing, gateway, generator, operators, payments, rewards
+from contracts import access, billing, gateway, generator, operators, payments, rewards, vpn
 from contracts.envelope import Message
+from gateway.handlers.access_bought import access_bought
+from gateway.handlers.access_changed import access_changed
+from gateway.handlers.access_not_bought import access_not_bought
+from gateway.handlers.access_reminded import access_reminded
 from gateway.handlers.account_opened import account_opened
 from gateway.handlers.charge_refunded import charge_refunded
 from gateway.handlers.command_rejected import command_rejected
@@ -17,12 +21,15 @@ from gateway.handlers.credits_granted import credits_granted
 from gateway.handlers.deliver_result import deliver_result
 from gateway.handlers.draw_taken import draw_taken
 from gateway.handlers.edit_stars_subscription import edit_stars_subscription
+from gateway.handlers.everybody_extended import everybody_extended
 from gateway.handlers.gift_made import gift_made
 from gateway.handlers.gift_opened import gift_opened
 from gateway.handlers.gift_refused import gift_refused
 from gateway.handlers.gift_returned import gift_returned
 from gateway.handlers.job_started import job_started
+from gateway.handlers.key_rotated import key_rotated
 from gateway.handlers.lot_expiring import lot_expiring
+from gateway.handlers.node_alarmed import node_alarmed
 from gateway.handlers.order_accepted import order_accepted
 from gateway.handlers.order_completed import order_completed
 from gateway.handlers.order_refunded import order_refunded
@@ -70,6 +77,8 @@ def table(shop: Shop, sweeper: Sweeper) -> tuple[Subscription, ...]:
             stream="EVENTS",
             consumer="gateway",
             routes=(
+                to(access.AccessBought, access_bought),
+                to(access.AccessNotBought, access_not_bought),
                 to(billing.AccountOpened, account_opened),
                 to(billing.OrderAccepted, order_accepted),
                 to(billing.OrderRefused, order_refused),
@@ -101,6 +110,11 @@ def table(shop: Shop, sweeper: Sweeper) -> tuple[Subscription, ...]:
                 to(rewards.ReferralJoined, referral_joined),
                 to(rewards.ReferralEarned, referral_earned),
                 to(rewards.LotExpiring, lot_expiring),
+                to(vpn.AccessChanged, access_changed),
+                to(vpn.AccessReminded, access_reminded),
+                to(vpn.EverybodyExtended, everybody_extended),
+                to(vpn.KeyRotated, key_rotated),
+                to(vpn.NodeAlarmed, node_alarmed),
             ),
         ),
     )

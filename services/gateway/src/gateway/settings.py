@@ -11,6 +11,8 @@ from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import DatabaseSettings
 
+SCHEMA = "gateway"
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 MIB = 1 << 20
 CLOUD_DOWNLOAD_MAX = 20 * MIB
 LOCAL_DOWNLOAD_MAX = 50 * MIB

@@ -71,12 +71,12 @@ async def test_a_send_that_would_wait_too_long_says_so_at_once(replicas):
 async def test_a_429_silences_every_replica(replicas):
     first, second = replicas
     await second.acquire(wait_max=LONG)
-    await first.silence(timedelta(seconds=1.2))
     began = time.monotonic()
+    await first.silence(timedelta(seconds=1.2))
 
     await asyncio.gather(*(each.acquire(wait_max=LONG) for each in replicas))
 
-    assert time.monotonic() - began > 0.9
+    assert time.monotonic() - began > 1.1
     await first.silence(timedelta(seconds=30))
     for each in replicas:
         with pytest.raises(WouldWaitError):

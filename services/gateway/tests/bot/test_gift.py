@@ -187,6 +187,35 @@ async def test_refusals_and_returns_are_told(chat):
     assert "50 credits came back" in back
 
 
+async def test_a_withdrawn_gift_says_why_it_came_back(chat):
+    await chat.send("/start")
+
+    back = rewards.GiftReturned(
+        gift_id=chat.shop.new_id(), user_id=chat.user_id, credits=50, withdrawn=True
+    )
+    await chat.receive(back)
+
+    ((_, told),) = await chat.deliveries("send")
+    assert "The payment your gift was made of is being given back" in told.text
+    assert "50 credits came back to you" in told.text
+    assert "Nobody opened" not in told.text
+
+
+async def test_a_gift_that_was_not_made_is_refused_on_the_message_that_asked_for_it(chat):
+    confirm = await confirmed(chat)
+    await chat.tap(pack(confirm))
+
+    for reason in (errors.INSUFFICIENT_CREDITS, errors.GIFT_OWN):
+        refused = rewards.GiftRefused(user_id=chat.user_id, reason=reason, gift_id=confirm.gift_id)
+        await chat.receive(refused)
+
+    ((key, screen),) = await chat.deliveries("edit")
+    assert key == keys.gift(confirm.gift_id)
+    assert "that many bought credits" in screen.text
+    ((_, own),) = await chat.deliveries("send")
+    assert "your own gift" in own.text, "the message with the link stays"
+
+
 async def test_billing_that_does_not_answer_is_said_plainly(chat):
     assert "not answering" in (await chat.send("/gift"))[0].screen.text
     for tap in (OpenPage(callbacks.GIFT), OpenPage(callbacks.GIFT_OWN), ChooseGift(10)):

@@ -111,6 +111,21 @@ async def test_only_methods_with_a_price_are_offered(chat):
     assert len(data_of(shown, PayWith)) == 1
 
 
+async def test_every_method_that_is_switched_on_is_offered_in_its_currency(chat):
+    rubles = Method(provider="yookassa", currency="RUB", exponent=2)
+    priced = Pack(id="credits_300", credits=300, prices={"XTR": 275, "USD": 549, "RUB": 54_900})
+    chat.billing[GetOffers] = offers(methods=(STARS, CRYPTO, rubles), packs=(priced,))
+
+    (listed,) = await chat.send("/topup")
+    shown = await checkout(chat)
+    await chat.tap(data_of(shown, PayWith)[2])
+
+    assert "⭐ 275 · 5.49 USD · 549.00 RUB" in listed.screen.text
+    assert "Card (YooKassa) – 549.00 RUB" in [each.text for each in buttons(shown)]
+    (asked,) = await chat.emitted(CreatePayment)
+    assert (asked.provider, asked.amount_minor, asked.currency) == ("yookassa", 54_900, "RUB")
+
+
 async def test_one_tap_or_five_is_one_payment(chat):
     stars, crypto = data_of(await checkout(chat), PayWith)
 

@@ -1,6 +1,6 @@
 from datetime import date
 
-from contracts import billing, payments, rewards
+from contracts import billing, payments, rewards, vpn
 from gateway.domain.callbacks import OpenPage, SetLanguage, pack
 
 
@@ -63,6 +63,7 @@ async def test_each_menu_button_is_answered(chat):
         billing.GetHistory: billing.History(),
         payments.GetOffers: payments.Offers(),
         rewards.GetRewards: rewards.Rewards(referral_code="abc", draw_day=date(2026, 11, 21)),
+        vpn.GetAccess: vpn.Access(),
     }
     menu = (await chat.send("/start"))[0].screen
 

@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ class References(Visitor):
         self.messages.add(node.id.name)
 
 
+@cache
 def entries(language):
     parsed = FluentParser().parse((texts.FOLDER / f"{language}.ftl").read_text(encoding="utf-8"))
     broken = [entry for entry in parsed.body if isinstance(entry, fluent_ast.Junk)]
@@ -52,29 +54,32 @@ def variables(key, messages):
     return found.variables.union(*nested)
 
 
+@cache
+def nodes():
+    """Everything in the sources."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES.rglob("*.py")]
+    return [node for tree in trees for node in ast.walk(tree)]
+
+
 def said():
     """(key, names of the values) of every `say("key", name=...)` in the sources."""
-    for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            is_say = isinstance(node, ast.Call) and (
-                getattr(node.func, "id", "") in {"say", "spoken"}
-                or getattr(node.func, "attr", "") == "say"
-                or (
-                    isinstance(node.func, ast.Call) and getattr(node.func.func, "attr", "") == "say"
-                )
-            )
-            if is_say and node.args and isinstance(node.args[0], ast.Constant):
-                yield node.args[0].value, {keyword.arg for keyword in node.keywords}
+    for node in nodes():
+        is_say = isinstance(node, ast.Call) and (
+            getattr(node.func, "id", "") in {"say", "spoken"}
+            or getattr(node.func, "attr", "") == "say"
+            or (isinstance(node.func, ast.Call) and getattr(node.func.func, "attr", "") == "say")
+        )
+        if is_say and node.args and isinstance(node.args[0], ast.Constant):
+            yield node.args[0].value, {keyword.arg for keyword in node.keywords}
 
 
 def literals():
     """Every string of the sources: some keys are chosen first and said later."""
-    found = set()
-    for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-    return found
+    return {
+        node.value
+        for node in nodes()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
 
 
 def built():

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from contracts import billing, errors, rewards
@@ -108,6 +109,7 @@ def _gift_screens(say):
         yield gifts.taken(say, opened)
         back = rewards.GiftReturned(gift_id=GIFT, user_id=7, credits=amount)
         yield gifts.returned(say, back)
+        yield gifts.returned(say, msgspec.structs.replace(back, withdrawn=True))
     yield gifts.opening(say)
     for reason in (*GIFT_CODES, errors.INSUFFICIENT_CREDITS, errors.IN_DEBT, "a_new_reason"):
         yield gifts.refused(say, gift_refused(reason))

@@ -1,5 +1,5 @@
-"""`python -m scheduler` runs the service, `python -m scheduler migrate` its migrations."""
+"""`python -m scheduler` runs the service; `migrate`, `list`, `show`, `fire`... are commands."""
 
-from scheduler.main import main
+from scheduler.cli import main
 
 main()

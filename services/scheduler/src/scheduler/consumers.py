@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from chassis.consumers import Route, Subscription
 from contracts import scheduler
-from contracts.errors import RefusalError
-from scheduler.handlers.cancel_timer import cancel_timer
-from scheduler.handlers.schedule_timer import schedule_timer
+from scheduler.domain.timers import KindTerms
+from scheduler.handlers.change_timers import change_timers
 from scheduler.ports import Timers
 
 
-def table(store: Timers) -> tuple[Subscription, ...]:
+def table(
+    store: Timers, *, kinds: Mapping[str, KindTerms], wake: Callable[[], None]
+) -> tuple[Subscription, ...]:
+    both = partial(change_timers, store=store, kinds=kinds, wake=wake)
     return (
         Subscription(
             stream="SCHEDULER",
             consumer="scheduler",
             routes=(
-                Route(
-                    message=scheduler.ScheduleTimer,
-                    handler=partial(schedule_timer, store=store),
-                    on_refusal=_rejected,
-                ),
-                Route(message=scheduler.CancelTimer, handler=partial(cancel_timer, store=store)),
+                Route(message=scheduler.ScheduleTimer, handler=both, batch=True),
+                Route(message=scheduler.CancelTimer, handler=both, batch=True),
             ),
         ),
     )
-
-
-def _rejected(command: scheduler.ScheduleTimer, refusal: RefusalError) -> scheduler.TimerRejected:
-    return scheduler.TimerRejected(key=command.key, code=refusal.code)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Protocol
 
 from chassis.database import Connection
-from contracts.scheduler import ScheduleTimer
+from scheduler.domain.timers import Change
 
 
 class Timers(Protocol):
     """Timers by key; a version not above the recorded one changes nothing."""
 
-    async def arm(
-        self, connection: Connection, timer: ScheduleTimer, *, traceparent: str, now: datetime
-    ) -> bool:
-        """Set or replace a timer; return whether anything changed."""
-        ...
+    async def change(self, connection: Connection, changes: Sequence[Change]) -> int:
+        """Arm, replace and cancel: one change per key, sorted by key. Return how many did.
 
-    async def cancel(
-        self, connection: Connection, key: str, version: int, *, now: datetime
-    ) -> bool:
-        """Leave a tombstone; return whether anything changed."""
+        A cancel of the armed version itself wins over it.
+        """
         ...

@@ -1,107 +1,70 @@
 """Timers in Postgres: replaced by version, tombstoned, fired once by any number of replicas."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from chassis import bootstrap, migrations
-from chassis.background import Background
-from chassis.broker import Broker
-from chassis.clock import SystemClock
-from chassis.database import Database
 from chassis.outbox import Outbox
 from chassis.testing import drain
-from contracts.scheduler import ScheduleTimer
+from contracts.ids import uuid7_time
+from contracts.scheduler import CancelTimer
 from scheduler.adapters.postgres import PostgresTimers
-from scheduler.jobs import Firing
-from scheduler.main import MIGRATIONS, pace_of
-from scheduler.settings import Settings
-
-FIRE = "vpn.cmd.revoke_access.v1"
+from scheduler.domain import timers
+from scheduler.testing import FIRE, arm, execute, fire_all, fired, firing, row, timer
 
 
-@pytest.fixture
-async def outbox(database_dsn: str, nats_url: str) -> AsyncIterator[Outbox]:
-    await migrations.migrate(database_dsn, schema="scheduler", folder=MIGRATIONS)
-    broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
-    await bootstrap.apply(broker)
-    database = await Database.connect(database_dsn, schema="scheduler")
-    outbox = Outbox(database, broker, SystemClock())
-    await outbox.partitions.maintain()
-    background = Background()
-    background.spawn(outbox.run_publisher(), name="publisher")
-    yield outbox
-    outbox.stop()
-    await background.stop(timedelta(seconds=5))
-    await database.close()
-    await broker.close()
-
-
-def timer(version: int, *, due_in: float = 0.0, key: str = "k") -> ScheduleTimer:
-    due_at = datetime.now(UTC) + timedelta(seconds=due_in)
-    return ScheduleTimer(
-        key=key, version=version, due_at=due_at, fire_subject=FIRE, fire_body=b"%d" % version
-    )
-
-
-def firing(outbox: Outbox, **settings: object) -> Firing:
-    return Firing(outbox, PostgresTimers(), pace_of(Settings(database_url="unused", **settings)))
-
-
-async def arm(outbox: Outbox, *timers: ScheduleTimer) -> list[bool]:
-    store = PostgresTimers()
+async def cancel(outbox: Outbox, key: str, version: int) -> int:
+    command = CancelTimer(key=key, version=version)
     async with outbox.database.read() as connection:
-        return [
-            await store.arm(connection, each, traceparent="", now=datetime.now(UTC))
-            for each in timers
-        ]
-
-
-async def fired(outbox: Outbox) -> list[bytes]:
-    async with outbox.database.read() as connection:
-        rows = await connection.fetch("SELECT body FROM outbox WHERE subject = $1", FIRE)
-    return sorted(row["body"] for row in rows)
+        change = timers.tombstone(command, datetime.now(UTC))
+        return await PostgresTimers().change(connection, [change])
 
 
 async def test_only_a_newer_version_replaces_a_timer(outbox: Outbox) -> None:
-    assert await arm(outbox, timer(2), timer(1), timer(2), timer(3)) == [True, False, False, True]
+    changed = [await arm(outbox, timer(version)) for version in (2, 1, 2, 3)]
 
-    await firing(outbox).fire_once()
-    await firing(outbox).fire_once()
+    await fire_all(firing(outbox))
 
-    assert await fired(outbox) == [b"3"]
+    assert changed == [1, 0, 0, 1]
+    assert await fired(outbox) == ["k:3"]
 
 
 async def test_a_tombstone_stops_a_late_schedule(outbox: Outbox) -> None:
-    store = PostgresTimers()
-    async with outbox.database.read() as connection:
-        assert await store.cancel(connection, "k", 5, now=datetime.now(UTC))
+    assert await cancel(outbox, "k", 5) == 1
 
-    assert await arm(outbox, timer(4), timer(5)) == [False, False]
-    await firing(outbox).fire_once()
+    assert [await arm(outbox, timer(version)) for version in (4, 5)] == [0, 0]
+    await fire_all(firing(outbox))
+
+    assert await fired(outbox) == []
+    assert await arm(outbox, timer(6)) == 1
+
+
+async def test_a_cancel_wins_over_the_version_it_names_unless_that_has_fired(
+    outbox: Outbox,
+) -> None:
+    await arm(outbox, timer(2, key="armed", due_in=60), timer(2, key="fired"))
+    await fire_all(firing(outbox))
+
+    changed = [await cancel(outbox, key, 2) for key in ("armed", "fired")]
+
+    assert changed == [1, 0]
+    assert (await row(outbox, "armed"))["state"] == "cancelled"
+    assert (await row(outbox, "fired"))["state"] == "fired"
+
+
+async def test_nothing_fires_before_the_database_clock_says_so(outbox: Outbox) -> None:
+    await arm(outbox, timer(due_in=60))
+
+    assert await firing(outbox).turn() > 0
 
     assert await fired(outbox) == []
 
 
-async def test_nothing_fires_before_the_database_clock_says_so(outbox: Outbox) -> None:
-    await arm(outbox, timer(1, due_in=60))
+async def test_many_replicas_fire_each_timer_once(outbox: Outbox) -> None:
+    await arm(outbox, *(timer(key=f"k{index}", kind=f"kind{index % 3}") for index in range(300)))
 
-    assert await firing(outbox).fire_once() == 0
+    await asyncio.gather(*(fire_all(firing(outbox, fire_batch_max=20)) for _ in range(3)))
 
-
-async def test_two_replicas_fire_each_timer_once(outbox: Outbox) -> None:
-    await arm(outbox, *(timer(1, key=f"k{index}") for index in range(300)))
-    replicas = [firing(outbox, fire_batch_max=20) for _ in range(2)]
-
-    async def run(replica: Firing) -> None:
-        while await replica.fire_once():
-            pass
-
-    await asyncio.gather(*(run(replica) for replica in replicas))
-
-    assert len(await fired(outbox)) == 300
+    assert len(await fired(outbox)) == len(set(await fired(outbox))) == 300
 
     async def delivered() -> bool:
         info = await outbox.broker.api("STREAM.INFO.VPN")
@@ -110,23 +73,125 @@ async def test_two_replicas_fire_each_timer_once(outbox: Outbox) -> None:
     await drain(delivered, what="300 fired timers in the VPN stream")
 
 
-async def test_a_due_tick_fires_once_and_moves_on(outbox: Outbox) -> None:
+async def test_replacing_and_cancelling_race_with_firing(outbox: Outbox) -> None:
+    """Whatever wins: each version fires at most once, and the last armed one exactly once."""
+    keys = [f"k{number}" for number in range(40)]
+    replicas = [firing(outbox, fire_batch_max=7) for _ in range(2)]
+    stopping = False
+
+    async def fire(replica: object) -> None:
+        while not stopping:
+            await replica.turn()
+
+    async def rearm(key: str) -> None:
+        for version in range(1, 6):
+            await arm(outbox, timer(version * 2, key=key))
+            await cancel(outbox, key, version * 2 - 1)
+        await arm(outbox, timer(20, key=key))
+        if int(key[1:]) % 2:
+            await cancel(outbox, key, 21)
+
+    async with asyncio.TaskGroup() as group:
+        turning = [group.create_task(fire(replica)) for replica in replicas]
+        await asyncio.gather(*(rearm(key) for key in keys))
+        stopping = True
+        await asyncio.gather(*turning)
+    await fire_all(replicas[0])
+
+    told = await fired(outbox)
+    assert len(told) == len(set(told))
+    assert {f"k{number}:20" for number in range(0, 40, 2)} <= set(told)
+    for number in range(1, 40, 2):
+        assert (await row(outbox, f"k{number}"))["state"] == "cancelled"
+
+
+async def test_a_claim_that_was_not_committed_is_fired_by_another(outbox: Outbox) -> None:
+    await arm(outbox, timer())
     store = PostgresTimers()
+    async with outbox.database.read() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        look = await store.look(connection, [])
+        assert len(await store.claim(connection, {FIRE: 5}, look.now)) == 1
+        await firing(outbox).turn()
+        hidden = await fired(outbox)
+        await transaction.rollback()
+
+    await fire_all(firing(outbox))
+
+    assert hidden == []
+    assert await fired(outbox) == ["k:1"]
+
+
+async def test_a_timer_fires_again_when_it_is_set_again(outbox: Outbox) -> None:
+    for version in (1, 2):
+        await arm(outbox, timer(version))
+        await fire_all(firing(outbox))
+
+    assert await fired(outbox) == ["k:1", "k:2"]
+
+
+async def test_the_id_is_one_a_receiver_accepts_however_late_it_is(outbox: Outbox) -> None:
+    late = (0.0, 10 * 86_400.0, 400 * 86_400.0)
+    await arm(outbox, *(timer(key=f"k{seconds:.0f}", due_in=-seconds) for seconds in late))
+
+    await fire_all(firing(outbox))
+
+    async with outbox.database.read() as connection:
+        rows = await connection.fetch("SELECT id FROM outbox WHERE subject = $1", FIRE)
+    now = datetime.now(UTC)
+    days = sorted(round((now - uuid7_time(each["id"])) / timedelta(days=1)) for each in rows)
+    assert days == [0, 0, 10]
+    assert all(outbox.partitions.holds(uuid7_time(each["id"]).date(), now) for each in rows)
+
+
+async def test_ended_timers_are_forgotten_once_no_late_command_can_come(outbox: Outbox) -> None:
+    await arm(
+        outbox, *(timer(key=f"k{number}") for number in range(3)), timer(key="armed", due_in=9e6)
+    )
+    await cancel(outbox, "tombstone", 1)
     replica = firing(outbox)
-    async with outbox.database.read() as connection:
-        await store.set_ticks(connection, pace_of(Settings(database_url="unused")).ticks)
-        await connection.execute(
-            "UPDATE ticks SET due_at = now() - interval '10 days' WHERE name = 'run_audit'"
-        )
+    await fire_all(replica)
+    await execute(
+        outbox,
+        "UPDATE timers SET changed_at = now() - interval '34 days' "
+        "WHERE key IN ('k0', 'tombstone')",
+    )
+    await execute(outbox, "UPDATE timers SET changed_at = '2020-01-01' WHERE key = 'armed'")
 
-    assert await replica.fire_once() == 1
-    assert await replica.fire_once() == 0
+    await replica.forget_ended()
 
     async with outbox.database.read() as connection:
-        subjects = await connection.fetch("SELECT subject FROM outbox")
-        due = await connection.fetchval(
-            "SELECT due_at > now() AND due_at <= now() + interval '1 hour' "
-            "FROM ticks WHERE name = 'run_audit'"
-        )
-    assert [row["subject"] for row in subjects] == ["billing.cmd.run_audit.v1"]
-    assert due
+        left = await connection.fetch("SELECT key FROM timers ORDER BY key")
+    assert [each["key"] for each in left] == ["armed", "k1", "k2"]
+
+
+async def test_the_claim_reads_only_what_is_due(outbox: Outbox) -> None:
+    """A scan of everything armed, once a turn, is what a million timers do not forgive."""
+    await execute(
+        outbox,
+        "INSERT INTO timers (key, version, due_at, fire_subject, fire_body, traceparent, state, "
+        "changed_at, kind) SELECT 'k' || n, 1, now() + interval '1 day', $1, '', '', 'armed', "
+        "now(), $1 FROM generate_series(1, 20000) n",
+        FIRE,
+    )
+    await execute(outbox, "ANALYZE timers")
+    await arm(outbox, timer(key="due", kind="other"))
+    store = PostgresTimers()
+    async with outbox.database.read() as connection:
+        before = await _entries_read(connection)
+        look = await store.look(connection, [])
+        claimed = await store.claim(connection, {FIRE: 100, "other": 100}, look.now)
+        read = await _entries_read(connection) - before
+
+    assert [each.key for each in claimed] == ["due"]
+    assert sorted(look.heads) == ["other", FIRE]
+    assert read < 50
+
+
+async def _entries_read(connection: object) -> int:
+    await connection.execute("SELECT pg_stat_force_next_flush()")
+    return await connection.fetchval(
+        "SELECT sum(idx_tup_read) + (SELECT seq_tup_read FROM pg_stat_user_tables "
+        "WHERE relname = 'timers') FROM pg_stat_user_indexes WHERE relname = 'timers'"
+    )

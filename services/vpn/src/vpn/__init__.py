@@ -1,1 +1,1 @@
-"""VPN access. It refuses what it cannot do yet, so no held order ever waits for it."""
+"""VPN access that follows payment, and the nodes that give it."""

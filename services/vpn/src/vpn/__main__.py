@@ -1,5 +1,5 @@
-"""`python -m vpn` runs the service, `python -m vpn migrate` its migrations."""
+"""`python -m vpn` runs the service; `python -m vpn --help` lists what else there is."""
 
-from vpn.main import main
+from vpn.cli import main
 
 main()

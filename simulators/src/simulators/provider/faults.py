@@ -7,7 +7,9 @@ from typing import Any, Generic, TypeVar
 from simulators.telegram.errors import ControlError
 
 # Spoil the answer to an API call.
-ANSWER_KINDS = frozenset({"400", "401", "429", "500", "502", "503", "hang", "reset", "lost_answer"})
+ANSWER_KINDS = frozenset(
+    {"400", "401", "429", "500", "502", "503", "hang", "reset", "lost_answer", "late_call"}
+)
 # Spoil the delivery of a webhook.
 WEBHOOK_KINDS = frozenset({"duplicate", "reorder", "late", "replay", "lost"})
 KINDS = ANSWER_KINDS | WEBHOOK_KINDS | {"latency"}
@@ -21,7 +23,7 @@ class Fault:
     times: int | None = None  # None: until cleared
     probability: float = 1.0
     method: str = "*"  # for answers: which API method
-    seconds: float = 0.0  # of hang, late, latency and reorder
+    seconds: float = 0.0  # of hang, late, latency, late_call and reorder
     after: bool = False  # for answers: the method is carried out first
     name: str | None = None  # of the error
     copies: int = 1  # of duplicate

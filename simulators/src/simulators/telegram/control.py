@@ -52,6 +52,7 @@ class Control:
             web.get(user + "/charges", self.charges),
             web.post(user + "/charges/{charge_id}/renew", self.renew),
             web.post(user + "/charges/{charge_id}/state", self.charge_state),
+            web.post(user + "/charges/{charge_id}/charge-back", self.charge_back),
             web.put(chat, self.put_chat),
             web.post(chat, self.put_chat),
             web.get(chat, self.chat),
@@ -197,6 +198,13 @@ class Control:
             request.match_info["charge_id"],
             str(body.get("state", "")),
         )
+        return json_response({"ok": True, **made})
+
+    async def charge_back(self, request: web.Request) -> web.Response:
+        """`{"silent": true}`: only the statement shows it."""
+        silent = bool((await read_body(request)).get("silent", False))
+        charge_id = request.match_info["charge_id"]
+        made = purchases.charge_back(self._core, user_id(request), charge_id, silent=silent)
         return json_response({"ok": True, **made})
 
     # --- chats ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ANSWER_KINDS = {"429", "400", "403", "500", "502", "hang", "reset"}
 UPDATE_KINDS = {"duplicate_updates", "out_of_order_updates"}
-KINDS = ANSWER_KINDS | UPDATE_KINDS | {"latency", "rate_limit"}
+KINDS = ANSWER_KINDS | UPDATE_KINDS | {"latency", "rate_limit", "charge_back"}
 ALIASES = {
     "duplicate": "duplicate_updates",
     "out_of_order": "out_of_order_updates",
@@ -35,6 +35,7 @@ class Fault:
     seconds: float = 0.0
     retry_after: int = 1
     description: str | None = None
+    silent: bool = False  # of charge_back: only the statement says so
     after: bool = False  # the method is carried out first, then its answer is lost
     html: bool = False  # a proxy's page instead of JSON
     exclude: list[str] = field(default_factory=list)
@@ -112,6 +113,15 @@ class Faults:
         for fault in self._active:
             wanted = fault.kind in ANSWER_KINDS and fault.matches(method, chat_id)
             if wanted and self._fires(fault):
+                return fault
+        return None
+
+    def charge_back(self, user_id: int) -> Fault | None:
+        """The fault that has this payer's money called back as soon as it was paid."""
+        for fault in self._active:
+            left = fault.times is None or fault.times > 0
+            concerned = fault.kind == "charge_back" and fault.chat_id in {None, user_id}
+            if concerned and left and self._fires(fault):
                 return fault
         return None
 

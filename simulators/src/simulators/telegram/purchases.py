@@ -44,7 +44,38 @@ async def pay(core: Core, user_id: int, wish: Json) -> Json:
     if refusal is not None:
         return {**asked, "status": "refused", "error_message": refusal}
     charge = core.payments.add_charge(invoice, user_id, core.clock.now())
-    return {**asked, "status": "paid", **_settled(core, user_id, charge)}
+    settled = _settled(core, user_id, charge)
+    called_back = core.faults.charge_back(user_id)
+    if called_back is not None:
+        give_back(core, charge, told=not called_back.silent)
+    return {**asked, "status": "paid", **settled}
+
+
+def give_back(core: Core, charge: Charge, *, told: bool = True) -> int | None:
+    """Money goes back to its payer. Returns the update that says so; `told` False: none does."""
+    charge.refunded_at = core.clock.now()
+    core.payments.changed(charge)
+    if not told:
+        return None
+    chat = core.world.chat(charge.user_id)
+    refunded = {
+        "currency": charge.currency,
+        "total_amount": charge.amount,
+        "invoice_payload": charge.payload,
+        "telegram_payment_charge_id": charge.id,
+    }
+    message = core.world.add(chat, core.bot, {"refunded_payment": refunded})
+    return core.updates.push("message", dict(message.wire), order_key=chat.id)
+
+
+def charge_back(core: Core, user_id: int, charge_id: str, *, silent: bool = False) -> Json:
+    """The payer has an app store call the money back: the bot was not asked."""
+    charge = core.payments.charges.get(charge_id)
+    if charge is None or charge.user_id != user_id:
+        raise ControlError("there is no such charge", 404)
+    if charge.refunded_at is not None:
+        raise ControlError("it went back before", 409)
+    return {"update_id": give_back(core, charge, told=not silent)}
 
 
 def _settled(core: Core, user_id: int, charge: Charge) -> Json:

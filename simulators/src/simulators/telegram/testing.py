@@ -66,6 +66,10 @@ class ControlClient:
     async def pay(self, user_id: int, **invoice: Any) -> Json:
         return await self.call("POST", f"/users/{user_id}/pay", json=invoice)
 
+    async def charge_back(self, user_id: int, charge_id: str, *, silent: bool = False) -> Json:
+        path = f"/users/{user_id}/charges/{charge_id}/charge-back"
+        return await self.call("POST", path, json={"silent": silent})
+
     # --- looking on -------------------------------------------------------------------------
 
     async def messages(self, chat_id: int, *, after: int = 0, **query: Any) -> list[Json]:

@@ -34,6 +34,7 @@ class Control(ProviderControl[Core]):
             web.post(payment + "/decline", self.decline),
             web.post(payment + "/expire", self.expire),
             web.post(payment + "/refund", self.refund),
+            web.post(payment + "/charge-back", self.charge_back),
             web.get("/control/refunds", self.refunds),
             web.post("/control/refunds/{id}/finish", self.finish_refund),
             web.post("/control/settings", self.change_settings),
@@ -100,6 +101,10 @@ class Control(ProviderControl[Core]):
         }
         made = refusable(methods.create_refund, self._core, Question("", {}, body))
         return json_response({"ok": True, "refund": made})
+
+    async def charge_back(self, request: web.Request) -> web.Response:
+        refund = shop.charge_back(self._core, find_payment(self._core, request))
+        return json_response({"ok": True, "refund": refund_view(refund)})
 
     async def refunds(self, _request: web.Request) -> web.Response:
         views = [refund_view(refund) for refund in self._core.refunds.newest_first()]

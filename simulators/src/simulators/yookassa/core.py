@@ -90,6 +90,24 @@ def capture(core: Core, payment: Payment) -> None:
     payment.status = SUCCEEDED
     payment.captured_at = core.clock.now()
     tell(core, payment)
+    if core.faults.about("charge_back", payment.id) is not None:
+        charge_back(core, payment)
+
+
+def charge_back(core: Core, payment: Payment) -> Refund:
+    """The payer's bank takes back what is left of the money: the shop was not asked."""
+    left = Decimal(payment.value) - Decimal(payment.refunded)
+    if payment.status != SUCCEEDED or not left:
+        raise ControlError(f"the payment is {payment.status}, {left} of it can be taken back", 409)
+    refund = core.refunds.make(
+        payment_id=payment.id,
+        value=f"{left:.2f}",
+        created_at=core.clock.now(),
+        status=PENDING,
+        description="Chargeback",
+    )
+    finish_refund(core, refund, SUCCEEDED)
+    return refund
 
 
 def decline(core: Core, payment: Payment, reason: str | None = None) -> None:

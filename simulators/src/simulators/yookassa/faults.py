@@ -7,7 +7,7 @@ from simulators.provider import faults
 from simulators.provider.money import positive
 from simulators.telegram.errors import ControlError
 
-KINDS = frozenset({"wrong_amount", "decline", "refund_pending", "refund_canceled"})
+KINDS = frozenset({"wrong_amount", "decline", "refund_pending", "refund_canceled", "charge_back"})
 
 
 @dataclass(slots=True)

@@ -78,6 +78,10 @@ class ControlClient(ProviderControlClient):
         body = await self.call("POST", f"/payments/{payment_id}/refund", json=how)
         return dict(body["refund"])
 
+    async def charge_back(self, payment_id: str) -> Json:
+        body = await self.call("POST", f"/payments/{payment_id}/charge-back", json={})
+        return dict(body["refund"])
+
     async def finish_refund(self, refund_id: str, status: str, reason: str | None = None) -> Json:
         how = {"status": status, "reason": reason}
         return dict((await self.call("POST", f"/refunds/{refund_id}/finish", json=how))["refund"])

@@ -39,7 +39,15 @@ _REFUSALS: Mapping[str, tuple[type[Event], str]] = {
     OpenGift.subject: (GiftRefused, "reason"),
 }
 """How a command's own refusal is told, and where its code stands; others are rejected."""
-_IDS = ("charge_id", "adjustment_id", "order_id", "payment_id", "code", "user_id")
+_IDS = (
+    "charge_id",
+    "adjustment_id",
+    "grant_key",
+    "order_id",
+    "payment_id",
+    "code",
+    "user_id",
+)
 """What names a command's subject, the most telling first."""
 
 

@@ -16,6 +16,7 @@ from chassis.database import Connection, Database
 
 SQL = read(Path(__file__).with_name("exports.sql"))
 KINDS = tuple(name.removeprefix("export_") for name in SQL)
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 ROWS_AT_ONCE = 5_000
 """So much is held in memory, however long the period."""
 
@@ -71,6 +72,9 @@ class _Parquet:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, str) and value.startswith(FORMULA_BEGINS):
+        # A reason somebody typed must not be carried out by the accountant's spreadsheet.
+        return f"'{value}"
     return "" if value is None else value
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,19 +69,22 @@ class MemoryReferrals:
         assert newcomer not in self.joined
         self.joined[newcomer] = referrer
 
-    async def count_payment(
-        self, connection: Connection, newcomer: UserId, payments_max: int
-    ) -> UserId | None:
-        counted = self.counted.get(newcomer, 0)
-        if newcomer not in self.joined or counted >= payments_max:
-            return None
-        self.counted[newcomer] = counted + 1
-        return self.joined[newcomer]
+    async def count_payments(
+        self, connection: Connection, payments: Mapping[UserId, int], payments_max: int
+    ) -> dict[UserId, tuple[UserId, int]]:
+        found: dict[UserId, tuple[UserId, int]] = {}
+        for newcomer, number in payments.items():
+            earning = min(number, payments_max - self.counted.get(newcomer, 0))
+            if newcomer in self.joined and earning > 0:
+                self.counted[newcomer] = self.counted.get(newcomer, 0) + earning
+                found[newcomer] = self.joined[newcomer], earning
+        return found
 
-    async def add_reward(self, connection: Connection, reward: Reward) -> None:
-        key = reward.provider, reward.charge_id
-        assert key not in self.rewards
-        self.rewards[key] = copy(reward)
+    async def add_rewards(self, connection: Connection, rewards: Sequence[Reward]) -> None:
+        for reward in rewards:
+            key = reward.provider, reward.charge_id
+            assert key not in self.rewards
+            self.rewards[key] = copy(reward)
 
     async def cancel(self, connection: Connection, provider: str, charge_id: str) -> bool:
         reward = self.rewards.get((provider, charge_id))

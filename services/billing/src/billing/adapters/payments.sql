@@ -1,9 +1,10 @@
--- name: find_payment
--- One invoice, locked: who changes it holds its owner's account too.
+-- name: find_payments
+-- Invoices, locked, always in ascending order: who changes one holds its owner's account too.
 SELECT payment_id, user_id, provider, product, product_id, credits, bonus_credits, amount_minor,
        currency, created_at, order_id, state, version, provider_ref, pay_url, reason, expires_at,
        checked_at, check_due_at, traceparent
-FROM payments WHERE payment_id = $1 FOR NO KEY UPDATE
+FROM payments WHERE payment_id = ANY($1::uuid[])
+ORDER BY payment_id FOR NO KEY UPDATE
 
 -- name: read_payment
 -- One invoice, for showing and judging only.
@@ -23,12 +24,17 @@ INSERT INTO payments (payment_id, user_id, provider, product, product_id, credit
                       pay_url, reason, expires_at, checked_at, check_due_at, traceparent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 
--- name: save_payment
--- What became of an invoice.
-UPDATE payments
-SET state = $2, version = $3, provider_ref = $4, pay_url = $5, reason = $6, expires_at = $7,
-    checked_at = $8, check_due_at = $9
-WHERE payment_id = $1
+-- name: save_payments
+-- What became of invoices.
+UPDATE payments AS p
+SET state = t.state, version = t.version, provider_ref = t.provider_ref, pay_url = t.pay_url,
+    reason = t.reason, expires_at = t.expires_at, checked_at = t.checked_at,
+    check_due_at = t.check_due_at
+FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[],
+            $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+    AS t(payment_id, state, version, provider_ref, pay_url, reason, expires_at, checked_at,
+         check_due_at)
+WHERE p.payment_id = t.payment_id
 
 -- name: payments_due
 -- Invoices to ask their provider about, the longest waiting first.
@@ -51,13 +57,18 @@ VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (provider, event_key) DO NOTHING
 RETURNING event_key
 
--- name: note_outcome
--- What was made of it.
-UPDATE provider_events SET handled_at = $4, outcome = $3 WHERE provider = $1 AND event_key = $2
+-- name: keep_handled
+-- What a provider said, as it came first, and what was made of it last.
+INSERT INTO provider_events (provider, event_key, way, body, received_at, handled_at, outcome)
+SELECT $1, t.event_key, $2, t.body, $3, $3, t.outcome
+FROM unnest($4::text[], $5::bytea[], $6::text[]) AS t(event_key, body, outcome)
+ORDER BY t.event_key
+ON CONFLICT (provider, event_key) DO UPDATE
+SET handled_at = excluded.handled_at, outcome = excluded.outcome
 
--- name: was_told
--- Whether a provider said this before.
-SELECT count(*) FROM provider_events WHERE provider = $1 AND event_key = $2
+-- name: find_told
+-- Which of these facts a provider told before.
+SELECT event_key FROM provider_events WHERE provider = $1 AND event_key = ANY($2::text[])
 
 -- name: provider_state
 -- How far a provider was reconciled, and how it fares.
@@ -85,6 +96,11 @@ SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, curre
        tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at, traceparent
 FROM charges WHERE provider = $1 AND charge_id = $2 FOR NO KEY UPDATE
 
+-- name: known_charges
+-- Which of these charges are recorded, locked, always in ascending order.
+SELECT charge_id FROM charges WHERE provider = $1 AND charge_id = ANY($2::text[])
+ORDER BY charge_id FOR NO KEY UPDATE
+
 -- name: last_charges
 -- A person's last charges.
 SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency, paid_at,
@@ -92,14 +108,26 @@ SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, curre
        tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at, traceparent
 FROM charges WHERE user_id = $1 ORDER BY paid_at DESC, charge_id LIMIT $2
 
--- name: add_charge
--- A charge is recorded once, whatever way told us.
+-- name: add_charges
+-- Charges are recorded once, whatever way told us of them.
 INSERT INTO charges (provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
                      paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
                      tier, tier_from, tier_until, tier_replaced, taken, debt_credits, taken_seconds,
                      late, recurring, settled_at, traceparent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-        $20, $21, $22, $23, $24, $25, $26, $27)
+SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
+       paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
+       tier, tier_from, tier_until, tier_replaced, taken::jsonb, debt_credits, taken_seconds,
+       late, recurring, settled_at, traceparent
+FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::integer[], $11::text[], $12::text[],
+            $13::integer[], $14::integer[], $15::integer[], $16::integer[], $17::text[],
+            $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[], $22::integer[],
+            $23::bigint[], $24::boolean[], $25::boolean[], $26::timestamptz[], $27::text[])
+    AS t(provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
+         paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
+         tier, tier_from, tier_until, tier_replaced, taken, debt_credits, taken_seconds,
+         late, recurring, settled_at, traceparent)
+ORDER BY charge_id
 ON CONFLICT (provider, charge_id) DO NOTHING
 RETURNING charge_id
 
@@ -112,8 +140,14 @@ SET state = $3, version = $4, reason = $5, actor = $6, credits = $7, lot = $8, b
 WHERE provider = $1 AND charge_id = $2
 
 -- name: count_charges
--- How many charges were credited for an invoice; one that is held bought nothing yet.
-SELECT count(*) FROM charges WHERE payment_id = $1 AND (lot IS NOT NULL OR tier <> '')
+-- How many charges were credited for invoices; one that is held bought nothing yet.
+SELECT payment_id, count(*) FROM charges
+WHERE payment_id = ANY($1::uuid[]) AND (lot IS NOT NULL OR tier <> '') GROUP BY payment_id
+
+-- name: unclear_refunds
+-- Refunds whose end nobody waits for any more, the oldest payment first.
+SELECT charge_id, user_id FROM charges
+WHERE provider = $1 AND state = 'refunding' AND reason = $2 ORDER BY paid_at LIMIT $3
 
 -- name: charge_owners
 -- Whose these charges are.
@@ -189,7 +223,7 @@ FROM owed AS o FULL JOIN given AS g USING (grant_key)
 WHERE (o.user_id, o.lot) IS DISTINCT FROM (g.user_id, g.lot)
 UNION ALL
 SELECT c.user_id FROM charges AS c
-WHERE (c.state IN ('paid', 'charged_back') AND c.lot IS NULL AND c.tier = '')
+WHERE (c.state = 'paid' AND c.lot IS NULL AND c.tier = '')
    OR c.credits <> (SELECT coalesce(sum(t.credits), 0) FROM given AS t
                     WHERE t.user_id = c.user_id AND t.lot IN (c.lot, c.bonus_lot))
 

@@ -21,11 +21,19 @@ class PostgresAccounts:
             await connection.fetch(SQL["lock_accounts"], user_ids)
 
     async def load(
-        self, connection: Connection, user_ids: Sequence[UserId], lots: Sequence[int] = ()
+        self,
+        connection: Connection,
+        user_ids: Sequence[UserId],
+        lots: Sequence[int] = (),
+        *,
+        spendable: bool = True,
     ) -> dict[UserId, Account]:
         rows = await connection.fetch(SQL["load_accounts"], user_ids)
         found = {row["user_id"]: Account(*row) for row in rows}
-        for user_id, *columns in await connection.fetch(SQL["load_lots"], user_ids, lots):
+        if not (spendable or lots):
+            return found
+        rows = await connection.fetch(SQL["load_lots"], user_ids, lots, spendable)
+        for user_id, *columns in rows:
             lot = Lot(*columns)
             found[user_id].lots[lot.number] = lot
         return found

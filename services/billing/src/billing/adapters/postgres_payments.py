@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from billing.adapters.queries import read
 from billing.domain.charges import Charge
 from billing.domain.payments import Payment
-from billing.ports.payments import Adjustment, ProviderEvent, ProviderState, Purchase, Subscription
+from billing.ports.payments import (
+    Handled,
+    ProviderEvent,
+    ProviderState,
+    Subscription,
+)
+from billing.ports.records import Adjustment, Purchase
 from chassis.database import Connection, Database
 from contracts import errors
 from contracts.ids import OrderId, PaymentId, UserId
 
 SQL = read(Path(__file__).with_name("payments.sql"))
+_CHARGE_COLUMNS = tuple(each.name for each in fields(Charge))
 
 
 class PostgresPayments:
     async def find(self, connection: Connection, payment_id: PaymentId) -> Payment | None:
-        row = await connection.fetchrow(SQL["find_payment"], payment_id)
-        return Payment(*row) if row is not None else None
+        return (await self.find_all(connection, [payment_id])).get(payment_id)
+
+    async def find_all(
+        self, connection: Connection, payment_ids: Sequence[PaymentId]
+    ) -> dict[PaymentId, Payment]:
+        rows = await connection.fetch(SQL["find_payments"], payment_ids)
+        return {row["payment_id"]: Payment(*row) for row in rows}
 
     async def owners(
         self, connection: Connection, payment_ids: Sequence[PaymentId]
@@ -33,19 +47,20 @@ class PostgresPayments:
     async def add(self, connection: Connection, payment: Payment) -> None:
         await connection.execute(SQL["add_payment"], *astuple(payment))
 
-    async def save(self, connection: Connection, payment: Payment) -> None:
-        await connection.execute(
-            SQL["save_payment"],
-            payment.payment_id,
-            payment.state,
-            payment.version,
-            payment.provider_ref,
-            payment.pay_url,
-            payment.reason,
-            payment.expires_at,
-            payment.checked_at,
-            payment.check_due_at,
-        )
+    async def save(self, connection: Connection, *payments: Payment) -> None:
+        if payments:
+            await connection.execute(
+                SQL["save_payments"],
+                [payment.payment_id for payment in payments],
+                [payment.state for payment in payments],
+                [payment.version for payment in payments],
+                [payment.provider_ref for payment in payments],
+                [payment.pay_url for payment in payments],
+                [payment.reason for payment in payments],
+                [payment.expires_at for payment in payments],
+                [payment.checked_at for payment in payments],
+                [payment.check_due_at for payment in payments],
+            )
 
     async def due(
         self, connection: Connection, provider: str, now: datetime, limit: int
@@ -67,13 +82,27 @@ class PostgresPayments:
         )
         return kept is not None
 
-    async def note_outcome(
-        self, connection: Connection, provider: str, event_key: str, outcome: str, now: datetime
+    async def keep_handled(
+        self, connection: Connection, handled: Handled, provider: str, way: str, now: datetime
     ) -> None:
-        await connection.execute(SQL["note_outcome"], provider, event_key, outcome, now)
+        raws: dict[str, bytes] = {}
+        outcomes: dict[str, str] = {}
+        for event, outcome in handled:
+            raws.setdefault(event.event_key, event.raw)
+            outcomes[event.event_key] = outcome
+        await connection.execute(
+            SQL["keep_handled"],
+            provider,
+            way,
+            now,
+            list(raws),
+            list(raws.values()),
+            list(outcomes.values()),
+        )
 
-    async def was_told(self, connection: Connection, provider: str, event_key: str) -> bool:
-        return bool(await connection.fetchval(SQL["was_told"], provider, event_key))
+    async def told(self, connection: Connection, provider: str, keys: Sequence[str]) -> set[str]:
+        rows = await connection.fetch(SQL["find_told"], provider, keys)
+        return {row["event_key"] for row in rows}
 
     async def state_of(self, connection: Connection, provider: str) -> ProviderState:
         row = await connection.fetchrow(SQL["provider_state"], provider)
@@ -92,8 +121,26 @@ class PostgresCharges:
         row = await connection.fetchrow(SQL["find_charge"], provider, charge_id)
         return _charge(row) if row is not None else None
 
-    async def add(self, connection: Connection, charge: Charge) -> bool:
-        return await connection.fetchval(SQL["add_charge"], *astuple(charge)) is not None
+    async def known(
+        self, connection: Connection, provider: str, charge_ids: Sequence[str]
+    ) -> set[str]:
+        rows = await connection.fetch(SQL["known_charges"], provider, charge_ids)
+        return {row["charge_id"] for row in rows}
+
+    async def unclear(
+        self, connection: Connection, provider: str, limit: int
+    ) -> list[tuple[str, UserId]]:
+        rows = await connection.fetch(
+            SQL["unclear_refunds"], provider, errors.PROVIDER_FAILED, limit
+        )
+        return [(row["charge_id"], row["user_id"]) for row in rows]
+
+    async def add(self, connection: Connection, charges: Sequence[Charge]) -> set[str]:
+        if not charges:
+            return set()
+        columns = zip(*map(_columns_of, charges), strict=True)
+        rows = await connection.fetch(SQL["add_charges"], *columns)
+        return {row["charge_id"] for row in rows}
 
     async def save(self, connection: Connection, charge: Charge) -> None:
         await connection.execute(
@@ -120,9 +167,10 @@ class PostgresCharges:
             charge.bonus_credits,
         )
 
-    async def count_of(self, connection: Connection, payment_id: PaymentId) -> int:
-        found: int = await connection.fetchval(SQL["count_charges"], payment_id)
-        return found
+    async def counts(
+        self, connection: Connection, payment_ids: Sequence[PaymentId]
+    ) -> dict[PaymentId, int]:
+        return dict(await connection.fetch(SQL["count_charges"], payment_ids))
 
     async def owners(
         self, connection: Connection, provider: str, charge_ids: Sequence[str]
@@ -215,6 +263,13 @@ class PostgresRecords:
         await connection.execute(
             SQL["note_action"], actor, action, subject_id, dict(detail), outcome, now
         )
+
+
+def _columns_of(charge: Charge) -> tuple[Any, ...]:
+    """A charge as its columns; an array of jsonb travels as text."""
+    values = {name: getattr(charge, name) for name in _CHARGE_COLUMNS}
+    values["taken"] = msgspec.json.encode(charge.taken).decode()
+    return tuple(values.values())
 
 
 def _charge(row: Any) -> Charge:

@@ -77,24 +77,25 @@ class PostgresReferrals:
     ) -> None:
         await connection.execute(SQL["add_referral"], newcomer, referrer, now)
 
-    async def count_payment(
-        self, connection: Connection, newcomer: UserId, payments_max: int
-    ) -> UserId | None:
-        referrer: UserId | None = await connection.fetchval(
-            SQL["count_referred_payment"], newcomer, payments_max
+    async def count_payments(
+        self, connection: Connection, payments: Mapping[UserId, int], payments_max: int
+    ) -> dict[UserId, tuple[UserId, int]]:
+        rows = await connection.fetch(
+            SQL["count_referred_payments"], list(payments), list(payments.values()), payments_max
         )
-        return referrer
+        return {row["newcomer_id"]: (row["referrer_id"], row["earning"]) for row in rows}
 
-    async def add_reward(self, connection: Connection, reward: Reward) -> None:
-        await connection.execute(
-            SQL["add_reward"],
-            reward.provider,
-            reward.charge_id,
-            reward.referrer_id,
-            reward.newcomer_id,
-            reward.credits,
-            reward.due_at,
-        )
+    async def add_rewards(self, connection: Connection, rewards: Sequence[Reward]) -> None:
+        if rewards:
+            await connection.execute(
+                SQL["add_rewards"],
+                [reward.provider for reward in rewards],
+                [reward.charge_id for reward in rewards],
+                [reward.referrer_id for reward in rewards],
+                [reward.newcomer_id for reward in rewards],
+                [reward.credits for reward in rewards],
+                [reward.due_at for reward in rewards],
+            )
 
     async def cancel(self, connection: Connection, provider: str, charge_id: str) -> bool:
         found = await connection.fetchval(SQL["cancel_reward"], provider, charge_id)

@@ -11,11 +11,12 @@ FROM accounts WHERE user_id = ANY($1::bigint[])
 ORDER BY user_id FOR NO KEY UPDATE
 
 -- name: load_lots
--- Lots that hold something, the trial lot, and lots of the given numbers.
+-- Lots of the given numbers and, if they are to be spent ($3), all that hold something and the
+-- trial lot.
 SELECT user_id, number, kind, granted, remaining, expires_at, state
 FROM lots
 WHERE user_id = ANY($1::bigint[])
-  AND (remaining > 0 OR kind = 'trial' OR number = ANY($2::integer[]))
+  AND ($3 AND (remaining > 0 OR kind = 'trial') OR number = ANY($2::integer[]))
 
 -- name: open_account
 -- A new account with nothing in it; an existing one is left alone.

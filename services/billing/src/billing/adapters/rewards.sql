@@ -26,17 +26,26 @@ SELECT user_id FROM accounts WHERE referral_code = $1
 -- Somebody new came by a link, once for ever.
 INSERT INTO referrals (newcomer_id, referrer_id, joined_at) VALUES ($1, $2, $3)
 
--- name: count_referred_payment
--- One more payment of a newcomer, up to the last one that earns anything.
-UPDATE referrals SET payments_counted = payments_counted + 1
-WHERE newcomer_id = $1 AND payments_counted < $2
-RETURNING referrer_id
+-- name: count_referred_payments
+-- More payments of newcomers, up to the last one that earns anything; how many of these earn.
+WITH due AS (
+    SELECT r.newcomer_id, r.payments_counted, t.payments
+    FROM referrals AS r
+    JOIN unnest($1::bigint[], $2::integer[]) AS t(newcomer_id, payments) USING (newcomer_id)
+    WHERE r.payments_counted < $3
+    ORDER BY r.newcomer_id FOR NO KEY UPDATE OF r
+)
+UPDATE referrals AS r
+SET payments_counted = least(d.payments_counted + d.payments, $3)
+FROM due AS d WHERE r.newcomer_id = d.newcomer_id
+RETURNING r.newcomer_id, r.referrer_id, r.payments_counted - d.payments_counted AS earning
 
--- name: add_reward
--- A part of a payment, held back.
+-- name: add_rewards
+-- Parts of payments, held back.
 INSERT INTO referral_rewards
     (provider, charge_id, referrer_id, newcomer_id, credits, due_at, state)
-VALUES ($1, $2, $3, $4, $5, $6, 'held')
+SELECT *, 'held' FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[],
+                             $6::timestamptz[])
 
 -- name: cancel_reward
 -- The payment went back in time: nothing is earned.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from billing.domain.lots import Lot
 from contracts.billing import TIER_NONE
 from contracts.ids import OrderId, UserId
-from contracts.money import NO_CREDITS, Credits
+from contracts.money import CREDITS_MAX, NO_CREDITS, Credits
 
 # The person's own accounts, and the house's. House accounts are never stored, only derived from
 # transfers, so that no row of the database is hot.
@@ -60,6 +60,25 @@ class Transfer(NamedTuple):
 
 
 @dataclass(slots=True)
+class TierStep:
+    """One thing that gave days of a tier, or set it outright: a tier follows from its steps.
+
+    `since` and `until` are what it gave when it was given; `span` None: it was set until then.
+    """
+
+    version: int
+    """The account's `tier_version` it led to."""
+    tier: str
+    given_at: datetime
+    span: timedelta | None
+    at_least: datetime | None
+    since: datetime
+    until: datetime | None
+    withdrawn: bool = False
+    """Its money went back: it counts no more."""
+
+
+@dataclass(slots=True)
 class Account:
     """One person's balances; `available` is the sum of their lots, `held` of their holds."""
 
@@ -75,6 +94,8 @@ class Account:
     tier_version: int = 0
     trial_renews_at: datetime | None = None
     lots: dict[int, Lot] = field(default_factory=dict)
+    steps: list[TierStep] = field(default_factory=list)
+    """Those that were loaded, and those made since; the oldest first."""
 
 
 @dataclass(slots=True)
@@ -92,3 +113,8 @@ class Hold:
     parts: Parts = ()
     quota_day: date | None = None
     """The shop day whose free quota this hold uses, if it uses any."""
+
+
+def has_room(account: Account, amount: Credits) -> bool:
+    """Whether an account can hold so many more credits."""
+    return account.available + account.held + amount <= CREDITS_MAX

@@ -131,5 +131,9 @@ class PlanRefusedError(RefusalError):
     """A plan that is not sold now; becomes `plan_refused` with the code."""
 
 
+class AccessRefusedError(RefusalError):
+    """Access that is not sold now; becomes `access_not_bought` with the code."""
+
+
 class NeedsSecondPersonError(RefusalError):
     code = errors.NEEDS_SECOND_PERSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -35,6 +36,7 @@ from billing.domain.accounts import (
     Hold,
     Parts,
     Transfer,
+    has_room,
 )
 from billing.domain.errors import InDebtError, InsufficientCreditsError, InvalidError
 from billing.domain.lots import Lot
@@ -62,12 +64,13 @@ class Ledger:
         self.opened: set[tuple[UserId, int]] = set()
         """The lots among them that did not exist before."""
         self._reopened_for = reopened_for
+        self._spending: dict[UserId, tuple[Account, list[Lot]]] = {}
 
     def hold(
         self, account: Account, order_id: OrderId, amount: Credits, expires_at: datetime
     ) -> Hold:
         """Set `amount` aside. Raises InDebtError or InsufficientCreditsError, moving nothing."""
-        self.expire_lots(account)
+        spendable = self._spendable(account)
         if account.debt:
             raise InDebtError(available_credits=account.available)
         if amount > account.available:
@@ -76,7 +79,9 @@ class Ledger:
         account.in_flight += 1
         parts = []
         wanted = amount
-        for lot in lots.in_spend_order(account.lots.values()) if amount else ():
+        for lot in spendable:
+            if not wanted:
+                break
             taken = min(lot.remaining, wanted)
             if taken:
                 self._move(account, lot, (AVAILABLE, HELD), taken, KIND_HOLD, order_id=order_id)
@@ -89,7 +94,7 @@ class Ledger:
         """The order was fulfilled: what was held is spent."""
         self._end(account, hold, POSTED)
         for number, amount in hold.parts:
-            lot = account.lots.get(number) or _unseen(number)
+            lot = lots.unseen(number)
             self._move(account, lot, (HELD, REVENUE), amount, KIND_POST, order_id=hold.order_id)
 
     def void(self, account: Account, hold: Hold, reason: str, *, expired: bool = False) -> None:
@@ -116,7 +121,7 @@ class Ledger:
         """
         if kind not in GRANTABLE:
             raise InvalidError(f"nobody is granted {kind[:20]}")
-        if amount < 1 or account.available + account.held + amount > CREDITS_MAX:
+        if amount < 1 or not has_room(account, amount):
             raise InvalidError("the amount is outside the limits")
         if expires_at is not None and expires_at <= self.now:
             raise InvalidError("the credits would have expired already")
@@ -163,7 +168,7 @@ class Ledger:
 
     def receive(self, account: Account, amount: Credits, reason: str) -> None:
         """Open a gift: it stays paid credits, and is no payment of whoever opens it."""
-        if account.available + account.held + amount > CREDITS_MAX:
+        if not has_room(account, amount):
             raise InvalidError("the amount is outside the limits")
         self.expire_lots(account)
         lot = self._open(account, LOT_PAID, amount, None)
@@ -210,7 +215,7 @@ class Ledger:
         made = _left(taken, parts)
         if made:
             route = DEBT, REVOCATIONS
-            self._move(account, _unseen(0), route, made, KIND_ADJUST, reason=reason)
+            self._move(account, lots.unseen(0), route, made, KIND_ADJUST, reason=reason)
         return made
 
     def spend(self, account: Account, amount: Credits, kind: str, reason: str) -> None:
@@ -269,6 +274,15 @@ class Ledger:
             self._move(account, lot, (AVAILABLE, BREAKAGE), over, KIND_EXPIRE)
         return True
 
+    def _spendable(self, account: Account) -> list[Lot]:
+        """The lots in the order they are spent in; looked through once, for there may be many."""
+        owner, order = self._spending.get(account.user_id, (None, []))
+        if owner is not account:
+            self.expire_lots(account)
+            order = lots.in_spend_order(account.lots.values())
+            self._spending[account.user_id] = account, order
+        return order
+
     def _open(
         self, account: Account, kind: str, amount: Credits, expires_at: datetime | None
     ) -> Lot:
@@ -276,6 +290,8 @@ class Ledger:
         account.lots_opened += 1
         lot = Lot(account.lots_opened, kind, amount, NO_CREDITS, expires_at)
         account.lots[lot.number] = lot
+        if account.user_id in self._spending:
+            insort(self._spending[account.user_id][1], lot, key=lots.spend_key)
         self.lots[account.user_id, lot.number] = lot
         self.opened.add((account.user_id, lot.number))
         return lot
@@ -307,6 +323,7 @@ class Ledger:
                 self._move(account, lot, route, part, kind, order_id=order_id, reason=reason)
         if amount > owed and not lot.is_live(self.now):
             self._reopen(lot)
+            self._spending.pop(account.user_id, None)
         # A restored lot may get more: what was held of it while its debt was paid by others.
         lot.granted = max(lot.granted, lot.remaining)
         return owed
@@ -375,11 +392,6 @@ class Ledger:
                 reason,
             )
         )
-
-
-def _unseen(number: int) -> Lot:
-    """A lot that need not be loaded: posting names it but changes nothing in it."""
-    return Lot(number, LOT_TRIAL, NO_CREDITS, NO_CREDITS)
 
 
 def _left(amount: Credits, parts: Iterable[tuple[int, Credits]]) -> Credits:

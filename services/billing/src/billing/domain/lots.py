@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.billing import LOT_BONUS, LOT_PAID, LOT_TRIAL
-from contracts.money import Credits
+from contracts.money import NO_CREDITS, Credits
 
 OPEN = "open"
 EXPIRED = "expired"
@@ -33,9 +33,15 @@ class Lot:
 
 def in_spend_order(lots: Iterable[Lot]) -> list[Lot]:
     """Trial, then bonus, then paid; the nearest expiry first, never-expiring last."""
-    return sorted(lots, key=_spend_key)
+    return sorted(lots, key=spend_key)
 
 
-def _spend_key(lot: Lot) -> tuple[int, float, int]:
+def spend_key(lot: Lot) -> tuple[int, float, int]:
+    """By what lots are put into that order."""
     expiry = lot.expires_at.timestamp() if lot.expires_at is not None else float("inf")
     return SPEND_PRIORITY[lot.kind], expiry, lot.number
+
+
+def unseen(number: int) -> Lot:
+    """A lot that need not be loaded: a transfer names it but changes nothing in it."""
+    return Lot(number, LOT_TRIAL, NO_CREDITS, NO_CREDITS)

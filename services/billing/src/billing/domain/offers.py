@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from billing.domain.currencies import EXPONENTS, MINOR_MAX, STARS_CURRENCY
 from billing.domain.plans import RANKS
+from contracts.access import AccessPlan
 from contracts.billing import TIER_NONE
 from contracts.money import CREDITS_MAX
 from contracts.payments import STARS, Pack, Plan
@@ -33,6 +34,8 @@ class Offers:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     tenders: Mapping[str, Tender] = field(default_factory=dict)
     """By provider."""
+    access: Mapping[str, AccessPlan] = field(default_factory=dict)
+    """VPN access; empty: none is sold here."""
 
 
 def problems(

@@ -26,6 +26,9 @@ FAILED = "failed"
 OPEN_STATES = frozenset({CREATED, PENDING})
 ENDED_UNPAID = frozenset({EXPIRED, CANCELLED, FAILED})
 
+GIVEN_UP = FAILED, errors.PROVIDER_FAILED
+"""No answer said whether its invoice was made."""
+
 WATCHED_AFTER_END = timedelta(hours=24)
 """So long after its end an invoice is still asked about: late money is credited."""
 CHECK_FIRST = timedelta(seconds=30)
@@ -164,7 +167,9 @@ def mark_paid(payment: Payment) -> bool:
 
 def next_check(payment: Payment, now: datetime) -> datetime | None:
     """When the provider is to be asked about it again; None: never."""
-    if payment.state == PAID or payment.provider_ref is None or payment.provider == STARS:
+    if payment.state == PAID or payment.provider == STARS:
+        return None
+    if payment.provider_ref is None and (payment.state, payment.reason) != GIVEN_UP:
         return None
     end = payment.expires_at or payment.created_at + WATCHED_AFTER_END
     if now >= end + WATCHED_AFTER_END:

@@ -21,6 +21,8 @@ class Terms:
     start_within: timedelta = timedelta(minutes=30)
     attempts_max: int = 3
     hold_margin: timedelta = timedelta(minutes=10)
+    access_hold: timedelta = timedelta(hours=24)
+    """How long vpn may take to answer an order for access; nothing else can end it sooner."""
     trial_credits: Credits = TRIAL_CREDITS
     trial_period: timedelta = timedelta(days=2)
     expired_lots_kept: timedelta = timedelta(hours=1)

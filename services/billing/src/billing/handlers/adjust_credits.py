@@ -6,13 +6,13 @@ from typing import Any
 
 from billing.domain.errors import (
     InvalidError,
-    NeedsSecondPersonError,
     NoAccountError,
     SameIdOtherBodyError,
 )
 from billing.domain.ledger import Ledger
-from billing.handlers import operator_action
-from billing.ports.payments import Adjustment, Till
+from billing.handlers import operator_action, second_person
+from billing.ports.payments import Till
+from billing.ports.records import Adjustment
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
 from contracts.errors import RefusalError
@@ -30,11 +30,14 @@ async def adjust_credits(command: AdjustCredits, uow: UnitOfWork, *, till: Till)
         return
     if not command.reason or not command.actor:
         raise InvalidError("an adjustment has a reason and somebody who makes it")
-    alone = command.approved_by in ("", command.actor)
-    if alone and (command.approved_by or abs(command.credits) > till.terms.adjust_alone_max):
-        raise NeedsSecondPersonError
-    if not alone and not await _was_asked_for(command, uow, till):
-        raise InvalidError("a second person agrees to what the first one asked for, word for word")
+    await second_person.check(
+        command,
+        uow,
+        till,
+        action=ACTION,
+        subject_id=str(command.adjustment_id),
+        amount=command.credits,
+    )
     accounts = await till.books.accounts.load(connection, [command.user_id])
     account = accounts.get(command.user_id)
     if account is None:
@@ -62,15 +65,6 @@ async def adjust_credits(command: AdjustCredits, uow: UnitOfWork, *, till: Till)
     )
     uow.emit(event)
     await operator_action.done(uow, till, ACTION, command, str(command.adjustment_id))
-
-
-async def _was_asked_for(command: AdjustCredits, uow: UnitOfWork, till: Till) -> bool:
-    """Whether the first person was refused exactly this before: two people, two commands."""
-    asked = await till.records.refused_alone(
-        uow.connection, ACTION, str(command.adjustment_id), command.actor
-    )
-    facts = (int(command.user_id), int(command.credits), command.reason)
-    return any((each["user_id"], each["credits"], each["reason"]) == facts for each in asked)
 
 
 def _facts(each: Adjustment | AdjustCredits) -> tuple[object, ...]:

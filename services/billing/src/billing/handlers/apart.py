@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from billing.domain import moments
 from billing.handlers import announce
 from chassis.consumers import BatchHandler, Received
 from chassis.outbox import UnitOfWork
@@ -29,6 +30,7 @@ def apart(handle: Handle, rejected: Rejected = command_rejected, **parts: Any) -
             mark = uow.mark()
             uow.traceparent = each.traceparent
             try:
+                moments.check(each.message)
                 async with uow.connection.transaction():
                     await handle(each.message, uow, **parts)
             except RefusalError as error:

@@ -15,7 +15,8 @@ from billing.domain.errors import (
 )
 from billing.domain.ledger import Ledger
 from billing.handlers import announce, tell
-from billing.ports.payments import Purchase, Till
+from billing.ports.payments import Till
+from billing.ports.records import Purchase
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
 from contracts import errors

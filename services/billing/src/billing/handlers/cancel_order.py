@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from billing.domain import orders
+from billing.domain import access, orders
 from billing.domain.errors import UnknownOrderError
 from billing.handlers import announce
 from billing.ports import Books
@@ -24,7 +24,8 @@ async def cancel_orders(
         command = each.message
         try:
             order = found.get(command.order_id)
-            if order is None:
+            if order is None or access.is_access(order):
+                # Access is given at once or not at all: there is no job to stop.
                 raise UnknownOrderError
             first = orders.request_cancel(order, command.user_id)
         except RefusalError as error:

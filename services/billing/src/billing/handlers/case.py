@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from billing.domain import orders
-from billing.domain.accounts import Account, Hold
+from billing.domain.accounts import PENDING, Account, Hold
 from billing.domain.ledger import Ledger
 from billing.domain.orders import REFUNDED, Order
 from billing.domain.quotas import Quota
@@ -33,6 +33,12 @@ class Case:
             order, orders.complete(order, outputs, self.accounts[order.user_id], self.ledger)
         )
 
+    def post(self, order: Order) -> bool:
+        """Charge what is held, where nothing is delivered. False: nothing is held any more."""
+        if order.hold is None or order.hold.state != PENDING:
+            return False
+        return self.complete(order, b"")
+
     def refund(self, order: Order, reason: str, *, expired: bool = False) -> bool:
         """See orders.refund."""
         quota = self.quotas.get((order.user_id, order.workflow_id))
@@ -50,9 +56,17 @@ class Case:
 
 
 async def open_case(
-    uow: UnitOfWork, books: Books, order_ids: Sequence[OrderId], locked: Iterable[UserId] = ()
+    uow: UnitOfWork,
+    books: Books,
+    order_ids: Sequence[OrderId],
+    locked: Iterable[UserId] = (),
+    *,
+    returns: bool = True,
 ) -> Case:
-    """Load orders and what they touch. `locked`: the accounts whose locks are held already."""
+    """Load orders and what they touch. `locked`: the accounts whose locks are held already.
+
+    `returns`: holds may be given back, to their lots; whoever only posts needs none of these.
+    """
     connection = uow.connection
     found = await books.orders.load(connection, order_ids)
     owners = sorted({order.user_id for order in found.values()})
@@ -71,7 +85,9 @@ async def open_case(
     return Case(
         Ledger(uow.now),
         found,
-        await books.accounts.load(connection, owners, list(numbers)),
+        await books.accounts.load(
+            connection, owners, list(numbers) if returns else (), spendable=returns
+        ),
         await books.quotas.load(connection, list(limited)),
     )
 

@@ -12,7 +12,9 @@ from billing.handlers import tell
 from billing.ports.payments import (
     Created,
     PaymentProvider,
+    ProviderAwayError,
     ProviderRefusedError,
+    ProviderUnclearError,
     Till,
     TokenRefusedError,
 )
@@ -24,8 +26,11 @@ from contracts.ids import PaymentId
 from contracts.payments import PRODUCT_PLAN, CreatePayment
 
 EFFECT = "invoice"
-ATTEMPTS_MAX = 5
+ATTEMPTS_MAX = 4
 """A person waits for it: after these tries they are told that it failed."""
+LOOK_UPS = 2
+"""After a try that ended in silence its invoice is looked for so often, ever later, before
+another is made: the first call may still be under way."""
 
 
 async def create_payment(command: CreatePayment, uow: UnitOfWork, *, till: Till) -> None:
@@ -86,6 +91,8 @@ def effect(till: Till, providers: Mapping[str, PaymentProvider], database: Datab
             return failed(effect, errors.PROVIDER_OFF)
         try:
             return recorded(payment.payment_id, await provider.create(payment))
+        except ProviderAwayError:
+            return EffectResult.retry("not reached")
         except TokenRefusedError:
             return failed(effect, errors.PROVIDER_OFF)
         except ProviderRefusedError as error:
@@ -101,6 +108,9 @@ def effect(till: Till, providers: Mapping[str, PaymentProvider], database: Datab
         except TokenRefusedError:
             return failed(effect, errors.PROVIDER_OFF)
         if found is None:
+            turn = (effect.attempt - 1) % (LOOK_UPS + 1)
+            if turn and not provider.capabilities.creates_once:
+                raise ProviderUnclearError("not seen yet")
             return EffectResult.retry("not made")
         return recorded(payment.payment_id, found)
 
@@ -111,7 +121,7 @@ def effect(till: Till, providers: Mapping[str, PaymentProvider], database: Datab
         return EffectResult.failed(f"{code} {detail}".strip(), record)
 
     async def gave_up(effect: Effect, uow: UnitOfWork) -> None:
-        await record_failed(uow, till, _id(effect), errors.PROVIDER_FAILED)
+        await record_failed(uow, till, _id(effect), errors.PROVIDER_FAILED, lost=True)
 
     return EffectKind(
         name=EFFECT, call=call, reconcile=reconcile, gave_up=gave_up, attempts_max=ATTEMPTS_MAX
@@ -136,9 +146,13 @@ async def record_created(
         tell.created(uow, payment)
 
 
-async def record_failed(uow: UnitOfWork, till: Till, payment_id: PaymentId, code: str) -> None:
+async def record_failed(
+    uow: UnitOfWork, till: Till, payment_id: PaymentId, code: str, *, lost: bool = False
+) -> None:
+    """`lost`: an invoice may have been made all the same; it is looked for later on."""
     payment = await _locked(uow, till, payment_id)
     if payment is not None and payments.end_unpaid(payment, FAILED, code):
+        payment.check_due_at = payments.next_check(payment, uow.now) if lost else None
         await till.payments.save(uow.connection, payment)
         tell.failed(uow, payment, code)
 

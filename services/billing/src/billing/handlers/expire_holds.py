@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from billing.domain.access import is_access
 from billing.domain.orders import is_overdue
 from billing.domain.terms import Terms
-from billing.handlers import announce
+from billing.handlers import announce, sold
 from billing.handlers.case import close_case, open_case
 from billing.ports import Books
 from chassis import logs
@@ -37,7 +38,10 @@ async def void_overdue(found: Found, uow: UnitOfWork, *, books: Books) -> None:
     for order in case.orders.values():
         if is_overdue(order, uow.now) and case.refund(order, errors.HOLD_EXPIRED, expired=True):
             log.warning("hold_expired", order_id=str(order.order_id))
-            announce.refunded(
-                uow, order, cancelled=order.cancel_requested, traceparent=order.traceparent
-            )
+            if is_access(order):
+                sold.voided(uow, order, order.traceparent)
+            else:
+                announce.refunded(
+                    uow, order, cancelled=order.cancel_requested, traceparent=order.traceparent
+                )
     await close_case(uow, books, case)

@@ -33,6 +33,7 @@ async def get_offers(
             plan if STARS in tenders else msgspec.structs.replace(plan, stars=0)
             for plan in till.offers.plans.values()
         ),
+        access=tuple(till.offers.access.values()),
         methods=tuple(
             Method(provider=name, currency=tender.currency, exponent=exponent_of(tender.currency))
             for name, tender in tenders.items()

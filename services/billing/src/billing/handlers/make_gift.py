@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from billing.domain import gifts
 from billing.domain.errors import (
@@ -58,7 +59,7 @@ async def make_gifts(
                 ledger, account, command.gift_id, command.credits, code, terms.rewards.gift
             )
         except RefusalError as error:
-            refused(uow, each, error)
+            refused(uow, each, error, command.gift_id)
             continue
         await rewards.gifts.add(uow.connection, gift)
         event = GiftMade(
@@ -74,9 +75,16 @@ async def make_gifts(
     await books.accounts.save(uow.connection, ledger)
 
 
-def refused(uow: UnitOfWork, each: Received[Any], error: RefusalError) -> None:
+def refused(
+    uow: UnitOfWork, each: Received[Any], error: RefusalError, gift_id: UUID | None
+) -> None:
     """Tell why a gift was neither made nor opened; nothing moved."""
     figures = error.available_credits if isinstance(error, OrderRefusedError) else None
-    event = GiftRefused(user_id=each.message.user_id, reason=error.code, available_credits=figures)
+    event = GiftRefused(
+        user_id=each.message.user_id,
+        reason=error.code,
+        available_credits=figures,
+        gift_id=gift_id,
+    )
     uow.emit(event, traceparent=each.traceparent)
     log.info("gift_refused", code=error.code)

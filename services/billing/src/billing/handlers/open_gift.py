@@ -37,12 +37,13 @@ async def open_gifts(
     opened = []
     for each in received:
         account = accounts.get(each.message.user_id)
+        tried = found.get(gifts.normal(each.message.code))
         try:
             if account is None:
                 raise NoAccountError
-            gift = gifts.open_(ledger, account, found.get(gifts.normal(each.message.code)))
+            gift = gifts.open_(ledger, account, tried)
         except RefusalError as error:
-            refused(uow, each, error)
+            refused(uow, each, error, tried.gift_id if tried is not None else None)
             continue
         opened.append(gift)
         event = GiftOpened(

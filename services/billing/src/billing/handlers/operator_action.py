@@ -14,10 +14,18 @@ from contracts.envelope import Command
 from contracts.errors import RefusalError
 
 DONE = "done"
+AGREED = "agreed"
 
 
 async def done(uow: UnitOfWork, till: Till, action: str, command: Command, subject_id: str) -> None:
     await _note(uow, till, action, command, subject_id, DONE)
+
+
+async def agreed(
+    uow: UnitOfWork, till: Till, action: str, command: Command, subject_id: str
+) -> None:
+    """Two people want it; what became of it is recorded elsewhere."""
+    await _note(uow, till, action, command, subject_id, AGREED)
 
 
 async def refused(

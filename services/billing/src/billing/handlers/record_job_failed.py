@@ -1,4 +1,4 @@
-"""job_failed, job_cancelled, access_refused: no result will come, so nobody is charged."""
+"""job_failed, job_cancelled: no result will come, so nobody is charged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
 from contracts.generator import JobCancelled, JobFailed
 from contracts.ids import OrderId, UserId
-from contracts.vpn import AccessRefused
 
 log = logs.get("billing.orders")
 
@@ -40,15 +39,8 @@ async def record_jobs_cancelled(
     await _refund(ends, uow, books)
 
 
-async def record_access_refused(
-    received: Sequence[Received[AccessRefused]], uow: UnitOfWork, *, books: Books
-) -> None:
-    ends = [_of(each, each.message.code) for each in received]
-    await _refund(ends, uow, books)
-
-
 def _of(
-    each: Received[JobFailed] | Received[JobCancelled] | Received[AccessRefused],
+    each: Received[JobFailed] | Received[JobCancelled],
     reason: str,
     *,
     cancelled: bool = False,

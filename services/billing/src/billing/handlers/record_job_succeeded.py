@@ -28,7 +28,8 @@ async def record_jobs_succeeded(
     terms: Terms,
 ) -> None:
     order_ids = [each.message.order_id for each in received]
-    case = await open_case(uow, books, order_ids, {each.message.user_id for each in received})
+    owners = {each.message.user_id for each in received}
+    case = await open_case(uow, books, order_ids, owners, returns=False)
     for each in received:
         event = each.message
         order = case.orders.get(event.order_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from billing.domain import payments
 from billing.domain.charges import Paid
@@ -13,6 +14,7 @@ from billing.ports.payments import (
     EVENT_CHARGED_BACK,
     EVENT_EXPIRED,
     EVENT_PAID,
+    EVENT_PARTLY_REFUNDED,
     EVENT_REFUNDED,
     WAY_POLL,
     WAY_WEBHOOK,
@@ -32,17 +34,25 @@ async def record_provider_events(
 ) -> int:
     """Apply them in one transaction. Returns how many charges were news to us."""
     await _lock(events, uow, till, provider)
-    news = 0
-    for event in events:
-        await till.payments.keep_event(uow.connection, event, provider, way, uow.now)
-        outcome = await _apply(event, uow, till, provider)
-        await till.payments.note_outcome(
-            uow.connection, provider, event.event_key, outcome, uow.now
-        )
-        credited = outcome in (credit.CREDITED, credit.HELD)
-        news += credited
-        if credited:
-            await _compare_ways(uow, till, provider, way)
+    outcomes: list[str] = []
+    for paid, together in groupby(events, key=lambda event: event.kind == EVENT_PAID):
+        if paid:
+            reports = [(_paid(event, provider), uow.traceparent) for event in together]
+            outcomes += await credit.record_all(uow, till, reports)
+        else:
+            for event in together:
+                # Kept first: a payment that comes after the news of its refund looks for it.
+                new = await till.payments.keep_event(uow.connection, event, provider, way, uow.now)
+                if new and event.kind == EVENT_PARTLY_REFUNDED:
+                    part = f"{event.amount_minor} {event.currency} of {event.charge_id} went back"
+                    tell.alarmed(uow, provider, errors.STATEMENT_DIFFERS, part)
+                outcomes.append(await _apply(event, uow, till, provider))
+    if events:
+        handled = zip(events, outcomes, strict=True)
+        await till.payments.keep_handled(uow.connection, handled, provider, way, uow.now)
+    news = sum(outcome in (credit.CREDITED, credit.HELD) for outcome in outcomes)
+    if news:
+        await _compare_ways(uow, till, provider, way, news)
     if events and way == WAY_WEBHOOK:
         state = await till.payments.state_of(uow.connection, provider)
         state = replace(state, webhook_seen_at=uow.now, polled_first=0)
@@ -62,18 +72,19 @@ async def _lock(
     await till.books.accounts.lock(connection, sorted(owners))
 
 
+def _paid(event: ProviderEvent, provider: str) -> Paid:
+    return Paid(
+        provider,
+        event.charge_id,
+        event.amount_minor,
+        event.currency,
+        event.at,
+        payment_id=event.payment_id,
+        user_id=event.user_id,
+    )
+
+
 async def _apply(event: ProviderEvent, uow: UnitOfWork, till: Till, provider: str) -> str:
-    if event.kind == EVENT_PAID:
-        paid = Paid(
-            provider,
-            event.charge_id,
-            event.amount_minor,
-            event.currency,
-            event.at,
-            payment_id=event.payment_id,
-            user_id=event.user_id,
-        )
-        return await credit.record_paid(uow, till, paid)
     if event.kind in (EVENT_REFUNDED, EVENT_CHARGED_BACK):
         charge = await till.charges.find(uow.connection, provider, event.charge_id)
         if charge is None:
@@ -99,14 +110,15 @@ async def _end(event: ProviderEvent, uow: UnitOfWork, till: Till) -> str:
     return ENDED
 
 
-async def _compare_ways(uow: UnitOfWork, till: Till, provider: str, way: str) -> None:
+async def _compare_ways(uow: UnitOfWork, till: Till, provider: str, way: str, news: int) -> None:
     """Alarm, once, when payments are found by asking though webhooks should have told them."""
     if way != WAY_POLL or not till.on[provider].webhooks:
         return
     state = await till.payments.state_of(uow.connection, provider)
-    state = replace(state, polled_first=state.polled_first + 1)
+    before, most = state.polled_first, till.terms.polled_in_a_row_max
+    state = replace(state, polled_first=before + news)
     await till.payments.save_state(uow.connection, state)
-    if state.polled_first == till.terms.polled_in_a_row_max:
+    if before < most <= state.polled_first:
         tell.alarmed(
             uow, provider, errors.WEBHOOKS_SILENT, f"{state.polled_first} payments without one"
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from billing.domain import charges
-from billing.handlers import take_back
+from billing.handlers import refund_charge, take_back
 from billing.ports.payments import EVENT_REFUNDED, WAY_CHAT, ProviderEvent, Till
 from chassis import logs
 from chassis.outbox import UnitOfWork
+from contracts import errors
 from contracts.gateway import StarsRefundRecorded
 from contracts.payments import STARS
 
@@ -39,5 +40,7 @@ async def record_stars_refund(event: StarsRefundRecorded, uow: UnitOfWork, *, ti
         log.warning("refund_of_unknown_charge", given_back=given_back)
     elif given_back:
         await take_back.unasked(uow, till, charge, charged_back=False)
+    elif charge.state == charges.REFUNDING and event.code == errors.PROVIDER_FAILED:
+        await refund_charge.lose_sight(uow, till, charge)
     elif charge.state == charges.REFUNDING:
         await take_back.give_again(uow, till, charge, event.code)

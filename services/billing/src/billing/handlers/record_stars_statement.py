@@ -22,6 +22,7 @@ from contracts.gateway import StarsStatementRead, StarsTransaction
 from contracts.ids import USER_ID_MAX, UserId
 from contracts.payments import STARS
 
+STATED = "statement"
 UNHEARD_AFTER = timedelta(minutes=10)
 """A payment booked so long ago should have been told in its chat: if not, somebody should look."""
 
@@ -34,6 +35,10 @@ async def record_stars_statement(event: StarsStatementRead, uow: UnitOfWork, *, 
         if not _is_sane(line, line.user_id):
             strange += 1  # it must not keep the others of its page from being booked
             continue
+        kind = EVENT_PAID if line.amount_minor > 0 else EVENT_REFUNDED
+        if line.invoice_payload or kind == EVENT_REFUNDED:
+            # Also where a chat told it first: a reconciliation asks what the statement has.
+            await _keep(line, kind, f"{STATED}:{kind}:{line.charge_id}", uow, till)
         if line.amount_minor > 0:
             found = await _paid(line, uow, till)
         else:
@@ -61,7 +66,8 @@ async def _paid(line: StarsTransaction, uow: UnitOfWork, till: Till) -> bool:
     payment_id = sealed.payment_id if sealed is not None else None
     before = 0
     if payment_id is not None:
-        before = await till.charges.count_of(uow.connection, payment_id)
+        counts = await till.charges.counts(uow.connection, [payment_id])
+        before = counts.get(payment_id, 0)
     paid = Paid(
         STARS,
         line.charge_id,
@@ -72,12 +78,12 @@ async def _paid(line: StarsTransaction, uow: UnitOfWork, till: Till) -> bool:
         user_id=line.user_id,
         recurring=before > 0,
     )
-    await _keep(line, EVENT_PAID, uow, till)
+    await _keep(line, EVENT_PAID, f"{EVENT_PAID}:{line.charge_id}", uow, till)
     return await credit.record_paid(uow, till, paid) != credit.KNOWN
 
 
 async def _refunded(line: StarsTransaction, uow: UnitOfWork, till: Till) -> bool:
-    await _keep(line, EVENT_REFUNDED, uow, till)
+    await _keep(line, EVENT_REFUNDED, f"{EVENT_REFUNDED}:{line.charge_id}", uow, till)
     charge = await till.charges.find(uow.connection, STARS, line.charge_id)
     if charge is None:
         return False
@@ -86,9 +92,9 @@ async def _refunded(line: StarsTransaction, uow: UnitOfWork, till: Till) -> bool
     return charge.state != before
 
 
-async def _keep(line: StarsTransaction, kind: str, uow: UnitOfWork, till: Till) -> None:
+async def _keep(line: StarsTransaction, kind: str, key: str, uow: UnitOfWork, till: Till) -> None:
     told = ProviderEvent(
-        f"{kind}:{line.charge_id}",
+        key,
         kind,
         line.invoice_payload,
         None,

@@ -82,6 +82,7 @@ async def redeem_promos(
         account = counter.accounts[command.user_id]
         if tier is not None:
             await books.accounts.save_tier(uow.connection, account, tier, uow.now)
+            await books.tier_steps.save(uow.connection, account)
             announce.tier_set(
                 uow,
                 tier,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from billing.domain import referrals
 from billing.domain.accounts import Account
 from billing.domain.charges import Charge
@@ -15,7 +13,6 @@ from chassis import logs, metrics
 from chassis.outbox import UnitOfWork
 from contracts.billing import LOT_BONUS
 from contracts.ids import UserId
-from contracts.money import Credits
 from contracts.rewards import ReferralJoined
 
 log = logs.get("billing.referrals")
@@ -62,30 +59,35 @@ async def welcome(
     joined_count.add(1)
 
 
-async def reward_charge(
-    uow: UnitOfWork,
-    store: Referrals,
-    *,
-    provider: str,
-    charge_id: str,
-    user_id: UserId,
-    credits: Credits,  # noqa: A002 - the wire's own word
-    now: datetime,
-    terms: ReferralTerms,
+async def charge_credited(
+    uow: UnitOfWork, *credited: Charge, store: Referrals, terms: ReferralTerms
 ) -> None:
-    """Hold the referrer's part of a charge back; called where the charge is credited, once.
+    """Hold the referrers' parts of charges back: what the crediting of charges calls, once each.
 
-    The payer's account is locked. The referrer's is not touched and needs no lock: the cap is
-    applied when the part is credited (credit_referrals).
+    The payers' accounts are locked. The referrers' are not touched and need no lock: the cap is
+    applied when a part is credited (credit_referrals).
     """
-    if credits < 1:
-        return  # a plan bought for money brings no credits to have a part of
-    referrer = await store.count_payment(uow.connection, user_id, terms.payments_max)
-    part = referrals.part_of(credits, terms)
-    if referrer is None or not part:
-        return
-    reward = referrals.Reward(provider, charge_id, referrer, user_id, part, now + terms.hold)
-    await store.add_reward(uow.connection, reward)
+    # A plan bought for money brings no credits to have a part of.
+    of: dict[UserId, list[Charge]] = {}
+    for charge in credited:
+        if charge.credits > 0:
+            of.setdefault(charge.user_id, []).append(charge)
+    made = {user_id: len(found) for user_id, found in of.items()}
+    counted = await store.count_payments(uow.connection, made, terms.payments_max) if made else {}
+    rewards = [
+        referrals.Reward(
+            charge.provider,
+            charge.charge_id,
+            referrer,
+            newcomer,
+            part,
+            uow.now + terms.hold,
+        )
+        for newcomer, (referrer, number) in counted.items()
+        for charge in of[newcomer][:number]
+        if (part := referrals.part_of(charge.credits, terms))
+    ]
+    await store.add_rewards(uow.connection, rewards)
 
 
 async def cancel_reward(
@@ -94,22 +96,6 @@ async def cancel_reward(
     """The charge went back within the hold period: nothing is earned by it."""
     if await store.cancel(uow.connection, provider, charge_id):
         log.info("referral_reward_cancelled", provider=provider)
-
-
-async def charge_credited(
-    uow: UnitOfWork, charge: Charge, *, store: Referrals, terms: ReferralTerms
-) -> None:
-    """What the crediting of a charge calls."""
-    await reward_charge(
-        uow,
-        store,
-        provider=charge.provider,
-        charge_id=charge.charge_id,
-        user_id=charge.user_id,
-        credits=charge.credits,
-        now=uow.now,
-        terms=terms,
-    )
 
 
 async def charge_taken_back(uow: UnitOfWork, charge: Charge, *, store: Referrals) -> None:

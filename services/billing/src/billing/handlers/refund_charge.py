@@ -11,6 +11,7 @@ from billing.domain import charges
 from billing.domain.errors import NotYoursError, PaymentRefusedError
 from billing.handlers import operator_action, take_back, tell
 from billing.ports.payments import (
+    Capabilities,
     PaymentProvider,
     ProviderRefusedError,
     Refused,
@@ -29,6 +30,7 @@ from contracts.payments import RefundCharge
 EFFECT = "refund"
 ATTEMPTS_MAX = 20
 ACTION = "refund_charge"
+AGAIN = "asked again"
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):
@@ -55,14 +57,31 @@ async def refund_charge(command: RefundCharge, uow: UnitOfWork, *, till: Till) -
     if credited:
         await take_back.take(uow, till, charge)
     await till.charges.save(connection, charge)
+    _ask_for(uow, charge, capabilities)
+    await operator_action.done(uow, till, ACTION, command, command.charge_id)
+
+
+def _ask_for(uow: UnitOfWork, charge: charges.Charge, capabilities: Capabilities) -> None:
     if capabilities.in_chat:
         uow.emit(RefundStars(user_id=charge.user_id, charge_id=charge.charge_id))
-    else:
-        asked = msgspec.json.encode(Asked(charge.provider, charge.charge_id))
-        # A refund that was refused may be asked for again: it is another effect.
-        key = f"{EFFECT}:{charge.provider}:{charge.charge_id}:{charge.version}"
-        uow.effect(EFFECT, key, asked)
-    await operator_action.done(uow, till, ACTION, command, command.charge_id)
+        return
+    asked = msgspec.json.encode(Asked(charge.provider, charge.charge_id))
+    # A refund that was refused may be asked for again: it is another effect.
+    key = f"{EFFECT}:{charge.provider}:{charge.charge_id}:{charge.version}"
+    uow.effect(EFFECT, key, asked)
+
+
+async def ask_again(uow: UnitOfWork, till: Till, provider: str, charge_id: str) -> None:
+    """Drive a refund nobody waits for any more; its owner is locked.
+
+    Providers take the same refund once, so asking again is safe, and only an answer says more.
+    """
+    charge = await till.charges.find(uow.connection, provider, charge_id)
+    if charge is None or not charges.is_unclear(charge):
+        return
+    charges.begin_refund(charge, reason=AGAIN, actor=charge.actor)
+    await till.charges.save(uow.connection, charge)
+    _ask_for(uow, charge, till.on[provider])
 
 
 async def not_refunded(
@@ -121,13 +140,16 @@ async def record_answer(uow: UnitOfWork, till: Till, asked: Asked, code: str) ->
 
 
 async def record_unclear(uow: UnitOfWork, till: Till, asked: Asked) -> None:
+    charge = await _refunding(uow, till, asked)
+    if charge is not None:
+        await lose_sight(uow, till, charge)
+
+
+async def lose_sight(uow: UnitOfWork, till: Till, charge: charges.Charge) -> None:
     """Nobody knows whether the money went back: nothing is given again, somebody must look.
 
     What the provider says of it later counts; asked for again, it is the same refund there.
     """
-    charge = await _refunding(uow, till, asked)
-    if charge is None:
-        return
     charges.lose_sight(charge)
     await till.charges.save(uow.connection, charge)
     detail = f"refund of {charge.charge_id} is unclear, ask for it again"

@@ -6,7 +6,7 @@ from typing import Any
 
 from billing.domain import charges, payments
 from billing.domain.errors import InvalidError, PaymentRefusedError
-from billing.handlers import credit, operator_action, tell
+from billing.handlers import credit, operator_action, second_person, tell
 from billing.ports.payments import Till
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
@@ -31,6 +31,14 @@ async def resolve_review(command: ResolveReview, uow: UnitOfWork, *, till: Till)
         raise InvalidError("credits are given or not; somebody decides")
     if charge.user_id not in (NOBODY, command.user_id):
         raise PaymentRefusedError(code=errors.NOT_YOURS)
+    await second_person.check(
+        command,
+        uow,
+        till,
+        action=ACTION,
+        subject_id=command.charge_id,
+        amount=command.credits,
+    )
     charge.user_id = command.user_id
     charge.actor = command.actor
     charge.reason = command.reason

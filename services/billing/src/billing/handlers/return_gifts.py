@@ -56,7 +56,9 @@ async def refund_begins(uow: UnitOfWork, charge: Charge, *, books: Books, store:
     ledger = Ledger(uow.now)
     for gift in made:
         gifts.withdraw(ledger, accounts[charge.user_id], gift)
-        event = GiftReturned(gift_id=gift.gift_id, user_id=gift.giver_id, credits=gift.credits)
+        event = GiftReturned(
+            gift_id=gift.gift_id, user_id=gift.giver_id, credits=gift.credits, withdrawn=True
+        )
         uow.emit(event)
         log.info("gift_withdrawn", gift_id=str(gift.gift_id))
     await store.settle(connection, made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from billing.domain import tiers
+from billing.domain import plans
 from billing.domain.errors import NoAccountError
 from billing.handlers import announce
 from billing.ports import Books
@@ -25,9 +25,10 @@ async def set_tiers(
             account = accounts.get(command.user_id)
             if account is None:
                 raise NoAccountError
-            tiers.set_tier(account, command.tier, command.until, uow.now)
+            plans.put(account, command.tier, command.until, uow.now)
         except RefusalError as error:
             announce.rejected(uow, each, error)
             continue
         await books.accounts.save_tier(uow.connection, account, command, uow.now)
+        await books.tier_steps.save(uow.connection, account)
         announce.tier_set(uow, command, account.tier_until, account.tier_version, each.traceparent)

@@ -8,6 +8,7 @@ from billing.domain.ledger import Ledger
 from billing.handlers import tell
 from billing.ports.payments import Till
 from chassis.outbox import UnitOfWork
+from contracts import errors
 from contracts.gateway import EditStarsSubscription
 
 REASON = "refund"
@@ -23,8 +24,12 @@ async def take(uow: UnitOfWork, till: Till, charge: Charge) -> None:
         return
     ledger = Ledger(uow.now)
     before = account.tier_version
+    if charge.tier:
+        account.steps = await till.books.tier_steps.load(uow.connection, account.user_id)
     charges.take(charge, account, ledger)
     await till.books.accounts.save(uow.connection, ledger)
+    # Also where the tier stays as it was: what was withdrawn counts no more later on.
+    await till.books.tier_steps.save(uow.connection, account)
     await tell.tier(uow, till, account, before, reason=REASON, actor=charge.actor)
     if charge.tier and charge.payment_id is not None:
         running = await till.charges.subscription(uow.connection, payment_id=charge.payment_id)
@@ -54,12 +59,19 @@ async def give_again(uow: UnitOfWork, till: Till, charge: Charge, code: str) -> 
 
 
 async def unasked(uow: UnitOfWork, till: Till, charge: Charge, *, charged_back: bool) -> None:
-    """The money went back without our asking, or as we asked: both end the same way, once."""
+    """The money went back, as we asked or without: both end the same way, once.
+
+    What we did not ask for is a charge-back, whatever the provider calls it.
+    """
     if charge.state in charges.GIVEN_BACK:
         return
+    charged_back = charged_back or charge.state != charges.REFUNDING
     if charge.state == charges.PAID:
         await take(uow, till, charge)
     state = charges.CHARGED_BACK if charged_back else charges.REFUNDED
     charges.settle(charge, state, uow.now)
     await till.charges.save(uow.connection, charge)
     tell.refunded(uow, charge, charged_back=charged_back)
+    if charged_back:
+        figures = f"{charge.taken_credits} credits taken back, {charge.debt_credits} of them owed"
+        tell.alarmed(uow, charge.provider, errors.CHARGED_BACK, f"{charge.charge_id}: {figures}")

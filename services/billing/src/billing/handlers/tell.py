@@ -79,8 +79,15 @@ async def not_created(uow: UnitOfWork, each: Received[Any], error: RefusalError)
 
 
 def credited(
-    uow: UnitOfWork, charge: Charge, payment: Payment, account: Account, debt_paid: Credits
+    uow: UnitOfWork,
+    charge: Charge,
+    payment: Payment,
+    account: Account,
+    debt_paid: Credits,
+    *,
+    available: Credits | None = None,
 ) -> None:
+    """`available`: right after this charge, where others of its owner were credited since."""
     event = PaymentCredited(
         payment_id=payment.payment_id,
         charge_id=charge.charge_id,
@@ -91,7 +98,7 @@ def credited(
         credits=charge.credits,
         amount_minor=charge.amount_minor,
         currency=charge.currency,
-        available_credits=account.available,
+        available_credits=account.available if available is None else available,
         debt_paid_credits=debt_paid,
         late=charge.late,
         recurring=charge.recurring,
@@ -175,6 +182,7 @@ async def tier(
         actor=actor,
     )
     await till.books.accounts.save_tier(uow.connection, account, command, uow.now)
+    await till.books.tier_steps.save(uow.connection, account)
     until, version = account.tier_until, account.tier_version
     announce.tier_set(uow, command, until, version, uow.traceparent, cause=cause)
 

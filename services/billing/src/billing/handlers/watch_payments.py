@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
 from billing.domain import payments
 from billing.domain.payments import Payment
-from billing.handlers import tell
+from billing.handlers import refund_charge, tell
 from billing.handlers.record_provider_event import record_provider_events
 from billing.ports.payments import (
     WAY_POLL,
     WAY_STATEMENT,
+    Created,
     PaymentProvider,
     ProviderEvent,
     ProviderRefusedError,
@@ -25,28 +26,55 @@ from chassis.database import Database
 from chassis.effects import Effect, EffectKind, EffectResult, Record
 from chassis.outbox import UnitOfWork
 from contracts import errors
+from contracts.ids import PaymentId, UserId
 from contracts.payments import WatchPayments
 
 EFFECT = "watch"
+LOST_MAX = 20
+"""So many invoices that were given up are looked for in one round."""
 ATTEMPTS_MAX = 2
 """The next tick asks again anyway."""
 
 
 async def watch_payments(tick: WatchPayments, uow: UnitOfWork, *, till: Till) -> None:
+    connection, rows_max = uow.connection, till.terms.rows_max
     moment = tick.due_at.astimezone(UTC).isoformat()
+    overdue: list[tuple[PaymentId, UserId]] = []
+    unclear: dict[str, list[tuple[str, UserId]]] = {}
     for name, capabilities in till.on.items():
+        unclear[name] = await till.charges.unclear(connection, name, rows_max)
         if capabilities.in_chat:
-            await _expire(uow, till, name)
+            overdue += await till.payments.overdue(connection, name, uow.now, rows_max)
         elif capabilities.polling:
             uow.effect(EFFECT, f"{EFFECT}:{name}:{moment}", name.encode())
+    # All at once and first: locks taken in two goes could wait for each other in a circle.
+    owners = {user_id for _, user_id in overdue}
+    owners.update(user_id for lost in unclear.values() for _, user_id in lost)
+    await till.books.accounts.lock(connection, sorted(owners))
+    await _expire(uow, till, overdue)
+    for name, lost in unclear.items():
+        if lost and await _is_time(uow, till, name):
+            for charge_id, _ in lost:
+                await refund_charge.ask_again(uow, till, name, charge_id)
 
 
-async def _expire(uow: UnitOfWork, till: Till, provider: str) -> None:
+async def _is_time(uow: UnitOfWork, till: Till, provider: str) -> bool:
+    """Whether the provider's daily round is due; one in a chat has no other than this."""
+    state = await till.payments.state_of(uow.connection, provider)
+    since = state.reconciled_at
+    due = since is None or uow.now - since >= till.terms.reconcile_every
+    if not till.on[provider].in_chat:
+        return due
+    if due:
+        await till.payments.save_state(uow.connection, replace(state, reconciled_at=uow.now))
+    # From the first sight of an unclear refund a day is waited: it was tried for hours just now.
+    return due and since is not None
+
+
+async def _expire(uow: UnitOfWork, till: Till, overdue: Sequence[tuple[PaymentId, UserId]]) -> None:
     """Invoices nobody is asked about end by their time; a late payment still counts."""
     connection = uow.connection
-    found = await till.payments.overdue(connection, provider, uow.now, till.terms.rows_max)
-    await till.books.accounts.lock(connection, sorted({user_id for _, user_id in found}))
-    for payment_id, _ in found:
+    for payment_id, _ in overdue:
         payment = await till.payments.find(connection, payment_id)
         if payment is None or payment.expires_at is None or payment.expires_at > uow.now:
             continue
@@ -78,18 +106,33 @@ def effect(
             if since is None or now - since >= till.terms.reconcile_every:
                 found, cursor = await provider.list_since(state.cursor)
                 return EffectResult.done(_reconciled(till, name, found, cursor))
+            made = await _look_up(provider, due)
             refs = [each.provider_ref for each in due if each.provider_ref is not None]
+            refs += [each.provider_ref for each in made.values()]
             events = await provider.fetch(refs) if refs else []
         except TokenRefusedError:
             return EffectResult.done(_suspend(till, name))
         except ProviderRefusedError as error:
             return EffectResult.failed(str(error))
-        return EffectResult.done(_found(till, name, due, events))
+        return EffectResult.done(_found(till, name, due, events, made))
 
     return EffectKind(name=EFFECT, call=call, attempts_max=ATTEMPTS_MAX)
 
 
-def _found(till: Till, name: str, due: list[Payment], events: list[ProviderEvent]) -> Record:
+async def _look_up(provider: PaymentProvider, due: list[Payment]) -> dict[PaymentId, Created]:
+    """Invoices that were given up, and made all the same: what is paid on one is to be seen."""
+    lost = [each.payment_id for each in due if each.provider_ref is None][:LOST_MAX]
+    found = {payment_id: await provider.find(payment_id) for payment_id in lost}
+    return {payment_id: created for payment_id, created in found.items() if created is not None}
+
+
+def _found(
+    till: Till,
+    name: str,
+    due: list[Payment],
+    events: list[ProviderEvent],
+    made: Mapping[PaymentId, Created],
+) -> Record:
     async def record(uow: UnitOfWork) -> None:
         # All at once and first: locks taken in two goes could wait for each other in a circle.
         owners = sorted({each.user_id for each in due})
@@ -98,6 +141,9 @@ def _found(till: Till, name: str, due: list[Payment], events: list[ProviderEvent
         for each in due:
             payment = await till.payments.find(uow.connection, each.payment_id)
             assert payment is not None
+            if each.payment_id in made and payment.provider_ref is None:
+                late = made[each.payment_id]
+                payments.offer_to_pay(payment, late.provider_ref, late.pay_url, late.expires_at)
             payment.checked_at = uow.now
             payment.check_due_at = payments.next_check(payment, uow.now)
             await till.payments.save(uow.connection, payment)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from billing.domain.accounts import Account, Hold
+from billing.domain.accounts import Account, Hold, TierStep
 from billing.domain.audit import AuditReport
 from billing.domain.discounts import Discount
 from billing.domain.history import Entry, Gain
@@ -68,9 +68,17 @@ class Accounts(Protocol):
         ...
 
     async def load(
-        self, connection: Connection, user_ids: Sequence[UserId], lots: Sequence[int] = ()
+        self,
+        connection: Connection,
+        user_ids: Sequence[UserId],
+        lots: Sequence[int] = (),
+        *,
+        spendable: bool = True,
     ) -> dict[UserId, Account]:
-        """Accounts with every lot that holds something, trial lots, and lots so numbered."""
+        """Accounts with lots so numbered and, if `spendable`, all that hold something or trial.
+
+        Without those an account can be given credits, but nothing may be taken of it.
+        """
         ...
 
     async def open(
@@ -187,6 +195,18 @@ class Grants(Protocol):
         ...
 
 
+class TierSteps(Protocol):
+    """What gave or set a person's tier: it follows from those steps that still count."""
+
+    async def load(self, connection: Connection, user_id: UserId) -> list[TierStep]:
+        """The oldest first."""
+        ...
+
+    async def save(self, connection: Connection, account: Account) -> None:
+        """Add the account's new steps, and note which of the others count no more."""
+        ...
+
+
 class Reads(Protocol):
     """What people ask to see; read without locks."""
 
@@ -242,3 +262,4 @@ class Books:
     grants: Grants
     discounts: Discounts
     referrals: Referrals
+    tier_steps: TierSteps

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Protocol
 
 from billing.domain import tiers
 from billing.domain.accounts import Account
@@ -15,17 +14,19 @@ from billing.domain.invoice_payload import Seal
 from billing.domain.offers import Offers
 from billing.domain.payments import CANCELLED, Payment
 from billing.ports import Books
+from billing.ports.records import Records
 from chassis.database import Connection
 from chassis.outbox import UnitOfWork
 from contracts.billing import TIER_NONE
-from contracts.ids import NOBODY, OrderId, PaymentId, UserId
-from contracts.money import Credits
+from contracts.ids import NOBODY, PaymentId, UserId
 
 EVENT_PAID = "paid"
 EVENT_EXPIRED = "expired"
 EVENT_CANCELLED = "cancelled"
 EVENT_REFUNDED = "refunded"
 EVENT_CHARGED_BACK = "charged_back"
+EVENT_PARTLY_REFUNDED = "partly_refunded"
+"""Somebody gave back a part by hand, at the provider: nothing is guessed about it."""
 EVENT_HINT = "hint"
 """An unproven word that something became of an invoice: nothing is done about it but asking."""
 WAY_WEBHOOK = "webhook"
@@ -48,6 +49,10 @@ class ProviderEvent:
     at: datetime
     raw: bytes
     user_id: UserId = NOBODY
+
+
+Handled = Iterable[tuple[ProviderEvent, str]]
+"""Facts, and what was made of each."""
 
 
 def hint(provider_ref: str, at: datetime, raw: bytes) -> ProviderEvent:
@@ -98,6 +103,10 @@ class ProviderUnclearError(Exception):
     """No answer, or none that says whether it happened: look it up before repeating it."""
 
 
+class ProviderAwayError(ProviderUnclearError):
+    """No connection could be made, so nothing happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """How a provider works. `in_chat`: Telegram tells us, and nothing is called from here."""
@@ -107,6 +116,12 @@ class Capabilities:
     polling: bool = False
     refunds: bool = True
     webhook_reply: str = ""
+    charge_backs: bool = True
+    """A payer can have the money called back, and its statement or a webhook shows that."""
+    states_refunds: bool = True
+    """Its statement shows money that went back."""
+    creates_once: bool = False
+    """It has a key against making an invoice twice: repeating the call is safe."""
     webhook_hints: bool = False
     """Webhooks prove nothing: what they name is fetched, and only that is believed."""
 
@@ -182,33 +197,14 @@ class Subscription:
         return self.plan_id == plan_id and not ends
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """A plan bought with credits."""
-
-    order_id: OrderId
-    user_id: UserId
-    plan_id: str
-    digest: bytes
-    charged_credits: Credits
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Adjustment:
-    adjustment_id: UUID
-    user_id: UserId
-    credits: Credits
-    reason: str
-    actor: str
-    approved_by: str
-    debt_credits: Credits
-
-
 class Payments(Protocol):
     """Invoices, what providers told us word for word, and how providers fare."""
 
     async def find(self, connection: Connection, payment_id: PaymentId) -> Payment | None: ...
+
+    async def find_all(
+        self, connection: Connection, payment_ids: Sequence[PaymentId]
+    ) -> dict[PaymentId, Payment]: ...
 
     async def owners(
         self, connection: Connection, payment_ids: Sequence[PaymentId]
@@ -216,7 +212,7 @@ class Payments(Protocol):
 
     async def add(self, connection: Connection, payment: Payment) -> None: ...
 
-    async def save(self, connection: Connection, payment: Payment) -> None: ...
+    async def save(self, connection: Connection, *payments: Payment) -> None: ...
 
     async def due(
         self, connection: Connection, provider: str, now: datetime, limit: int
@@ -236,11 +232,15 @@ class Payments(Protocol):
         """Keep what was told, as it came. False: this fact was told before."""
         ...
 
-    async def note_outcome(
-        self, connection: Connection, provider: str, event_key: str, outcome: str, now: datetime
-    ) -> None: ...
+    async def keep_handled(
+        self, connection: Connection, handled: Handled, provider: str, way: str, now: datetime
+    ) -> None:
+        """Keep what was told, as it came first, with the last outcome of each fact."""
+        ...
 
-    async def was_told(self, connection: Connection, provider: str, event_key: str) -> bool: ...
+    async def told(self, connection: Connection, provider: str, keys: Sequence[str]) -> set[str]:
+        """Which of these facts were told before."""
+        ...
 
     async def state_of(self, connection: Connection, provider: str) -> ProviderState: ...
 
@@ -268,14 +268,26 @@ class Charges(Protocol):
         self, connection: Connection, provider: str, charge_id: str
     ) -> Charge | None: ...
 
-    async def add(self, connection: Connection, charge: Charge) -> bool:
-        """False: it is there already."""
+    async def known(
+        self, connection: Connection, provider: str, charge_ids: Sequence[str]
+    ) -> set[str]: ...
+
+    async def unclear(
+        self, connection: Connection, provider: str, limit: int
+    ) -> list[tuple[str, UserId]]:
+        """Refunds whose end nobody waits for any more: (charge id, user id)."""
+        ...
+
+    async def add(self, connection: Connection, charges: Sequence[Charge]) -> set[str]:
+        """Returns those that were not there already."""
         ...
 
     async def save(self, connection: Connection, charge: Charge) -> None: ...
 
-    async def count_of(self, connection: Connection, payment_id: PaymentId) -> int:
-        """How many were credited for it, refunded since or not."""
+    async def counts(
+        self, connection: Connection, payment_ids: Sequence[PaymentId]
+    ) -> dict[PaymentId, int]:
+        """How many were credited for each, refunded since or not; none: it is missing."""
         ...
 
     async def owners(
@@ -303,44 +315,6 @@ class Charges(Protocol):
     ) -> None: ...
 
 
-class Records(Protocol):
-    """What was bought with credits, and what people did by hand."""
-
-    async def purchase(self, connection: Connection, order_id: OrderId) -> Purchase | None: ...
-
-    async def add_purchase(
-        self, connection: Connection, purchase: Purchase, now: datetime
-    ) -> None: ...
-
-    async def adjustment(
-        self, connection: Connection, adjustment_id: UUID
-    ) -> Adjustment | None: ...
-
-    async def add_adjustment(
-        self, connection: Connection, adjustment: Adjustment, now: datetime
-    ) -> None: ...
-
-    async def refused_alone(
-        self, connection: Connection, action: str, subject_id: str, actor: str
-    ) -> list[Mapping[str, Any]]:
-        """What this person asked for and was refused for want of a second one."""
-        ...
-
-    async def note_action(
-        self,
-        connection: Connection,
-        *,
-        actor: str,
-        action: str,
-        subject_id: str,
-        detail: Mapping[str, Any],
-        outcome: str,
-        now: datetime,
-    ) -> None:
-        """Every operator action, done or refused."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class PaymentTerms:
     """The limits of money from outside."""
@@ -357,7 +331,9 @@ class PaymentTerms:
 
 
 Hook = Callable[[UnitOfWork, Charge], Awaitable[None]]
-"""Told about a charge in the transaction that credits it, or takes it back."""
+"""Told about a charge in the transaction that takes it back."""
+Credited = Callable[..., Awaitable[None]]
+"""Told, as (uow, *charges), about charges in the transaction that credits them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +350,7 @@ class Till:
     terms: PaymentTerms = field(default_factory=PaymentTerms)
     seal: Seal | None = None
     """None: Stars are off."""
-    on_credited: tuple[Hook, ...] = ()
+    on_credited: tuple[Credited, ...] = ()
     on_taken_back: tuple[Hook, ...] = ()
     before_taking_back: tuple[Hook, ...] = ()
     """Called before a refund takes what a charge bought: what is on its way returns first."""

@@ -88,13 +88,16 @@ class Referrals(Protocol):
         self, connection: Connection, newcomer: UserId, referrer: UserId, now: datetime
     ) -> None: ...
 
-    async def count_payment(
-        self, connection: Connection, newcomer: UserId, payments_max: int
-    ) -> UserId | None:
-        """Count one more payment. None: nobody brought them, or enough were counted."""
+    async def count_payments(
+        self, connection: Connection, payments: Mapping[UserId, int], payments_max: int
+    ) -> dict[UserId, tuple[UserId, int]]:
+        """Count more payments of newcomers. Returns their referrers, and how many of these earn.
+
+        Who is missing came by nobody's link, or had enough counted before.
+        """
         ...
 
-    async def add_reward(self, connection: Connection, reward: Reward) -> None: ...
+    async def add_rewards(self, connection: Connection, rewards: Sequence[Reward]) -> None: ...
 
     async def cancel(self, connection: Connection, provider: str, charge_id: str) -> bool:
         """Cancel a held reward. False: there is none, or it was credited already."""

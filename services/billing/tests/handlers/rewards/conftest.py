@@ -9,6 +9,7 @@ import pytest
 
 from billing.adapters.audit import audit
 from billing.adapters.postgres_rewards import PostgresRewardReads, postgres_rewards
+from billing.domain.charges import Charge
 from billing.handlers.credit_referrals import credit_referrals
 from billing.handlers.get_draw_proof import get_draw_proof
 from billing.handlers.get_rewards import get_rewards
@@ -16,7 +17,7 @@ from billing.handlers.make_gift import make_gifts
 from billing.handlers.open_account import open_account
 from billing.handlers.open_gift import open_gifts
 from billing.handlers.redeem_promo import redeem_promos
-from billing.handlers.referral_rewards import cancel_reward, reward_charge
+from billing.handlers.referral_rewards import cancel_reward, charge_credited
 from billing.handlers.return_gifts import return_gifts
 from billing.handlers.save_promo import save_promos
 from billing.handlers.take_draw import make_draw_days, take_draws
@@ -115,19 +116,19 @@ class Giving:
         )
 
     async def pay(self, user: int, amount: int, charge: str = "c1") -> None:
-        """What the crediting of a charge does for the referrer."""
+        await self.pay_all((user, amount, charge))
+
+    async def pay_all(self, *paid: tuple[int, int, str]) -> None:
+        """What the crediting of charges (user, credits, id) does for the referrers."""
         async with self.desk.begin() as uow:
-            await self.desk.books.accounts.lock(uow.connection, [user])
-            await reward_charge(
-                uow,
-                self.desk.books.referrals,
-                provider="stars",
-                charge_id=charge,
-                user_id=user,
-                credits=amount,
-                now=uow.now,
-                terms=self.terms.rewards.referral,
-            )
+            users = sorted({user for user, _, _ in paid})
+            await self.desk.books.accounts.lock(uow.connection, users)
+            charges = [
+                Charge("stars", charge, None, user, "", 1, "XTR", uow.now, "paid", credits=amount)
+                for user, amount, charge in paid
+            ]
+            terms = self.terms.rewards.referral
+            await charge_credited(uow, *charges, store=self.desk.books.referrals, terms=terms)
 
     async def unpay(self, charge: str = "c1") -> None:
         async with self.desk.begin() as uow:

@@ -67,6 +67,21 @@ async def test_who_owes_gives_nothing(giving, postgres_desk):
     assert (await giving.give(1, 5)).reason == "in_debt"
 
 
+async def test_a_refusal_names_the_gift_it_is_about(giving, postgres_desk):
+    await postgres_desk.open(1, amount=50)
+    await postgres_desk.open(2)
+    gift_id = new_id()
+
+    not_made = await giving.give(2, 5, gift_id=gift_id)
+    made = await giving.give(1, 5)
+    own = await giving.open(1, made.code)
+    unknown = await giving.open(2, "A" * 26)
+
+    assert (not_made.reason, not_made.gift_id) == ("insufficient_credits", gift_id)
+    assert (own.reason, own.gift_id) == ("gift_own", made.gift_id)
+    assert (unknown.reason, unknown.gift_id) == ("gift_unknown", None)
+
+
 async def test_the_same_gift_again_says_nothing_and_another_is_rejected(giving, postgres_desk):
     await postgres_desk.open(1, amount=50)
     gift_id = new_id()

@@ -85,6 +85,20 @@ async def test_a_part_of_the_first_payments_is_credited_after_the_hold(
     assert [lot.kind for lot in account.lots.values()].count("bonus") == 3
 
 
+async def test_of_payments_credited_together_only_the_first_ones_earn(giving, postgres_desk, link):
+    await giving.arrive(2, link)
+    await giving.arrive(3, link)
+    await giving.pay(2, 100, charge="before")
+
+    together = [(2, "a"), (3, "b"), (2, "c"), (2, "late"), (1, "own"), (2, "later")]
+    await giving.pay_all(*((user, 100, charge) for user, charge in together))
+
+    postgres_desk.clock.advance(HOLD)
+    earned = await giving.credit_referrals()
+    assert sorted(each.newcomer_id for each in earned) == [2, 2, 2, 3]
+    assert (await giving.shown(1)).earned_credits == 40
+
+
 async def test_a_payment_refunded_within_the_hold_earns_nothing(giving, postgres_desk, link):
     await giving.arrive(2, link)
     await giving.pay(2, 100, charge="kept")

@@ -29,3 +29,8 @@ class PostgresPeople:
         await uow.connection.execute(
             "UPDATE persons SET language = $2 WHERE user_id = $1", user_id, language
         )
+
+    async def set_zone(self, uow: UnitOfWork, user_id: UserId, zone: str) -> None:
+        await uow.connection.execute(
+            "UPDATE persons SET time_zone = $2 WHERE user_id = $1", user_id, zone
+        )

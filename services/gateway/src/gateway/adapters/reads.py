@@ -23,6 +23,7 @@ from contracts.envelope import Reply, Request
 from contracts.ids import OrderId
 from contracts.payments import Charges, GetCharges, GetOffers, Offers
 from contracts.rewards import DrawProof, GetDrawProof, GetRewards, Rewards
+from contracts.vpn import Access, GetAccess
 from gateway.ports import Reads
 
 log = logs.get("gateway.reads")
@@ -35,6 +36,7 @@ REPLIES: dict[type[Request], type[Reply]] = {
     GetDrawProof: DrawProof,
     GetOffers: Offers,
     GetCharges: Charges,
+    GetAccess: Access,
 }
 
 

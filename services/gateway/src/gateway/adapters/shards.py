@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
@@ -65,6 +66,8 @@ class Shards:
         """When each other replica was last heard of, and what it said."""
         self.held: frozenset[int] = frozenset()
         self._said_at = float("-inf")
+        self._lapsed = False
+        """We were silent for too long: others may have taken what we hold."""
         self._claimed: frozenset[int] = frozenset()
         """What we say we hold; shards in it that are not `held` are being taken."""
         self._changed = asyncio.Event()
@@ -156,12 +159,34 @@ class Shards:
         except (TransientError, TimeoutError) as error:
             log.warning("replica_not_heard", reason=type(error).__name__)
             return None
+        # The word after a long silence brings back our life, but not what we held.
+        self._lapsed |= bool(self._claimed) and not self.alive
         self._said_at = before
         return revision
 
+    @asynccontextmanager
+    async def _saying(self) -> AsyncIterator[None]:
+        """Go on saying that we live, however long the work inside takes.
+
+        To move shards is to wait for uploads and for Postgres. Others who did not hear of us
+        meanwhile would take all our shards, and do once more what we are still doing.
+        """
+        saying = self._background.spawn(self._say_on(), name="shards-say")
+        try:
+            yield
+        finally:
+            saying.cancel()
+            await asyncio.wait({saying})
+
+    async def _say_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._renew_every)
+            await self._say()
+
     async def _settle(self) -> None:
         """Let go of what is no longer ours; take what is ours and free."""
-        wanted = self._wanted() if self.alive else frozenset()
+        wanted = self._wanted() if self.alive and not self._lapsed else frozenset()
+        self._lapsed = False
         surplus = self.held - wanted
         if surplus:
             await self._let_go(surplus)
@@ -170,8 +195,11 @@ class Shards:
         if not free or not self.alive:
             return
         won = await self._claim(free)
+        if not won:
+            return
         try:
-            await self._acquired(won)
+            async with self._saying():
+                await self._acquired(won)
         except (TransientError, *UNAVAILABLE) as error:
             log.warning("shards_not_taken", reason=type(error).__name__)
             self._claimed = self.held  # tried again in a second
@@ -208,9 +236,12 @@ class Shards:
         return True
 
     async def _let_go(self, shards: frozenset[int]) -> None:
-        await self._released(shards)
-        self.held -= shards
-        self._claimed = self.held
+        self.held -= shards  # no new work begins there; others wait for what we claim
+        try:
+            async with self._saying():
+                await self._released(shards)
+        finally:
+            self._claimed = self.held
         log.info("shards_released", released=len(shards), held=len(self.held))
 
     def _busy(self) -> frozenset[int]:

@@ -22,6 +22,8 @@ from gateway.bot import (
     stars,
     start,
     top_up,
+    vpn,
+    zone,
 )
 from gateway.bot.middlewares import PersonMiddleware
 from gateway.ports import Shop
@@ -36,10 +38,10 @@ def build_dispatcher(shop: Shop, storage: BaseStorage) -> Dispatcher:
     """
     dispatcher = Dispatcher(storage=storage, shop=shop)
     dispatcher.update.outer_middleware(PersonMiddleware(shop))
-    money = (stars, top_up, plans)
+    money = (stars, top_up, plans, vpn)
     rewards = (draw, promo, gift, referral)
     for feature in (
-        *(start, help, language, balance, history, cancel, order),
+        *(start, help, language, zone, balance, history, cancel, order),
         *money,
         *rewards,  # before the photo: words may be an answer to what they asked
         *(photo, fallback),

@@ -1,4 +1,4 @@
-"""What an update's router will need from billing: asked before the transaction opens."""
+"""What an update's router will need from billing and vpn: asked before the transaction opens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from contracts.envelope import Request
 from contracts.ids import UserId
 from contracts.payments import GetCharges, GetOffers
 from contracts.rewards import GetDrawProof, GetRewards
+from contracts.vpn import GetAccess
 from gateway.domain import callbacks
+from gateway.domain.access_buttons import ChooseAccess, SetOption
 from gateway.domain.callbacks import (
     CheckDraw,
     ChooseGift,
@@ -39,6 +41,8 @@ def wanted(update: Update) -> list[Request]:
             return [GetHistory(user_id=user_id)]
         case "/topup" | "/vip":
             return [GetOffers(user_id=user_id)]
+        case "/vpn":
+            return [GetAccess(user_id=user_id), GetOffers(user_id=user_id)]
         case "/paysupport":
             return [GetCharges(user_id=user_id)]
         case "/draw" | "/invite":
@@ -58,6 +62,10 @@ def _of_tap(data: str, user_id: UserId) -> list[Request]:
             return [GetOffers(user_id=user_id)]
         case ChoosePlan() | ChangeRenewals():
             return [GetOffers(user_id=user_id)]
+        case OpenPage(page=callbacks.VPN | callbacks.VPN_PLANS) | ChooseAccess():
+            return [GetAccess(user_id=user_id), GetOffers(user_id=user_id)]
+        case SetOption():
+            return [GetAccess(user_id=user_id), GetOffers(user_id=user_id)]
         case CheckDraw(day=day):
             return [GetDrawProof(user_id=user_id, day=day)]
         case OpenHistory(cursor=cursor):

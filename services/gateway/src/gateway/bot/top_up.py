@@ -8,6 +8,7 @@ from aiogram import Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
+from contracts.access import PRODUCT_ACCESS
 from contracts.ids import OrderId, PaymentId
 from contracts.money import Credits
 from contracts.payments import BuyPlan, CancelPayment, CreatePayment, Offers
@@ -19,8 +20,9 @@ from gateway.domain.callbacks import OpenPage
 from gateway.domain.checkout import Checkout
 from gateway.domain.purchase_buttons import ChoosePack, DropPayment, PayWith, TopUpFor
 from gateway.domain.screen import Say
-from gateway.domain.screens import menu, plans, top_up
+from gateway.domain.screens import menu, plans, top_up, vpn
 from gateway.domain.screens.top_up import Waiting
+from gateway.handlers import access_orders
 from gateway.ports import Reads, Shop, Turn
 
 router = Router(name="top_up")
@@ -63,8 +65,7 @@ async def _waiting(
     """The person's own order, if more credits would let it go on; else a toast said why not."""
     shown = await shop.screens.find(turn.uow, order_id)
     if shown is None:
-        turn.toast(say("toast-old-button"))
-        return None
+        return await _waiting_access(PaymentId(order_id), offers, turn=turn, shop=shop, say=say)
     if shown.user_id != turn.person.user_id:
         turn.toast(say("toast-not-yours"), alert=True)
         return None
@@ -74,6 +75,22 @@ async def _waiting(
         return None
     missing = max(shown.price_credits - offers.available_credits, 0)
     return Waiting(order_id, shop.title(say, shown.workflow_id), Credits(missing))
+
+
+async def _waiting_access(
+    checkout_id: PaymentId, offers: Offers, *, turn: Turn, shop: Shop, say: Say
+) -> Waiting | None:
+    """The same for VPN access, whose screen is a payment's."""
+    shown = await own_checkout(checkout_id, turn=turn, shop=shop, say=say)
+    if shown is None:
+        return None
+    price = shown.amount(checkout.CREDITS)
+    if price is None or not checkout.may_go_on(shown):
+        turn.toast(_already(say, shown))
+        return None
+    missing = max(price.amount_minor - offers.available_credits, 0)
+    title = shop.title(say, shown.product_id)
+    return Waiting(OrderId(checkout_id), title, Credits(missing))
 
 
 @router.callback_query(Tapped(ChoosePack))
@@ -116,7 +133,10 @@ async def pay_with(_query: CallbackQuery, tap: PayWith, turn: Turn, shop: Shop, 
         turn.toast(_already(say, shown))
         return
     await shop.checkouts.save(turn.uow, replace(shown, method=tap.method, state=checkout.ASKED))
-    if tap.method == checkout.CREDITS:
+    if shown.product == PRODUCT_ACCESS:
+        turn.uow.emit(access_orders.of(shown, priced_at=shown.priced_at))
+        screen = vpn.starting(say)
+    elif tap.method == checkout.CREDITS:
         turn.uow.emit(
             BuyPlan(
                 order_id=OrderId(shown.checkout_id),

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from contracts.ids import MediaId, OrderId
 from contracts.money import CREDITS_MAX, Credits
-from gateway.domain import purchase_buttons
+from gateway.domain import access_buttons, purchase_buttons
+from gateway.domain.access_buttons import AccessTap
 from gateway.domain.packed_ids import pack_id, unpack_id
 from gateway.domain.purchase_buttons import Purchase
 
@@ -34,8 +35,14 @@ GIFT_OWN = "gift_own"
 INVITE = "invite"
 TOP_UP = "topup"
 VIP = "vip"
+VPN = "vpn"
+VPN_PLANS = "vpn_plans"
+ZONE = "zone"
 PAGES = frozenset(
-    {HOME, BALANCE, ORDERS, HELP, LANGUAGE, PHOTO, DRAW, PROMO, GIFT, GIFT_OWN, INVITE, TOP_UP, VIP}
+    {
+        *(HOME, BALANCE, ORDERS, HELP, LANGUAGE, ZONE, PHOTO),
+        *(DRAW, PROMO, GIFT, GIFT_OWN, INVITE, TOP_UP, VIP, VPN, VPN_PLANS),
+    }
 )
 
 
@@ -134,6 +141,7 @@ Callback = (
     | ChooseGift
     | ConfirmGift
     | Purchase
+    | AccessTap
 )
 _BY_ORDER: dict[str, type[ConfirmOrder | DismissOrder | CancelOrder | SendAsFile]] = {
     "c": ConfirmOrder,
@@ -162,6 +170,8 @@ def pack(callback: Callback) -> str:
         parts = ("gm", f"{pack_id(callback.gift_id)}:{callback.credits}")
     elif isinstance(callback, Purchase):
         parts = purchase_buttons.parts(callback)
+    elif isinstance(callback, AccessTap):
+        parts = access_buttons.parts(callback)
     else:
         parts = (_ORDER_PREFIX[type(callback)], pack_id(callback.order_id))
     data = f"{parts[0]}:{_VERSION}:{parts[1]}"
@@ -194,7 +204,7 @@ def parse(data: str) -> Callback | None:
         return _parse_gift(rest)
     kind = _BY_ORDER.get(prefix)
     if kind is None:
-        return purchase_buttons.read(prefix, rest)
+        return purchase_buttons.read(prefix, rest) or access_buttons.read(prefix, rest)
     order_id = unpack_id(rest)
     return kind(OrderId(order_id)) if order_id is not None else None
 

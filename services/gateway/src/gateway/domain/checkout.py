@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from contracts.access import PRODUCT_ACCESS
 from contracts.ids import OrderId, PaymentId, UserId
 from contracts.money import NO_CREDITS, Credits
 
@@ -61,6 +62,11 @@ class Checkout:
 
     def amount(self, method: str) -> Amount | None:
         return next((each for each in self.amounts if each.method == method), None)
+
+
+def may_go_on(shown: Checkout) -> bool:
+    """Whether VPN access that credits were missing for can still be bought by its screen."""
+    return shown.product == PRODUCT_ACCESS and shown.state in {OFFERED, FAILED}
 
 
 def may_become(state: str, wanted: str) -> bool:

@@ -12,9 +12,18 @@ _SECONDS_STEP = 5
 
 
 def moment(say: Say, at: datetime, zone: ZoneInfo) -> str:
-    """Day, month and time; the year is never in doubt in a chat."""
+    """Day, month and time: the year is not in doubt of what is near."""
     local = at.astimezone(zone)
     return say("moment", day=str(local.day), month=local.month, time=f"{local:%H:%M}")
+
+
+def dated(say: Say, at: datetime, zone: ZoneInfo) -> str:
+    """The same with the year, for what was bought for a year."""
+    local = at.astimezone(zone)
+    time = f"{local:%H:%M}"
+    return say(
+        "moment-year", day=str(local.day), month=local.month, year=str(local.year), time=time
+    )
 
 
 def clock_time(at: datetime, zone: ZoneInfo) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chassis.outbox import UnitOfWork
+from contracts.access import BuyAccess
 from contracts.billing import CancelOrder, CommandRejected, PlaceOrder
 from contracts.payments import BuyPlan, ChangeSubscription, CreatePayment
 from contracts.rewards import MakeGift, OpenGift, RedeemPromo, TakeDraw
@@ -14,7 +15,9 @@ from gateway.handlers import audience
 from gateway.ports import Shop
 
 _REWARDS = frozenset(kind.subject for kind in (RedeemPromo, TakeDraw, MakeGift, OpenGift))
-_PAYMENTS = frozenset(kind.subject for kind in (CreatePayment, BuyPlan, ChangeSubscription))
+_PAYMENTS = frozenset(
+    kind.subject for kind in (CreatePayment, BuyPlan, BuyAccess, ChangeSubscription)
+)
 _ORDERS = frozenset({CancelOrder.subject, PlaceOrder.subject})
 
 

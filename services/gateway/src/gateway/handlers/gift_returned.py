@@ -1,4 +1,4 @@
-"""Tell a giver that nobody opened the gift, and its credits are back."""
+"""Tell a giver that a gift came back: nobody opened it, or its payment is being given back."""
 
 from __future__ import annotations
 

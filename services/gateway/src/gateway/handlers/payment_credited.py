@@ -10,8 +10,8 @@ from contracts.money import NO_CREDITS
 from contracts.payments import PaymentCredited
 from gateway.domain import checkout, keys, order_screen
 from gateway.domain.order_screen import OrderScreen
-from gateway.domain.screens import payment
-from gateway.handlers import audience, placing
+from gateway.domain.screens import payment, vpn
+from gateway.handlers import access_orders, audience, placing
 from gateway.handlers.audience import Audience
 from gateway.ports import EDIT, Shop
 
@@ -38,7 +38,10 @@ async def _go_on(
 ) -> None:
     """The screen's row decides: a second payment for the same order finds it placed."""
     shown = await shop.screens.find(uow, order_id)
-    if shown is None or shown.user_id != person.user_id:
+    if shown is None:
+        await _go_on_with_access(PaymentId(order_id), uow, person, shop=shop)
+        return
+    if shown.user_id != person.user_id:
         return
     if shown.state in _CLOSED:
         await person.tell(uow, payment.order_not_resumed(person.say), shop=shop)
@@ -58,6 +61,21 @@ async def _go_on(
         kind=EDIT,
         key=keys.order(shown.order_id),
         final=placed.state == order_screen.DROPPED,
+    )
+
+
+async def _go_on_with_access(
+    checkout_id: PaymentId, uow: UnitOfWork, person: Audience, *, shop: Shop
+) -> None:
+    """At the price that was shown, as of now: the payer must not lose it by paying."""
+    shown = await shop.checkouts.find(uow, checkout_id)
+    if shown is None or shown.user_id != person.user_id or not checkout.may_go_on(shown):
+        return
+    await shop.checkouts.save(uow, replace(shown, state=checkout.ASKED, method=checkout.CREDITS))
+    uow.emit(access_orders.of(shown, priced_at=uow.now))
+    key = keys.payment(checkout_id)
+    await shop.deliveries.queue(
+        uow, user_id=shown.user_id, screen=vpn.starting(person.say), kind=EDIT, key=key
     )
 
 

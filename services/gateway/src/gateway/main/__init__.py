@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from chassis.consumers import ExactlyOnce
 from chassis.outbox import Outbox
-from chassis.service import Service, migrate_main, run_main
+from chassis.service import Service, run_main
 from gateway import consumers, jobs
 from gateway.adapters.polling import Polling
 from gateway.bot.commands import publish_commands
 from gateway.main.wiring import Gateway, build
-from gateway.settings import Settings
+from gateway.settings import MIGRATIONS, SCHEMA, Settings
 from gateway.webhooks import Webhook, register
 
-__all__ = ["MIGRATIONS", "Gateway", "build", "main", "migrate", "run", "started"]
-
-MIGRATIONS = Path(__file__).parents[3] / "migrations"
-SCHEMA = "gateway"
+__all__ = ["MIGRATIONS", "Gateway", "build", "main", "run", "started"]
 
 
 @asynccontextmanager
@@ -113,7 +109,3 @@ async def listen(settings: Settings, service: Service, gateway: Gateway) -> None
 
 def main() -> None:
     run_main(run, Settings)
-
-
-def migrate() -> None:
-    migrate_main(Settings, schema=SCHEMA, folder=MIGRATIONS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from contracts.access import ACCESS_PREFIX
 from contracts.catalogue import Catalogue
 from contracts.generator import JobProgress
 from contracts.ids import MediaId, OrderId, UserId
@@ -46,6 +47,10 @@ class People(Protocol):
     async def find(self, uow: UnitOfWork, user_id: UserId) -> Person | None: ...
 
     async def set_language(self, uow: UnitOfWork, user_id: UserId, language: str) -> None: ...
+
+    async def set_zone(self, uow: UnitOfWork, user_id: UserId, zone: str) -> None:
+        """`zone`: an IANA name that was checked."""
+        ...
 
 
 class OrderScreens(Protocol):
@@ -130,6 +135,8 @@ class Shop:
 
     def title(self, say: Say, workflow_id: str) -> str:
         """A workflow that left the catalogue keeps its id as its name."""
+        if workflow_id.startswith(ACCESS_PREFIX):
+            return say("vpn-name")
         workflow = self.catalogue.get(workflow_id)
         return say(workflow.title_key) if workflow is not None else escape(workflow_id)
 

@@ -1,126 +1,180 @@
-"""Timers and ticks in Postgres: claimed with SKIP LOCKED, due by the database's clock."""
+"""Timers in Postgres: changed by version, claimed kind by kind with SKIP LOCKED."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from chassis.database import Connection
-from contracts.scheduler import ScheduleTimer
+from scheduler.domain.calendar import Rule
+from scheduler.domain.settling import DueTimer, Settled
+from scheduler.domain.timers import Change
+
+FORGET_ROWS_MAX = 1_000
+_COLUMNS = (
+    "t.key, t.version, t.due_at, t.fire_subject, t.fire_body, t.traceparent, t.kind, t.catch_up, "
+    "t.late_max_seconds, t.rule"
+)
+CHANGE = (
+    "INSERT INTO timers (key, version, state, due_at, fire_subject, fire_body, traceparent, kind, "
+    "catch_up, late_max_seconds, group_name, rule, changed_at) "
+    "SELECT c.*, clock_timestamp() FROM (SELECT key, version, state, due_at, fire_subject, "
+    "fire_body, traceparent, kind, catch_up, late_max_seconds, group_name, rule::jsonb FROM "
+    "unnest($1::text[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[], $6::bytea[], "
+    "$7::text[], $8::text[], $9::text[], $10::integer[], $11::text[], $12::text[]) AS u (key, "
+    "version, state, due_at, fire_subject, fire_body, traceparent, kind, catch_up, "
+    "late_max_seconds, group_name, rule)) AS c "
+    "ON CONFLICT (key) DO UPDATE SET version = excluded.version, state = excluded.state, "
+    "due_at = CASE excluded.state WHEN 'cancelled' THEN timers.due_at ELSE excluded.due_at END, "
+    "fire_subject = CASE excluded.state WHEN 'cancelled' THEN timers.fire_subject "
+    "ELSE excluded.fire_subject END, "
+    "fire_body = CASE excluded.state WHEN 'cancelled' THEN timers.fire_body "
+    "ELSE excluded.fire_body END, "
+    "kind = CASE excluded.state WHEN 'cancelled' THEN timers.kind ELSE excluded.kind END, "
+    "traceparent = excluded.traceparent, catch_up = excluded.catch_up, "
+    "late_max_seconds = excluded.late_max_seconds, group_name = excluded.group_name, "
+    "rule = excluded.rule, changed_at = excluded.changed_at "
+    "WHERE timers.version < excluded.version OR (timers.version = excluded.version "
+    "AND excluded.state = 'cancelled' AND timers.state = 'armed')"
+)
+# One probe of the index for each kind: from the earliest of one to the earliest of the next.
+LOOK = (
+    "WITH RECURSIVE heads AS ("
+    "(SELECT kind, due_at FROM timers WHERE state = 'armed' ORDER BY kind, due_at LIMIT 1) "
+    "UNION ALL SELECT n.kind, n.due_at FROM heads CROSS JOIN LATERAL ("
+    " SELECT kind, due_at FROM timers WHERE state = 'armed' AND kind > heads.kind"
+    " ORDER BY kind, due_at LIMIT 1) AS n) "
+    "SELECT clock_timestamp() AS now, (SELECT min(due_at) FROM ticks WHERE name = ANY($1)) AS tick,"
+    " (SELECT due_at FROM timers WHERE state = 'armed' AND group_name <> ''"
+    " ORDER BY due_at LIMIT 1) AS grouped,"
+    " array(SELECT kind FROM heads ORDER BY kind) AS kinds,"
+    " array(SELECT due_at FROM heads ORDER BY kind) AS dues"
+)
+_NEWER = (
+    "EXISTS (SELECT FROM timers n WHERE n.group_name = t.group_name AND n.group_name <> ''"
+    " AND n.state IN ('armed', 'fired') AND n.due_at <= {now}"
+    " AND (n.due_at, n.key) > (t.due_at, t.key))"
+)
+CLAIM = (
+    f"SELECT d.* FROM unnest($1::text[], $2::integer[]) AS k (kind, places) CROSS JOIN LATERAL ("  # noqa: S608 - constants
+    f" SELECT {_COLUMNS} FROM timers t WHERE t.state = 'armed' AND t.kind = k.kind"
+    f" AND t.due_at <= $3 AND (t.group_name = '' OR ($4 AND NOT {_NEWER.format(now='$3')}))"
+    " ORDER BY t.due_at LIMIT k.places FOR UPDATE SKIP LOCKED) AS d"
+)
+CLAIM_SUPERSEDED = (
+    f"SELECT {_COLUMNS} FROM timers t WHERE t.state = 'armed' AND t.group_name <> ''"  # noqa: S608 - constants
+    f" AND t.due_at <= $1 AND {_NEWER.format(now='$1')}"
+    " ORDER BY t.due_at LIMIT $2 FOR UPDATE SKIP LOCKED"
+)
+SETTLE = (
+    "UPDATE timers SET state = s.state, due_at = s.due_at, rule = s.rule::jsonb, "
+    "changed_at = clock_timestamp() FROM unnest($1::text[], $2::text[], $3::timestamptz[], "
+    "$4::text[]) AS s (key, state, due_at, rule) WHERE timers.key = s.key"
+)
+FORGET = (
+    "DELETE FROM timers WHERE key IN (SELECT key FROM timers WHERE state <> 'armed' "
+    "AND changed_at < $1 ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
+)
 
 
-class DueTimer(msgspec.Struct, frozen=True):
-    """A timer that was claimed for firing."""
+class Look(msgspec.Struct, frozen=True):
+    """What is due next, by the database's clock: of each kind, of ticks and of groups."""
 
-    key: str
-    version: int
-    due_at: datetime
-    fire_subject: str
-    fire_body: bytes
-    traceparent: str
+    now: datetime
+    heads: Mapping[str, datetime]
+    tick: datetime | None
+    grouped: datetime | None
 
+    def due_kinds(self) -> list[str]:
+        return [kind for kind, due_at in self.heads.items() if due_at <= self.now]
 
-class DueTick(msgspec.Struct, frozen=True):
-    """A tick that was claimed; `period` decides when it is due again."""
+    @property
+    def tick_due(self) -> bool:
+        return self.tick is not None and self.tick <= self.now
 
-    name: str
-    period: timedelta
-    due_at: datetime
+    @property
+    def grouped_due(self) -> bool:
+        return self.grouped is not None and self.grouped <= self.now
+
+    def seconds_left(self) -> float | None:
+        """Return how long until anything is due (negative: overdue), or None for never."""
+        moments = [*self.heads.values(), *((self.tick,) if self.tick else ())]
+        return (min(moments) - self.now).total_seconds() if moments else None
 
 
 class PostgresTimers:
     """Implements ports.Timers, and the claims of jobs.py."""
 
-    async def arm(
-        self, connection: Connection, timer: ScheduleTimer, *, traceparent: str, now: datetime
-    ) -> bool:
+    async def change(self, connection: Connection, changes: Sequence[Change]) -> int:
         status = await connection.execute(
-            "INSERT INTO timers (key, version, due_at, fire_subject, fire_body, traceparent, "
-            "state, changed_at) VALUES ($1, $2, $3, $4, $5, $6, 'armed', $7) "
-            "ON CONFLICT (key) DO UPDATE SET version = $2, due_at = $3, fire_subject = $4, "
-            "fire_body = $5, traceparent = $6, state = 'armed', changed_at = $7 "
-            "WHERE timers.version < $2",
-            timer.key,
-            timer.version,
-            timer.due_at,
-            timer.fire_subject,
-            timer.fire_body,
-            traceparent,
-            now,
+            CHANGE,
+            [each.key for each in changes],
+            [each.version for each in changes],
+            [each.state for each in changes],
+            [each.due_at for each in changes],
+            [each.fire_subject for each in changes],
+            [each.fire_body for each in changes],
+            [each.traceparent for each in changes],
+            [each.kind for each in changes],
+            [each.catch_up for each in changes],
+            [each.late_max_seconds for each in changes],
+            [each.group for each in changes],
+            [_json(each.rule) for each in changes],
         )
-        return bool(status == "INSERT 0 1")
+        return int(status.rpartition(" ")[2])
 
-    async def cancel(
-        self, connection: Connection, key: str, version: int, *, now: datetime
-    ) -> bool:
-        """A cancel of the armed version itself wins over it."""
-        status = await connection.execute(
-            "INSERT INTO timers (key, version, due_at, fire_subject, fire_body, traceparent, "
-            "state, changed_at) VALUES ($1, $2, $3, '', '', '', 'cancelled', $3) "
-            "ON CONFLICT (key) DO UPDATE SET version = $2, state = 'cancelled', changed_at = $3 "
-            "WHERE timers.version < $2 OR (timers.version = $2 AND timers.state = 'armed')",
-            key,
-            version,
-            now,
-        )
-        return bool(status == "INSERT 0 1")
+    async def look(self, connection: Connection, ticks: Sequence[str]) -> Look:
+        row = await connection.fetchrow(LOOK, list(ticks))
+        assert row is not None
+        heads = dict(zip(row["kinds"], row["dues"], strict=True))
+        return Look(row["now"], heads, row["tick"], row["grouped"])
 
-    async def claim_due(self, connection: Connection, limit: int) -> list[DueTimer]:
-        """Mark due timers fired and return them; another replica sees none of them."""
-        rows = await connection.fetch(
-            "UPDATE timers SET state = 'fired', changed_at = clock_timestamp() WHERE key IN ("
-            " SELECT key FROM timers WHERE state = 'armed' AND due_at <= clock_timestamp()"
-            " ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) "
-            "RETURNING key, version, due_at, fire_subject, fire_body, traceparent",
-            limit,
-        )
-        return [DueTimer(*row.values()) for row in rows]
+    async def claim(
+        self,
+        connection: Connection,
+        places: Mapping[str, int],
+        now: datetime,
+        *,
+        grouped: bool = True,
+    ) -> list[DueTimer]:
+        """Lock due timers, of each kind at most so many; the caller settles them.
 
-    async def set_ticks(self, connection: Connection, periods: Mapping[str, timedelta]) -> None:
-        """Make the ticks those of the settings; a changed period counts from now."""
+        Another replica sees none of them. One of a group is claimed only if it is the newest.
+        """
+        rows = await connection.fetch(CLAIM, list(places), list(places.values()), now, grouped)
+        return [due_timer(row) for row in rows]
+
+    async def claim_superseded(
+        self, connection: Connection, now: datetime, limit: int
+    ) -> list[DueTimer]:
+        """Lock due timers of groups in which a newer one is due as well, or has fired."""
+        return [due_timer(row) for row in await connection.fetch(CLAIM_SUPERSEDED, now, limit)]
+
+    async def settle(self, connection: Connection, settled: Sequence[Settled]) -> None:
+        """Write how claimed timers ended."""
         await connection.execute(
-            "INSERT INTO ticks (name, period_seconds, due_at) "
-            "SELECT n, p, clock_timestamp() + p * interval '1 second' "
-            "FROM unnest($1::text[], $2::float8[]) AS s (n, p) "
-            "ON CONFLICT (name) DO UPDATE SET period_seconds = excluded.period_seconds, "
-            "due_at = LEAST(ticks.due_at, excluded.due_at)",
-            list(periods),
-            [period.total_seconds() for period in periods.values()],
+            SETTLE,
+            [each.timer.key for each in settled],
+            [each.state for each in settled],
+            [each.due_at for each in settled],
+            [_json(each.rule) for each in settled],
         )
-        await connection.execute("DELETE FROM ticks WHERE name <> ALL($1)", list(periods))
-
-    async def claim_ticks(self, connection: Connection) -> list[DueTick]:
-        """Lock the due ticks; the caller moves them on in the same transaction."""
-        rows = await connection.fetch(
-            "SELECT name, period_seconds, due_at FROM ticks WHERE due_at <= clock_timestamp() "
-            "FOR UPDATE SKIP LOCKED"
-        )
-        return [
-            DueTick(row["name"], timedelta(seconds=row["period_seconds"]), row["due_at"])
-            for row in rows
-        ]
-
-    async def move_tick(self, connection: Connection, name: str, due_at: datetime) -> None:
-        await connection.execute("UPDATE ticks SET due_at = $2 WHERE name = $1", name, due_at)
-
-    async def database_now(self, connection: Connection) -> datetime:
-        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        return now
-
-    async def seconds_until_due(self, connection: Connection) -> float | None:
-        """Return how long until anything is due (negative: overdue), or None for never."""
-        seconds: float | None = await connection.fetchval(
-            "SELECT EXTRACT(epoch FROM min(due_at) - clock_timestamp())::float8 FROM ("
-            "(SELECT due_at FROM timers WHERE state = 'armed' ORDER BY due_at LIMIT 1) "
-            "UNION ALL (SELECT due_at FROM ticks ORDER BY due_at LIMIT 1)) AS next"
-        )
-        return seconds
 
     async def forget_ended(self, connection: Connection, before: datetime) -> int:
-        """Delete fired timers and tombstones that ended before a moment; return how many."""
-        status = await connection.execute(
-            "DELETE FROM timers WHERE state <> 'armed' AND changed_at < $1", before
-        )
-        return int(status.split()[-1])
+        """Delete some timers that ended before a moment, and tombstones; return how many."""
+        status = await connection.execute(FORGET, before, FORGET_ROWS_MAX)
+        return int(status.rpartition(" ")[2])
+
+
+def due_timer(row: Any) -> DueTimer:
+    fields = list(row.values())
+    if fields[-1] is not None:
+        fields[-1] = msgspec.convert(fields[-1], Rule)
+    return DueTimer(*fields)
+
+
+def _json(rule: Rule | None) -> str | None:
+    return None if rule is None else msgspec.json.encode(rule).decode()

@@ -1,9 +1,51 @@
+"""revoke_access: take back what an order gave, once; come first, it keeps it from giving."""
+
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
+from chassis import logs
 from chassis.outbox import UnitOfWork
-from contracts import errors, vpn
+from contracts import vpn
+from contracts.access import AccessPlan
+from contracts.vpn import STATE_ACTIVE, AccessRevoked, RevokeAccess
+from vpn.domain import access
+from vpn.domain.access import Subscription
+from vpn.domain.terms import Terms
+from vpn.handlers.desk import Desk
+from vpn.ports import Books, Grant
+
+log = logs.get("vpn.access")
 
 
-async def revoke_access(command: vpn.RevokeAccess, _uow: UnitOfWork) -> None:
-    """Refuse: this release granted nothing, so there is nothing to take back."""
-    raise errors.RefusalError(f"order {command.order_id} gave no access", code=errors.UNSUPPORTED)
+async def revoke_access(
+    command: RevokeAccess,
+    uow: UnitOfWork,
+    *,
+    books: Books,
+    catalogue: Mapping[str, AccessPlan],
+    terms: Terms,
+) -> None:
+    known = await books.grants.find(uow.connection, [command.order_id])
+    grant = known.get(command.order_id)
+    desk = await Desk.open(uow, books, terms, [command.user_id])
+    one = desk.found.get(command.user_id)
+    if grant is None:
+        never = Grant(command.order_id, command.user_id, None, None, revoked=True)
+        await books.grants.add(uow.connection, [never], uow.now)
+    elif not grant.revoked and grant.given is not None and one is not None:
+        before = catalogue.get(grant.given.plan_before)
+        access.take_back(one, grant.given, before, terms, desk.now)
+        desk.changed(one, vpn.CAUSE_REVOKED)
+        await books.grants.revoke(uow.connection, command.order_id, uow.now)
+        await desk.close()
+        log.info("access_revoked", order_id=str(command.order_id))
+    event = AccessRevoked(
+        order_id=command.order_id, user_id=command.user_id, until=_what_is_left(one)
+    )
+    uow.emit(event, order_id=command.order_id)
+
+
+def _what_is_left(one: Subscription | None) -> datetime | None:
+    return one.until if one is not None and one.state == STATE_ACTIVE else None

@@ -8,6 +8,7 @@ from simulators.telegram.methods.answers import QUERY_TOO_OLD
 from simulators.telegram.outgoing import send, writable_chat
 from simulators.telegram.params import Params
 from simulators.telegram.payments import STARS, Charge
+from simulators.telegram.purchases import give_back
 
 Json = dict[str, Any]
 
@@ -42,17 +43,7 @@ async def refund_star_payment(core: Core, params: Params) -> bool:
         raise bad_request("CHARGE_NOT_FOUND")
     if charge.refunded_at is not None:
         raise bad_request("CHARGE_ALREADY_REFUNDED")
-    charge.refunded_at = core.clock.now()
-    core.payments.changed(charge)
-    chat = core.world.chat(user_id)
-    refunded = {
-        "currency": charge.currency,
-        "total_amount": charge.amount,
-        "invoice_payload": charge.payload,
-        "telegram_payment_charge_id": charge.id,
-    }
-    message = core.world.add(chat, core.bot, {"refunded_payment": refunded})
-    core.updates.push("message", dict(message.wire), order_key=chat.id)
+    give_back(core, charge)
     return True
 
 

@@ -23,6 +23,7 @@ from billing.ports.payments import (
     EVENT_PAID,
     Capabilities,
     Created,
+    ProviderAwayError,
     ProviderEvent,
     ProviderRefusedError,
     ProviderUnclearError,
@@ -67,7 +68,10 @@ class CryptoPay:
     def __init__(
         self, *, token: str, base_url: str, tender: Tender, clock: Clock, webhooks: bool
     ) -> None:
-        self.capabilities = Capabilities(webhooks=webhooks, polling=True)
+        # Coins are not called back; what was sent back as a transfer is in no list of invoices.
+        self.capabilities = Capabilities(
+            webhooks=webhooks, polling=True, charge_backs=False, states_refunds=False
+        )
         self._token = token
         self._base_url = base_url.rstrip("/")
         self._tender = tender
@@ -184,6 +188,8 @@ class CryptoPay:
                 status = response.status
                 body = await response.read()
             answer = msgspec.json.decode(body, type=dict[str, Any])
+        except aiohttp.ClientConnectorError:
+            raise ProviderAwayError(method) from None
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             # Not the error's own text: it may name the address with its secrets.
             raise ProviderUnclearError(f"{method}: {type(error).__name__}") from None

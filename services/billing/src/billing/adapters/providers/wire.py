@@ -14,6 +14,7 @@ import msgspec
 
 from billing.domain.errors import InvalidError
 from billing.ports.payments import (
+    ProviderAwayError,
     ProviderEvent,
     ProviderRefusedError,
     ProviderUnclearError,
@@ -29,6 +30,8 @@ T = TypeVar("T")
 log = logs.get("billing.providers")
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5, sock_read=10)
 ASKED_AT_ONCE = 8
+PAGE = "100"
+PAGES_MAX = 200
 STATUS_OK = 200
 STATUS_TOKEN = 401
 REFUSED = frozenset({400, 403, 404, 405, 409, 415, 422})
@@ -54,6 +57,8 @@ class JsonCaller:
             async with self._session.request(verb, url, headers=headers, **sent) as response:
                 status, body = response.status, await response.read()
             answer = msgspec.json.decode(body, type=Json)
+        except aiohttp.ClientConnectorError:
+            raise ProviderAwayError(verb) from None
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             # Not the error's own text: it may name the address with its secrets.
             raise ProviderUnclearError(f"{verb}: {type(error).__name__}") from None
@@ -64,6 +69,18 @@ class JsonCaller:
         if status in REFUSED:
             raise ProviderRefusedError(str(answer.get("code", status)))
         raise ProviderUnclearError(f"{verb}: {status}")
+
+    async def pages(self, path: str, query: Mapping[str, str]) -> tuple[list[Json], bool]:
+        """A list page by page, the newest first, and whether that is all of it."""
+        items: list[Json] = []
+        asked = {**query, "limit": PAGE}
+        for _ in range(PAGES_MAX):
+            page = await self.call("GET", path, params=asked)
+            items += page["items"]
+            if "next_cursor" not in page:
+                return items, True
+            asked["cursor"] = page["next_cursor"]
+        return items, False
 
     async def close(self) -> None:
         if self._session is not None:

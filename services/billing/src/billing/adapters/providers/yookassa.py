@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -26,8 +27,6 @@ NETWORKS = wire.networks(
     "185.71.76.0/27 185.71.77.0/27 77.75.153.0/25 77.75.154.128/25 "
     "77.75.156.11/32 77.75.156.35/32 2a02:5180::/32"
 )
-PAGE = "100"
-PAGES_MAX = 200
 FIND_WITHIN = timedelta(days=1)  # as long as an Idempotence-Key is remembered
 LOOK_BACK = timedelta(days=2)  # a refund is listed by its birth and may succeed later
 
@@ -52,7 +51,9 @@ class YooKassa:
     name = YOOKASSA
 
     def __init__(self, shop: Shop, *, clock: Clock, webhooks: bool) -> None:
-        self.capabilities = Capabilities(webhooks=webhooks, webhook_hints=True, polling=True)
+        self.capabilities = Capabilities(
+            webhooks=webhooks, webhook_hints=True, polling=True, creates_once=True
+        )
         self._shop = shop
         self._clock = clock
         self._api = wire.JsonCaller(shop.base_url, shop.shop_id, shop.secret)
@@ -84,7 +85,7 @@ class YooKassa:
 
     async def find(self, payment_id: PaymentId) -> Created | None:
         since = self._clock.now() - FIND_WITHIN
-        found, _ = await self._list("/payments", {"created_at.gte": wire.moment_text(since)})
+        found, _ = await self._api.pages("/payments", {"created_at.gte": wire.moment_text(since)})
         return next((_created(item) for item in found if _ours(item) == payment_id), None)
 
     def parse_webhook(
@@ -108,8 +109,8 @@ class YooKassa:
 
     async def list_since(self, cursor: str) -> tuple[list[ProviderEvent], str]:
         began = self._clock.now()
-        paid, all_paid = await self._list("/payments", _since(cursor, "captured_at"))
-        refunds, all_refunds = await self._list("/refunds", _since(cursor, "created_at"))
+        paid, all_paid = await self._api.pages("/payments", _since(cursor, "captured_at"))
+        refunds, all_refunds = await self._api.pages("/refunds", _since(cursor, "created_at"))
         elder = {str(item["payment_id"]) for item in refunds} - {item["id"] for item in paid}
         events = wire.understood(reversed(paid), _told) + await self.fetch(sorted(elder))
         # Cut short, the next list begins where this one did.
@@ -145,18 +146,6 @@ class YooKassa:
     async def _post(self, path: str, key: str, body: Json) -> Json:
         return await self._api.call("POST", path, headers={"Idempotence-Key": key}, json=body)
 
-    async def _list(self, path: str, query: Mapping[str, str]) -> tuple[list[Json], bool]:
-        """The newest first, and whether that is all of them."""
-        items: list[Json] = []
-        asked = {**query, "limit": PAGE}
-        for _ in range(PAGES_MAX):
-            page = await self._api.call("GET", path, params=asked)
-            items += page["items"]
-            if "next_cursor" not in page:
-                return items, True
-            asked["cursor"] = page["next_cursor"]
-        return items, False
-
 
 def _amount(money: Payment | Charge) -> Json:
     return {"value": to_text(money.amount_minor, money.currency), "currency": money.currency}
@@ -176,23 +165,31 @@ def _created(item: Json) -> Created:
     return Created(item["id"], url, None, msgspec.json.encode(item))
 
 
+def _given_back(item: Json) -> Decimal:
+    return Decimal((item.get("refunded_amount") or {"value": "0"})["value"])
+
+
 def _is_given_back(item: Json) -> bool:
     """The whole of it. A part given back by hand is left to the people who did it."""
-    return bool(item.get("refunded_amount") == item["amount"])
+    return _given_back(item) == Decimal(item["amount"]["value"])
 
 
 def _told(item: Json) -> Iterator[ProviderEvent]:
-    ref, amount = item["id"], item["amount"]
-    kinds: list[str] = []
+    ref, currency = item["id"], item["amount"]["currency"]
+    told: list[tuple[str, str]] = []
+    amount = item["amount"]["value"]
     if item["status"] == "succeeded":
-        kinds = [port.EVENT_PAID] + [port.EVENT_REFUNDED] * _is_given_back(item)
+        told = [(port.EVENT_PAID, amount)]
+        if _is_given_back(item):
+            told.append((port.EVENT_REFUNDED, amount))
+        elif _given_back(item):
+            told.append((port.EVENT_PARTLY_REFUNDED, item["refunded_amount"]["value"]))
     elif item["status"] == "canceled":
         late = item["cancellation_details"]["reason"] == "expired_on_confirmation"
-        kinds = [port.EVENT_EXPIRED if late else port.EVENT_CANCELLED]
-    currency = amount["currency"]
-    minor = to_minor(amount["value"], currency)
+        told = [(port.EVENT_EXPIRED if late else port.EVENT_CANCELLED, amount)]
     at = datetime.fromisoformat(item.get("captured_at") or item["created_at"])
     raw = msgspec.json.encode(item)
-    for kind in kinds:
-        key = f"{kind}:{ref}"
+    for kind, value in told:
+        part = f":{value}" if kind == port.EVENT_PARTLY_REFUNDED else ""
+        key, minor = f"{kind}:{ref}{part}", to_minor(value, currency)
         yield ProviderEvent(key, kind, ref, _ours(item), ref, minor, currency, at, raw)

@@ -33,6 +33,21 @@ moment =
         [11] Nov
        *[12] Dec
     } { $day }, { $time }
+moment-year =
+    { $month ->
+        [1] Jan
+        [2] Feb
+        [3] Mar
+        [4] Apr
+        [5] May
+        [6] Jun
+        [7] Jul
+        [8] Aug
+        [9] Sep
+        [10] Oct
+        [11] Nov
+       *[12] Dec
+    } { $day } { $year }, { $time }
 
 ## Workflows (a title_key and description_key of each catalogue manifest)
 
@@ -109,6 +124,7 @@ command-help = How it works
 command-balance = Balance
 command-topup = Buy credits
 command-vip = VIP and Black Gold
+command-vpn = VPN access
 command-history = History
 command-draw = Today’s lucky draw
 command-promo = Redeem a promo code
@@ -116,6 +132,7 @@ command-gift = Give credits to somebody
 command-invite = Your invitation link
 command-cancel = Stop an order
 command-language = Language
+command-timezone = Time zone
 command-terms = Terms
 command-paysupport = Help with payments
 
@@ -412,6 +429,7 @@ gift-opening = 🎁 Opening the gift…
 gift-received = 🎉 The gift is yours: { amount }!
 gift-taken = 🎉 Your gift was opened: { amount }.
 gift-returned = Nobody opened your gift in time: { amount } came back to you.
+gift-withdrawn = The payment your gift was made of is being given back, so its link no longer works: { amount } came back to you first.
 gift-refused-unknown = There is no such gift. Is the link complete?
 gift-refused-over = This gift is gone: somebody opened it before, or it went back.
 gift-refused-own = This is your own gift. Send the link to somebody else.
@@ -575,6 +593,111 @@ toast-renewals-so-already = It is so already.
 subscription-active = ▶ Your subscription renews on { $until }.
 subscription-cancelled = ⏸ Your subscription no longer renews. What you paid for lasts until { $until }.
 subscription-ended = Your subscription has ended.
+
+## VPN access
+
+button-vpn = 🛡 VPN
+vpn-name = VPN access
+vpn-title = <b>🛡 VPN</b>
+vpn-about = One link for all your devices. It stays the same when you renew or replace the key.
+vpn-closed = VPN access is not on offer right now.
+vpn-rules = What is left of your days and traffic is kept when you buy again.
+vpn-active = ✅ Active until { $until }
+vpn-active-trial = ✅ Trial until { $until }
+vpn-grace = ⚠️ Your plan has ended. It still works until { $until }.
+vpn-suspended = ⏸ Switched off. Buy days or traffic and the same link works again.
+vpn-ended = ⏹ Ended
+vpn-traffic = Traffic used: { $used } GB
+vpn-traffic-of = Traffic: { $used } of { $limit } GB
+vpn-devices = Devices now: { $online } of { $limit }
+vpn-node-up = 🟢 { $name }
+vpn-node-down = 🔴 { $name }
+vpn-link = Your link. Paste it into the app, and keep it to yourself:
+vpn-plan-name =
+    { $days ->
+        [one] VPN, { $days } day
+       *[other] VPN, { $days } days
+    }
+vpn-trial-name =
+    { $days ->
+        [one] 🎁 Trial, { $days } day
+       *[other] 🎁 Trial, { $days } days
+    }
+vpn-traffic-name = + { $gib } GB of traffic
+vpn-plan-line = • { $plan } – { $price }{ $details }
+vpn-plan-traffic = , { $gib } GB
+vpn-plan-devices =
+    { $count ->
+        [one] , { $count } device
+       *[other] , { $count } devices
+    }
+vpn-starting = 🛡 Switching it on…
+vpn-bought = ✅ Your VPN works until { $until }.
+vpn-renewed = ✅ Your VPN is renewed until { $until }.
+vpn-trial-begun = 🎁 Your trial runs until { $until }.
+vpn-traffic-added = ✅ The traffic is added.
+vpn-gone = This plan is no longer on offer.
+vpn-trial-used = You have had your trial already.
+vpn-no-nodes = No server can take you right now. Please try again later.
+vpn-no-subscription = Traffic is added to a plan that runs. Please buy days first.
+vpn-no-answer = It could not be switched on in time.
+vpn-period-over = This period was over before it could be renewed.
+vpn-refused = It could not be bought.
+vpn-renewal-short = There are not enough credits to renew your VPN. You have { $available }.
+vpn-now-grace = ⚠️ Your VPN plan has ended. It still works until { $until }; then it is switched off.
+vpn-now-suspended = ⏸ Your VPN is switched off. Your link is kept until { $until }.
+vpn-now-over = ⏸ Your VPN is switched off.
+vpn-days-given =
+    { $days ->
+        [one] 🎁 { $days } day of VPN on us. It works until { $until }.
+       *[other] 🎁 { $days } days of VPN on us. It works until { $until }.
+    }
+vpn-traffic-spent = ⏸ Your traffic is used up, so your VPN is switched off. Add traffic or days and it goes on.
+vpn-revoked = ↩️ The payment for your VPN went back, and so did what it had bought.
+vpn-deleted = Your VPN link was deleted, because the plan ended long ago. A new plan comes with a new link.
+vpn-plan-changed = Your VPN plan has changed. /vpn shows what it gives now.
+vpn-remind-days =
+    { $days ->
+        [one] ⏳ Your VPN ends in { $days } day, on { $until }.
+       *[other] ⏳ Your VPN ends in { $days } days, on { $until }.
+    }
+vpn-remind-today = ⏳ Your VPN ends today, on { $until }.
+vpn-remind-trial = ⏳ Your VPN trial ends on { $until }. Pick a plan and nothing is interrupted.
+vpn-remind-renews = It renews by itself from your balance.
+vpn-remind-short = ⏳ Your VPN ends on { $until }, and there are not enough credits to renew it. Top up and it renews by itself.
+vpn-remind-traffic = ⏳ { $percent }% of your VPN traffic is used.
+vpn-remind-devices =
+    { $limit ->
+        [one] Your VPN is used on more devices than its { $limit }. Somebody else using it? Replace the key.
+       *[other] Your VPN is used on more devices than its { $limit }. Somebody else using it? Replace the key.
+    }
+vpn-key-ask = 🔑 Replace your key? Every device stops until its app has updated the subscription. The old key never works again.
+vpn-key-replacing = 🔑 Replacing your key…
+vpn-key-replaced = 🔑 Your key is replaced. The old one is refused by every server.
+vpn-key-waiting =
+    { $count ->
+        [one] 🔑 Your key is replaced. { $count } server cannot be reached right now; it follows as soon as it can.
+       *[other] 🔑 Your key is replaced. { $count } servers cannot be reached right now; they follow as soon as they can.
+    }
+vpn-key-same-link = Update the subscription in your app; the link is the same.
+vpn-key-new-link = The link is a new one, too: /vpn shows it.
+button-vpn-connect = 📱 Connect: QR and apps
+button-vpn-extend = ➕ Days and traffic
+button-vpn-renew-on = 🔁 Renews by itself: on
+button-vpn-renew-off = 🔁 Renews by itself: off
+button-vpn-remind-on = 🔔 Reminders: on
+button-vpn-remind-off = 🔕 Reminders: off
+button-vpn-key = 🔑 Replace the key
+button-vpn-key-yes = 🔑 Yes, replace it
+operators-extended = 🎁 VPN: { $count } subscriptions got { $days } more days ({ $actor }).
+operators-node = ⚠️ VPN node { $node }: { $reason }. { $detail }
+
+## Time zone
+
+button-zone = 🕓 Time zone
+zone-choose = Your time zone is { $zone }, where it is { $time }. Choose another, or send /timezone and its name, as in <code>/timezone Europe/Berlin</code>.
+zone-set = Your time zone is { $zone } now, where it is { $time }. Nobody reminds you at night.
+zone-unknown = I do not know this time zone. Names look like <code>Europe/Berlin</code>.
 
 ## Payment support
 

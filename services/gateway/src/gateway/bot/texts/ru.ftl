@@ -37,6 +37,21 @@ moment =
         [11] нояб.
        *[12] дек.
     }, { $time }
+moment-year =
+    { $day } { $month ->
+        [1] янв.
+        [2] февр.
+        [3] марта
+        [4] апр.
+        [5] мая
+        [6] июня
+        [7] июля
+        [8] авг.
+        [9] сент.
+        [10] окт.
+        [11] нояб.
+       *[12] дек.
+    } { $year }, { $time }
 
 ## Что умеет магазин (title_key и description_key из каталога)
 
@@ -115,6 +130,7 @@ command-help = Как это работает
 command-balance = Баланс
 command-topup = Купить кредиты
 command-vip = VIP и Black Gold
+command-vpn = VPN
 command-history = История
 command-draw = Розыгрыш дня
 command-promo = Ввести промокод
@@ -122,6 +138,7 @@ command-gift = Подарить кредиты
 command-invite = Ссылка для друзей
 command-cancel = Остановить заказ
 command-language = Язык
+command-timezone = Часовой пояс
 command-terms = Правила
 command-paysupport = Помощь с оплатой
 
@@ -488,6 +505,11 @@ gift-returned =
         [many] Ваш подарок никто вовремя не открыл: { amount } вернулись к вам.
        *[other] Ваш подарок никто вовремя не открыл: { amount } вернулись к вам.
     }
+gift-withdrawn =
+    { $credits ->
+        [one] Платёж, из которого сделан подарок, возвращается, поэтому ссылка больше не работает: сначала к вам вернулся { amount }.
+       *[other] Платёж, из которого сделан подарок, возвращается, поэтому ссылка больше не работает: сначала к вам вернулись { amount }.
+    }
 gift-refused-unknown = Такого подарка нет. Проверьте, целиком ли ссылка.
 gift-refused-over = Этого подарка больше нет: его уже открыли, или он вернулся к дарителю.
 gift-refused-own = Это ваш собственный подарок. Отправьте ссылку кому-нибудь другому.
@@ -699,6 +721,125 @@ toast-renewals-so-already = Так уже и есть.
 subscription-active = ▶ Подписка продлится { $until }.
 subscription-cancelled = ⏸ Подписка больше не продлевается. Оплаченное действует до { $until }.
 subscription-ended = Ваша подписка закончилась.
+
+## VPN
+
+button-vpn = 🛡 VPN
+vpn-name = VPN
+vpn-title = <b>🛡 VPN</b>
+vpn-about = Одна ссылка на все ваши устройства. Она не меняется ни при продлении, ни при замене ключа.
+vpn-closed = VPN сейчас не продаётся.
+vpn-rules = Оставшиеся дни и трафик сохраняются при новой покупке.
+vpn-active = ✅ Работает до { $until }
+vpn-active-trial = ✅ Пробный доступ до { $until }
+vpn-grace = ⚠️ Срок закончился. Доступ ещё работает до { $until }.
+vpn-suspended = ⏸ Выключен. Купите дни или трафик, и та же ссылка снова заработает.
+vpn-ended = ⏹ Закончился
+vpn-traffic = Потрачено трафика: { $used } ГБ
+vpn-traffic-of = Трафик: { $used } из { $limit } ГБ
+vpn-devices = Устройств сейчас: { $online } из { $limit }
+vpn-node-up = 🟢 { $name }
+vpn-node-down = 🔴 { $name }
+vpn-link = Ваша ссылка. Вставьте её в приложение и никому не показывайте:
+vpn-plan-name =
+    { $days ->
+        [one] VPN, { $days } день
+        [few] VPN, { $days } дня
+        [many] VPN, { $days } дней
+       *[other] VPN, { $days } дня
+    }
+vpn-trial-name =
+    { $days ->
+        [one] 🎁 Пробный доступ, { $days } день
+        [few] 🎁 Пробный доступ, { $days } дня
+        [many] 🎁 Пробный доступ, { $days } дней
+       *[other] 🎁 Пробный доступ, { $days } дня
+    }
+vpn-traffic-name = + { $gib } ГБ трафика
+vpn-plan-line = • { $plan } – { $price }{ $details }
+vpn-plan-traffic = , { $gib } ГБ
+vpn-plan-devices =
+    { $count ->
+        [one] , { $count } устройство
+        [few] , { $count } устройства
+        [many] , { $count } устройств
+       *[other] , { $count } устройства
+    }
+vpn-starting = 🛡 Включаем…
+vpn-bought = ✅ VPN работает до { $until }.
+vpn-renewed = ✅ VPN продлён до { $until }.
+vpn-trial-begun = 🎁 Пробный доступ работает до { $until }.
+vpn-traffic-added = ✅ Трафик добавлен.
+vpn-gone = Этот тариф больше не продаётся.
+vpn-trial-used = Пробный доступ у вас уже был.
+vpn-no-nodes = Сейчас ни один сервер не может вас принять. Попробуйте, пожалуйста, позже.
+vpn-no-subscription = Трафик добавляется к действующему тарифу. Сначала купите дни.
+vpn-no-answer = Не удалось включить вовремя.
+vpn-period-over = Этот срок закончился раньше, чем его удалось продлить.
+vpn-refused = Купить не получилось.
+vpn-renewal-short = Не хватает кредитов на продление VPN. У вас { $available }.
+vpn-now-grace = ⚠️ Срок VPN закончился. Он ещё работает до { $until }, потом выключится.
+vpn-now-suspended = ⏸ VPN выключен. Ваша ссылка хранится до { $until }.
+vpn-now-over = ⏸ VPN выключен.
+vpn-days-given =
+    { $days ->
+        [one] 🎁 Дарим { $days } день VPN. Он работает до { $until }.
+        [few] 🎁 Дарим { $days } дня VPN. Он работает до { $until }.
+        [many] 🎁 Дарим { $days } дней VPN. Он работает до { $until }.
+       *[other] 🎁 Дарим { $days } дня VPN. Он работает до { $until }.
+    }
+vpn-traffic-spent = ⏸ Трафик закончился, поэтому VPN выключен. Добавьте трафик или дни, и он заработает снова.
+vpn-revoked = ↩️ Оплата VPN возвращена, и то, что было куплено, тоже.
+vpn-deleted = Ссылка VPN удалена: срок закончился давно. С новым тарифом будет новая ссылка.
+vpn-plan-changed = Условия вашего тарифа VPN изменились. Что он даёт теперь, покажет /vpn.
+vpn-remind-days =
+    { $days ->
+        [one] ⏳ VPN закончится через { $days } день, { $until }.
+        [few] ⏳ VPN закончится через { $days } дня, { $until }.
+        [many] ⏳ VPN закончится через { $days } дней, { $until }.
+       *[other] ⏳ VPN закончится через { $days } дня, { $until }.
+    }
+vpn-remind-today = ⏳ VPN закончится сегодня, { $until }.
+vpn-remind-trial = ⏳ Пробный VPN закончится { $until }. Выберите тариф, и ничего не прервётся.
+vpn-remind-renews = Он продлится сам с вашего баланса.
+vpn-remind-short = ⏳ VPN закончится { $until }, а кредитов на продление не хватает. Пополните баланс, и он продлится сам.
+vpn-remind-traffic = ⏳ Потрачено { $percent } % трафика VPN.
+vpn-remind-devices =
+    { $limit ->
+        [one] VPN используют больше чем на { $limit } устройстве. Кто-то ещё? Замените ключ.
+        [few] VPN используют больше чем на { $limit } устройствах. Кто-то ещё? Замените ключ.
+        [many] VPN используют больше чем на { $limit } устройствах. Кто-то ещё? Замените ключ.
+       *[other] VPN используют больше чем на { $limit } устройствах. Кто-то ещё? Замените ключ.
+    }
+vpn-key-ask = 🔑 Заменить ключ? Все устройства отключатся, пока приложение не обновит подписку. Старый ключ больше не заработает.
+vpn-key-replacing = 🔑 Меняем ключ…
+vpn-key-replaced = 🔑 Ключ заменён. Старый не принимает ни один сервер.
+vpn-key-waiting =
+    { $count ->
+        [one] 🔑 Ключ заменён. { $count } сервер сейчас недоступен, на нём ключ сменится, как только он ответит.
+        [few] 🔑 Ключ заменён. { $count } сервера сейчас недоступны, на них ключ сменится, как только они ответят.
+        [many] 🔑 Ключ заменён. { $count } серверов сейчас недоступны, на них ключ сменится, как только они ответят.
+       *[other] 🔑 Ключ заменён. { $count } сервера сейчас недоступны, на них ключ сменится, как только они ответят.
+    }
+vpn-key-same-link = Обновите подписку в приложении; ссылка прежняя.
+vpn-key-new-link = Ссылка тоже новая: её покажет /vpn.
+button-vpn-connect = 📱 Подключить: QR и приложения
+button-vpn-extend = ➕ Дни и трафик
+button-vpn-renew-on = 🔁 Автопродление: вкл.
+button-vpn-renew-off = 🔁 Автопродление: выкл.
+button-vpn-remind-on = 🔔 Напоминания: вкл.
+button-vpn-remind-off = 🔕 Напоминания: выкл.
+button-vpn-key = 🔑 Заменить ключ
+button-vpn-key-yes = 🔑 Да, заменить
+operators-extended = 🎁 VPN: подписок продлено: { $count }, дней каждой: { $days } ({ $actor }).
+operators-node = ⚠️ Узел VPN { $node }: { $reason }. { $detail }
+
+## Часовой пояс
+
+button-zone = 🕓 Часовой пояс
+zone-choose = Ваш часовой пояс: { $zone }, там сейчас { $time }. Выберите другой или пришлите /timezone и название, например <code>/timezone Asia/Almaty</code>.
+zone-set = Теперь ваш часовой пояс: { $zone }, там сейчас { $time }. Ночью мы не напоминаем.
+zone-unknown = Такого часового пояса я не знаю. Названия выглядят так: <code>Europe/Moscow</code>.
 
 ## Помощь с оплатой
 

@@ -111,4 +111,5 @@ def refused(say: Say, event: GiftRefused) -> Screen:
 
 
 def returned(say: Say, event: GiftReturned) -> Screen:
-    return Screen(text=say("gift-returned", credits=event.credits), buttons=fresh_rows(say))
+    key = "gift-withdrawn" if event.withdrawn else "gift-returned"
+    return Screen(text=say(key, credits=event.credits), buttons=fresh_rows(say))

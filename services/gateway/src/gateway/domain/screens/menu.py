@@ -24,6 +24,7 @@ def menu_rows(say: Say) -> Rows:
             _page(say, "button-top-up", callbacks.TOP_UP),
             _page(say, "button-plans", callbacks.VIP),
         ),
+        (_page(say, "button-vpn", callbacks.VPN),),
         (
             _page(say, "button-draw", callbacks.DRAW),
             _page(say, "button-promo", callbacks.PROMO),
@@ -36,7 +37,10 @@ def menu_rows(say: Say) -> Rows:
             _page(say, "button-orders", callbacks.ORDERS),
             _page(say, "button-language", callbacks.LANGUAGE),
         ),
-        (_page(say, "button-help", callbacks.HELP),),
+        (
+            _page(say, "button-zone", callbacks.ZONE),
+            _page(say, "button-help", callbacks.HELP),
+        ),
     )
 
 

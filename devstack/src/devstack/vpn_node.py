@@ -1,0 +1,77 @@
+"""One VPN node for the laptop: `python -m devstack.vpn_node`, a real agent over a real core.
+
+Where Debian's v2ray cannot be had, the agent gets a core that only keeps accounts: everything in
+the chat works, and no traffic passes.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from devstack.ports import LOOPBACK
+from devstack.settings import write_private
+from devstack.v2ray import find_v2ray
+
+NAME = "local-1"
+REGION = "eu"
+FOLDER = "vpn"
+RENEW_SECONDS = 10 * 24 * 3600
+"""Certificates are good for 30 days; after 10 the next start makes new ones."""
+ACCOUNTS_ONLY = (
+    "v2ray is neither on PATH nor to be had with apt-get download: the VPN node keeps accounts, "
+    "but no traffic passes it"
+)
+
+
+def prepare(state_dir: Path, *, agent_port: int, vless_port: int) -> Path:
+    """Make the certificates and the file of nodes; return their folder."""
+    folder = state_dir / FOLDER
+    control = folder / "control.crt"
+    if not control.exists() or time.time() - control.stat().st_mtime > RENEW_SECONDS:
+        from vpn.agent.pki import Pki  # cryptography costs a start 0.1 s
+
+        authority = Pki(folder)
+        if not (folder / "authority.crt").exists():
+            authority.init()
+        authority.node(NAME, (LOOPBACK,))
+        authority.control()
+    nodes = f"""# Written by the devstack at every start.
+[[nodes]]
+name = "{NAME}"
+region = "{REGION}"
+url = "https://{LOOPBACK}:{agent_port}"
+
+[nodes.link]
+address = "{LOOPBACK}"
+port = {vless_port}
+"""
+    write_private(folder / "nodes.toml", nodes)
+    return folder
+
+
+def main() -> None:
+    """Become the agent, with a core to speak to."""
+    environment = dict(os.environ)
+    core = find_v2ray()
+    if core is not None:
+        environment["VPN_AGENT_CORE_BINARY"] = core
+    else:
+        sys.stderr.write(f"{ACCOUNTS_ONLY}\n")
+        environment["VPN_AGENT_CORE_API"] = accounts_only()
+    command = [sys.executable, "-m", "vpn.agent"]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own program
+
+
+def accounts_only() -> str:
+    """Start the stand-in of a core; return where it answers. It ends with our process group."""
+    command = [sys.executable, "-m", "simulators.vless_node", "--kind", "v2ray"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    return line.split()[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,2 @@
+DROP INDEX charges_refunding;
+DROP TABLE tier_steps;

@@ -1,0 +1,3 @@
+DELETE FROM checkouts WHERE product = 'access';
+ALTER TABLE checkouts DROP CONSTRAINT checkouts_product_check;
+ALTER TABLE checkouts ADD CONSTRAINT checkouts_product_check CHECK (product IN ('pack', 'plan'));

@@ -1,0 +1,1 @@
+"""Postgres, and the drivers of nodes."""

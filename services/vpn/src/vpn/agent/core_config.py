@@ -1,0 +1,162 @@
+"""The core's configuration: the operator's, with people, statistics and a private API added."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vpn.adapters.core.client import V2RAY, CoreUser
+
+API_TAG = "vitrine-api"
+LOOPBACK = "127.0.0.1"
+
+
+class BaseConfigError(Exception):
+    """The operator's configuration cannot be used; the sentence says why."""
+
+
+def plain_base(host: str, port: int, tag: str) -> dict[str, Any]:
+    """Return VLESS over plain TCP: for tests and for trying out, behind no TLS of its own."""
+    inbound = {
+        "tag": tag,
+        "listen": host,
+        "port": port,
+        "protocol": "vless",
+        "settings": {"decryption": "none", "clients": []},
+        "streamSettings": {"network": "tcp"},
+    }
+    return {"inbounds": [inbound], "outbounds": [{"protocol": "freedom", "tag": "direct"}]}
+
+
+def read_base(path: Path, tag: str) -> dict[str, Any]:
+    """Return the operator's configuration, checked to have the inbound that people use."""
+    try:
+        base = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise BaseConfigError(f"{path}: {error}") from error
+    if not isinstance(base, dict):
+        raise BaseConfigError(f"{path}: not an object")
+    inbound = _inbound(base, tag)
+    if inbound.get("protocol") != "vless":
+        raise BaseConfigError(f"{path}: inbound {tag!r} is not vless")
+    return base
+
+
+def inbound_port(base: dict[str, Any], tag: str) -> int:
+    """Return the port people connect to: the one whose connections may be cut."""
+    port = _inbound(base, tag).get("port")
+    if isinstance(port, int):
+        return port
+    if isinstance(port, str) and port.isdecimal():
+        return int(port)
+    raise BaseConfigError(f"inbound {tag!r} has no single port")
+
+
+def has_clients(base: dict[str, Any], tag: str) -> bool:
+    """Return whether the operator lets people pass whom the control plane knows nothing of."""
+    return bool(_inbound(base, tag).get("settings", {}).get("clients"))
+
+
+def _inbound(base: dict[str, Any], tag: str) -> dict[str, Any]:
+    for inbound in base.get("inbounds", ()):
+        if isinstance(inbound, dict) and inbound.get("tag") == tag:
+            return inbound
+    raise BaseConfigError(f"no inbound has the tag {tag!r}")
+
+
+class Template:
+    """Renders configurations that differ in people and API port alone."""
+
+    def __init__(
+        self,
+        base: dict[str, Any],
+        *,
+        kind: str,
+        tag: str,
+        access_log: Path | None,
+        allow_private_targets: bool = False,
+    ) -> None:
+        self._base = base
+        self._kind = kind
+        self._tag = tag
+        self._access_log = access_log
+        self._allow_private = allow_private_targets
+
+    def fingerprint(self, binary: str) -> str:
+        """Return what changes when a running core was started from something else."""
+        rendered = self.render((), 0) + binary.encode()
+        return hashlib.blake2b(rendered, digest_size=16).hexdigest()
+
+    def render(self, users: Iterable[CoreUser], api_port: int) -> bytes:
+        config = copy.deepcopy(self._base)
+        settings = _inbound(config, self._tag).setdefault("settings", {})
+        ours = [_client(user) for user in users]
+        emails = {client["email"] for client in ours}
+        theirs = [one for one in settings.get("clients", ()) if one.get("email") not in emails]
+        settings["clients"] = theirs + ours
+        config["stats"] = config.get("stats", {})
+        self._add_policy(config)
+        self._add_log(config)
+        self._add_api(config, api_port)
+        if self._kind != V2RAY and self._allow_private:
+            for outbound in config.get("outbounds", ()):
+                if outbound.get("protocol") == "freedom":
+                    settings = outbound.setdefault("settings", {})
+                    settings["finalRules"] = [{"action": "allow"}]
+        return msgspec.json.encode(config)
+
+    def _add_policy(self, config: dict[str, Any]) -> None:
+        levels = config.setdefault("policy", {}).setdefault("levels", {})
+        level = levels.setdefault("0", {})
+        level["statsUserUplink"] = level["statsUserDownlink"] = True
+        if self._kind != V2RAY:
+            level["statsUserOnline"] = True
+
+    def _add_log(self, config: dict[str, Any]) -> None:
+        # Where people went must never be on a disk: the access log goes into a pipe or nowhere.
+        settings = config.setdefault("log", {})
+        settings.setdefault("loglevel", "warning")
+        settings["access"] = str(self._access_log) if self._access_log else "none"
+
+    def _add_api(self, config: dict[str, Any], port: int) -> None:
+        services = ["HandlerService", "StatsService"]
+        if self._kind != V2RAY:
+            config["api"] = {
+                "tag": API_TAG,
+                "listen": f"{LOOPBACK}:{port}",
+                "services": services,
+            }
+            return
+        config["api"] = {"tag": API_TAG, "services": services}
+        config["inbounds"].append(
+            {
+                "tag": API_TAG,
+                "listen": LOOPBACK,
+                "port": port,
+                "protocol": "dokodemo-door",
+                "settings": {"address": LOOPBACK},
+            }
+        )
+        rule = {"type": "field", "inboundTag": [API_TAG], "outboundTag": API_TAG}
+        config.setdefault("routing", {}).setdefault("rules", []).insert(0, rule)
+
+
+def _client(user: CoreUser) -> dict[str, Any]:
+    client: dict[str, Any] = {"id": str(user.key), "email": user.email, "level": 0}
+    if user.flow:
+        client["flow"] = user.flow
+    return client
+
+
+def free_loopback_port() -> int:
+    """Return a port nobody listens on now; a core that finds it taken is started with another."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

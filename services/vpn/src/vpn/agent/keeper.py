@@ -1,0 +1,316 @@
+"""Keeps the core equal to the set: applies requests, drops what expired, repairs a new core."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterable
+from contextlib import suppress
+from time import perf_counter
+
+import msgspec
+
+from chassis import logs
+from chassis.background import Background
+from chassis.clock import Clock
+from vpn import node_api
+from vpn.adapters.core import bulk
+from vpn.adapters.core.client import CoreUser
+from vpn.adapters.core.errors import CoreRefusedError, CoreUnreachableError
+from vpn.agent.connections import Connections
+from vpn.agent.desired_file import DesiredFile
+from vpn.agent.holding import Holding, RefusedError
+from vpn.agent.link import Link, access
+from vpn.agent.skew import Skew
+from vpn.domain.desired import Difference, Entry
+
+log = logs.get("vpn.agent.keeper")
+CORE_WAIT_SECONDS = 3.0
+"""How long a request waits for a core that is just being restarted."""
+RESTART_WAIT_SECONDS = 30.0
+RETRY_SECONDS = 0.5
+LOOK_AT_CLOCK_SECONDS = 1.0
+"""A sleeping process hears of no change to its clock: it looks again this often."""
+FRESH_START_USERS_MIN = 500
+"""From here on, restarting an empty core with everybody in its file beats adding one by one."""
+
+
+class NotInStepError(CoreRefusedError):
+    """The core lives but would not take everything; it is tried again."""
+
+
+class Flushed(msgspec.Struct):
+    """What a flush did to the core."""
+
+    added: int = 0
+    removed: int = 0
+    replaced: int = 0
+    cut: int = 0
+
+
+class Keeper:
+    """The one writer of the set, of its file and of the core's users."""
+
+    def __init__(
+        self, file: DesiredFile, clock: Clock, skew: Skew, connections: Connections
+    ) -> None:
+        self.holding = Holding(file.generation, file.entries)
+        self.link: Link | None = None
+        self._file = file
+        self._clock = clock
+        self._skew = skew
+        self._connections = connections
+        self._lock = asyncio.Lock()
+        self._turn = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._dirty: set[str] = set()
+        self._ends: list[tuple[int, str]] = []
+        self._paused = False
+        self._looked_at = clock.now().timestamp()
+        self._remember_ends(self.holding.entries.values())
+
+    @property
+    def synced(self) -> bool:
+        return self.link is not None and not self._dirty
+
+    @property
+    def expiry_paused(self) -> bool:
+        return self._skew.too_great
+
+    def wanted(self) -> list[CoreUser]:
+        """Return who should pass now: what a core is started with."""
+        return [
+            CoreUser(one.email, one.key, one.flow)
+            for one in self.holding.entries.values()
+            if self._passes(one)
+        ]
+
+    # What the control plane asks.
+
+    async def put_set(self, request: node_api.SetRequest) -> node_api.Applied:
+        began = perf_counter()
+        async with self._lock:
+            difference = self.holding.plan_set(request)
+            await self._store(request.generation, difference)
+            if not difference:
+                await self._look_at_core()
+            return await self._applied(began, cut=request.cut)
+
+    async def change(self, request: node_api.ChangesRequest) -> node_api.Applied:
+        began = perf_counter()
+        async with self._lock:
+            difference = self.holding.plan_change(request)
+            await self._store(request.generation, difference)
+            # Also what we do not know: it may be left over from a life we have no record of.
+            self._dirty.update(request.remove)
+            if self.link is not None:
+                self.link.doubtful.update(request.remove)
+            return await self._applied(began, cut=request.cut)
+
+    async def _store(self, generation: int, difference: Difference) -> None:
+        if not difference and generation == self.holding.generation:
+            return
+        writing = asyncio.get_running_loop().run_in_executor(
+            None, self._file.change, generation, difference
+        )
+        # To the end, whoever gives up waiting: file and memory must not part.
+        await asyncio.shield(writing)
+        self.holding.take(generation, difference)
+        self._file.damage = ""
+        self._dirty.update(difference.remove)
+        self._dirty.update(one.email for one in difference.put)
+        self._remember_ends(difference.put)
+
+    async def _applied(self, began: float, *, cut: bool) -> node_api.Applied:
+        try:
+            done = await self._flush(cut=cut)
+        except (CoreUnreachableError, NotInStepError) as error:
+            raise RefusedError(node_api.CORE_UNAVAILABLE, str(error)) from error
+        finally:
+            self._wake.set()
+        return node_api.Applied(
+            generation=self.holding.generation,
+            hash=self.holding.hash,
+            added=done.added,
+            removed=done.removed,
+            replaced=done.replaced,
+            cut_connections=done.cut,
+            took_seconds=perf_counter() - began,
+        )
+
+    # What the core does.
+
+    def core_up(self, link: Link) -> None:
+        """A core answers: whatever it holds otherwise than wanted is repaired."""
+        self.link = link
+        self._dirty.update(self.holding.entries)
+        self._dirty.update(link.view)
+        self._dirty.update(link.doubtful)
+        turned, self._turn = self._turn, asyncio.Event()
+        turned.set()
+        self._wake.set()
+
+    def core_down(self) -> None:
+        self.link = None
+
+    def wake(self) -> None:
+        """Look again at once, e.g. because the agent stops."""
+        self._wake.set()
+
+    def doubt(self) -> frozenset[str]:
+        """Return what a core confirmed last may hold otherwise than the set says."""
+        now = self._clock.now()
+        ended = (one.email for one in self.holding.entries.values() if one.expires_at <= now)
+        return frozenset(self._file.doubt).union(ended)
+
+    @property
+    def confirmed_life(self) -> str:
+        """The core's life that confirmed last."""
+        return self._file.core
+
+    async def _look_at_core(self) -> None:
+        """Compare with what the core lists, where it can: it may have lost somebody."""
+        link = self.link
+        if link is None or not link.client.lists_users:
+            return
+        try:
+            held = {one.email: access(one) for one in await link.client.users()}
+        except (CoreUnreachableError, CoreRefusedError) as error:
+            log.warning("core_not_listed", why=str(error))
+            return
+        for email in {*self.holding.entries, *link.view}:
+            if held.get(email) != link.view.get(email):
+                link.doubtful.add(email)
+                self._dirty.add(email)
+
+    async def _flush(self, *, cut: bool) -> Flushed:
+        link = await self._core(None)
+        try:
+            return await self._flush_to(link, cut=cut)
+        except CoreUnreachableError:
+            # A core that just died is back within moments, with most of it in its file.
+            link = await self._core(link)
+            return await self._flush_to(link, cut=cut)
+
+    async def _flush_to(self, link: Link, *, cut: bool) -> Flushed:
+        total = Flushed()
+        remove, put, replaced = self._work(link)
+        if link.restart is not None and not link.view and len(put) >= FRESH_START_USERS_MIN:
+            # Nobody of ours is connected to an empty core, so a restart cuts nobody.
+            await link.restart()
+            link = await self._core(link, RESTART_WAIT_SECONDS)
+            total.added = len(link.view)
+            remove, put, replaced = self._work(link)
+        outcome = await bulk.alter(link.client, remove=remove, put_users=put)
+        self._learn(link, remove, put, outcome.failed)
+        gone = [email for email in remove if email not in outcome.failed]
+        total.replaced = len(replaced.difference(outcome.failed))
+        total.added += outcome.added - total.replaced
+        total.removed = len(gone) - len(replaced.intersection(gone))
+        if cut and gone:
+            total.cut = await self._connections.cut(gone, lambda email: email not in link.view)
+        if outcome.failed:
+            email, why = next(iter(outcome.failed.items()))
+            log.warning("core_not_in_step", failed=len(outcome.failed), email=email, why=why)
+            kind = CoreUnreachableError if outcome.unreachable else NotInStepError
+            raise kind(f"{len(outcome.failed)} not applied, e.g. {why}")
+        if self.link is not link:
+            raise CoreUnreachableError("the core was restarted meanwhile")
+        self._file.confirm(link.life)
+        return total
+
+    def _work(self, link: Link) -> tuple[list[str], list[CoreUser], set[str]]:
+        remove: list[str] = []
+        put: list[CoreUser] = []
+        replaced: set[str] = set()
+        # Whoever is judged now is judged again if the clock turns out to have been ahead.
+        self._looked_at = max(self._looked_at, self._clock.now().timestamp())
+        for email in list(self._dirty):
+            one = self.holding.entries.get(email)
+            held = link.holds(email)
+            if one is None or not self._passes(one):
+                if email in link.view or email in link.doubtful:
+                    remove.append(email)
+                else:
+                    self._dirty.discard(email)
+            elif held == access(one):
+                self._dirty.discard(email)
+            else:
+                put.append(CoreUser(email, one.key, one.flow))
+                if held is not None:
+                    remove.append(email)
+                    replaced.add(email)
+        return remove, put, replaced
+
+    def _learn(
+        self, link: Link, remove: Iterable[str], put: Iterable[CoreUser], failed: dict[str, str]
+    ) -> None:
+        for email in remove:
+            link.view.pop(email, None)
+        for user in put:
+            link.view[user.email] = access(user)
+        done = {*remove, *(user.email for user in put)}.difference(failed)
+        link.doubtful.difference_update(done)
+        link.doubtful.update(failed)
+        self._dirty.difference_update(done)
+
+    async def _core(self, other_than: Link | None, wait_seconds: float = CORE_WAIT_SECONDS) -> Link:
+        try:
+            async with asyncio.timeout(wait_seconds):
+                while self.link is None or self.link is other_than:
+                    await self._turn.wait()
+        except TimeoutError:
+            raise CoreUnreachableError("the core does not answer") from None
+        return self.link
+
+    # What time does.
+
+    def _passes(self, one: Entry) -> bool:
+        return self._paused or one.epoch_seconds > self._clock.now().timestamp()
+
+    def _remember_ends(self, entries: Iterable[Entry]) -> None:
+        for one in entries:
+            heapq.heappush(self._ends, (one.epoch_seconds, one.email))
+
+    def _due(self) -> None:
+        """Mark whoever's time is up; with a wrong clock nobody's, and whoever was cut returns."""
+        now = self._clock.now().timestamp()
+        turned = self._paused != self.expiry_paused
+        if turned:
+            self._paused = self.expiry_paused
+            log.warning("expiry_paused" if self._paused else "expiry_resumed")
+        if turned or now < self._looked_at - LOOK_AT_CLOCK_SECONDS:
+            # The clock was not what it seemed: whoever ended by it is judged again.
+            until = max(now, self._looked_at)
+            ended = [one for one in self.holding.entries.values() if one.epoch_seconds <= until]
+            self._dirty.update(one.email for one in ended)
+            self._remember_ends(ended)
+        self._looked_at = now
+        while not self._paused and self._ends and self._ends[0][0] <= now:
+            at, email = heapq.heappop(self._ends)
+            one = self.holding.entries.get(email)
+            if one is not None and one.epoch_seconds == at:
+                self._dirty.add(email)
+
+    async def run(self, background: Background) -> None:
+        """Repair and expire until the agent stops."""
+        while not background.stopping.is_set():
+            self._wake.clear()
+            wait = LOOK_AT_CLOCK_SECONDS
+            async with self._lock:
+                self._due()
+                if self._dirty and self.link is not None:
+                    try:
+                        await self._flush(cut=True)
+                    except (CoreUnreachableError, NotInStepError) as error:
+                        log.warning("repair_waits", why=str(error), wait_seconds=RETRY_SECONDS)
+                        wait = RETRY_SECONDS
+            await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        if self._ends and not self._paused:
+            until_end = self._ends[0][0] - self._clock.now().timestamp()
+            seconds = min(seconds, max(until_end, 0.0))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()

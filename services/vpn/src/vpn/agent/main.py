@@ -1,0 +1,222 @@
+"""`vpn-agent`: run the agent, or make certificates (`vpn-agent pki ...`)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack
+from typing import Any
+
+import uvloop
+from pydantic import ValidationError
+
+from chassis import logs, stopping
+from chassis.background import Background
+from chassis.clock import Clock, SystemClock
+from chassis.errors import ConfigurationError
+from chassis.health import Health
+from vpn.adapters.nodes.tls import TlsFiles
+from vpn.agent import core_config, pki, traffic
+from vpn.agent.connections import Connections
+from vpn.agent.core_config import Template
+from vpn.agent.core_process import Binary
+from vpn.agent.desired_file import DesiredFile
+from vpn.agent.external import ExternalCore
+from vpn.agent.keeper import Keeper
+from vpn.agent.node import Core, Node
+from vpn.agent.server import Server
+from vpn.agent.settings import AgentSettings
+from vpn.agent.skew import Skew
+from vpn.agent.supervisor import Supervisor
+from vpn.agent.traffic import Traffic
+
+log = logs.get("vpn.agent")
+EXIT_MISCONFIGURED = 78
+"""EX_CONFIG (sysexits(3)): trying again will not help."""
+
+
+class Agent:
+    """All parts of one agent, put together. `start`, then `run_until_stopped`, then `stop`."""
+
+    def __init__(self, settings: AgentSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.background = Background()
+        self._asked = asyncio.Event()
+        folder = settings.state_folder.resolve()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.file = DesiredFile(folder)
+        self.file.load()
+        self.traffic = Traffic(folder, clock)
+        self.traffic.load()
+        skew = Skew(clock)
+        base = None if settings.core_api else _base(settings)
+        port = core_config.inbound_port(base, settings.inbound_tag) if base else 0
+        follow = settings.follow_connections and base is not None
+        self.connections = Connections(folder, port, self.background, follow=follow)
+        self.keeper = Keeper(self.file, clock, skew, self.connections)
+        self.core = self._core(base, clock)
+        self.node = Node(
+            settings.node,
+            clock=clock,
+            skew=skew,
+            file=self.file,
+            keeper=self.keeper,
+            core=self.core,
+            traffic=self.traffic,
+            connections=self.connections,
+        )
+        self.server = Server(
+            self.node,
+            TlsFiles(settings.certificate, settings.key, settings.ca),
+            client_name=settings.client_name,
+            body_bytes_max=settings.body_bytes_max,
+            body_timeout=settings.body_timeout,
+            handshake_timeout=settings.handshake_timeout,
+        )
+        self.health = Health()
+
+    def _core(self, base: dict[str, Any] | None, clock: Clock) -> Core:
+        settings = self.settings
+        if base is None:
+            return ExternalCore(
+                address=settings.core_api,
+                tag=settings.inbound_tag,
+                keeper=self.keeper,
+                clock=clock,
+                check_every=settings.core_check_every,
+            )
+
+        def template(binary: Binary) -> Template:
+            return Template(
+                base,
+                kind=binary.kind,
+                tag=settings.inbound_tag,
+                access_log=self.connections.pipe,
+                allow_private_targets=settings.allow_private_targets,
+            )
+
+        return Supervisor(
+            folder=settings.state_folder.resolve(),
+            binary=settings.core_binary,
+            template=template,
+            tag=settings.inbound_tag,
+            keeper=self.keeper,
+            clock=clock,
+            start_timeout=settings.core_start_timeout,
+            silence_max=settings.core_silence_max,
+            check_every=settings.core_check_every,
+            may_restart_empty=not core_config.has_clients(base, settings.inbound_tag),
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM. SIGHUP looks at the certificates at once."""
+        settings, background = self.settings, self.background
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.ask_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        async with AsyncExitStack() as stack:
+            self.health.add_check("core", self.node.not_ready)
+            await self.health.start(settings.health_host, settings.health_port)
+            stack.push_async_callback(self.health.stop)
+            stack.callback(self.file.close)
+            self.connections.open()
+            stack.callback(self.connections.close)
+            background.supervise(lambda: self.keeper.run(background), name="keeper")
+            background.supervise(lambda: self.core.run(background), name="core")
+            background.supervise(self._reload_now_and_then, name="certificates")
+            background.supervise(self._count_traffic, name="traffic")
+            background.supervise(self.connections.run, name="connections")
+            await self.server.start(settings.listen_host, settings.listen_port)
+            self.health.phase = ""
+            log.info(
+                "agent_started",
+                node=settings.node,
+                port=self.server.port,
+                health_port=self.health.port,
+                generation=self.keeper.holding.generation,
+                entries=len(self.keeper.holding.entries),
+                cut=self.connections.state.supported,
+                cut_reason=self.connections.state.reason,
+            )
+            background.spawn(self._stop_on_failure(), name="failure")
+            await self._asked.wait()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        stopping.last_resort(self.settings.shutdown_grace.total_seconds())
+        self.health.phase = "stopping"
+        await self.server.stop()
+        # While there still is a core to ask: one that is not kept takes its counters along.
+        await self.traffic.refresh(self.keeper.link, self.keeper.holding.entries)
+        await self.connections.save()
+        self.background.stopping.set()
+        self.keeper.wake()
+        self.core.wake()
+        await self.background.stop(self.settings.shutdown_grace / 2)
+        await self.core.stop(keep_core=self.settings.keep_core)
+        log.info("agent_stopped", core_kept=self.settings.keep_core)
+
+    async def _stop_on_failure(self) -> None:
+        await self.background.stopping.wait()
+        self._asked.set()
+
+    def ask_to_stop(self) -> None:
+        self._asked.set()
+
+    def _reload_soon(self) -> None:
+        self.background.spawn(self.server.reload(), name="reload")
+
+    async def _reload_now_and_then(self) -> None:
+        every = self.settings.certificate_check_every.total_seconds()
+        while not await self.background.pause(every):
+            await self.server.reload()
+
+    async def _count_traffic(self) -> None:
+        await traffic.run(
+            self.traffic,
+            self.background,
+            self.settings.traffic_every,
+            lambda: self.keeper.link,
+            self.keeper.holding.entries,
+        )
+
+
+def _base(settings: AgentSettings) -> dict[str, Any]:
+    try:
+        if settings.core_config is not None:
+            return core_config.read_base(settings.core_config, settings.inbound_tag)
+        return core_config.plain_base(
+            settings.vless_host, settings.vless_port, settings.inbound_tag
+        )
+    except core_config.BaseConfigError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+async def run(settings: AgentSettings) -> None:
+    await Agent(settings, SystemClock()).run()
+
+
+def _settings() -> AgentSettings:
+    # As chassis.service does it, which would import Postgres and NATS.
+    try:
+        return AgentSettings()
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        sys.stderr.write("settings: " + "\nsettings: ".join(lines) + "\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from error
+
+
+def main() -> None:
+    """Run `vpn-agent` or `vpn-agent pki ...`."""
+    if sys.argv[1:2] == ["pki"]:
+        raise SystemExit(pki.main(sys.argv[2:]))
+    settings = _settings()
+    logs.configure(service="vpn-agent", log_format=settings.log_format, level=settings.log_level)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
+    except ConfigurationError as error:
+        sys.stderr.write(f"configuration: {error}\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from error

@@ -1,0 +1,106 @@
+"""What may be done about a node that holds something else than it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from vpn.domain.desired import Entry
+
+EMPTY_LIST = "empty_list"
+BLAST_RADIUS = "blast_radius"
+GRACE_WINDOW = "grace_window"
+DRY_RUN = "dry_run"
+UNREACHABLE = "unreachable"
+FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How much may be removed at once without a record of why: the larger of the two."""
+
+    removals: int = 10
+    share: float = 0.05
+
+    def allowed(self, of: int) -> int:
+        return max(self.removals, int(of * self.share))
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What differs. `extra` are ours; what is not ours is `foreign` and never touched."""
+
+    missing: tuple[Entry, ...] = ()
+    """Not there, or there with another key."""
+    extra: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
+    """Those of `extra` whose removal nobody recorded: was it ever meant?"""
+    foreign: tuple[str, ...] = ()
+    held: int = 0
+    wanted: int = 0
+    surplus: int = 0
+    """Where nobody can list them: how many more it says it has than are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """`held_back`: why some of it is not done; empty: the whole set may be put.
+
+    To put the whole set is to remove the rest: with strangers among them it is not done either.
+    """
+
+    put: tuple[Entry, ...]
+    remove: tuple[str, ...]
+    held_back: str = ""
+
+
+def id_of(email: str) -> UUID | None:
+    """The subscription an email may be of; None: none of ours, whatever it is."""
+    try:
+        found = UUID(email)
+    except ValueError:
+        return None
+    return found if str(found) == email.lower() else None
+
+
+def compare(
+    wanted: Mapping[str, Entry], held: Iterable[tuple[str, UUID]], issued: Mapping[UUID, bool]
+) -> Findings:
+    """`issued`: ids we ever gave out, and whether their removal is recorded."""
+    there: dict[str, UUID] = {}
+    extra, unrecorded, foreign = [], [], []
+    for email, key in held:
+        email = email.lower()  # noqa: PLW2901 - the core compares so
+        there[email] = key
+        if email in wanted:
+            continue
+        found = id_of(email)
+        if found is None or found not in issued:
+            foreign.append(email)
+            continue
+        extra.append(email)
+        if not issued[found]:
+            unrecorded.append(email)
+    missing = tuple(each for email, each in wanted.items() if there.get(email) != each.key)
+    return Findings(
+        missing, tuple(extra), tuple(unrecorded), tuple(foreign), len(there), len(wanted)
+    )
+
+
+def mend(found: Findings, caps: Caps) -> Mending:
+    """Adding is always right; removing needs a record, or to be few.
+
+    With nothing wanted at all, what nobody recorded stays: an empty database looks the same.
+    """
+    doubtful = len(found.unrecorded) + found.surplus
+    held_back = ""
+    if doubtful and not found.wanted:
+        held_back = EMPTY_LIST
+    elif doubtful > caps.allowed(found.held):
+        held_back = BLAST_RADIUS
+    if not held_back:
+        return Mending(found.missing, found.extra, FOREIGN if found.foreign else "")
+    kept = set(found.unrecorded)
+    recorded = tuple(email for email in found.extra if email not in kept)
+    return Mending(found.missing, recorded, held_back)

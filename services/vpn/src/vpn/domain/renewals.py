@@ -1,0 +1,53 @@
+"""Renewal by credits: when to ask billing, how often, and what a refusal means."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts import errors
+from vpn.domain.access import RUNNING, Subscription
+from vpn.domain.terms import Terms
+
+FINAL = frozenset(
+    {
+        errors.UNKNOWN_PRODUCT,
+        errors.STALE_PERIOD,
+        errors.NO_SUBSCRIPTION,
+        errors.NO_ACCOUNT,
+        errors.INVALID,
+        errors.SAME_ID_OTHER_BODY,
+    }
+)
+"""What would only be refused again; anything else time or a top-up may mend."""
+
+
+def next_at(one: Subscription, terms: Terms) -> datetime | None:
+    """When billing is asked next for the period after this one; None: not at all."""
+    if not one.auto_renew or one.trial or one.state not in RUNNING:
+        return None
+    if one.renew_for != one.until:
+        return one.until - terms.renew_before
+    return one.renew_next_at if one.renew_attempts < terms.renew_attempts_max else None
+
+
+def begin(one: Subscription, now: datetime, terms: Terms) -> int:
+    """Count an attempt and return its number, from 1."""
+    if one.renew_for != one.until:
+        one.renew_for = one.until
+        one.renew_attempts = 0
+    one.renew_attempts += 1
+    one.renew_next_at = now + terms.renew_spacing
+    return one.renew_attempts
+
+
+def refused(one: Subscription, period_end: datetime, code: str, terms: Terms) -> bool:
+    """Note billing's no; return whether it was for want of credits. Of another period: nothing."""
+    if one.until != period_end or one.renew_for != period_end:
+        return False
+    if code in FINAL:
+        one.renew_attempts = terms.renew_attempts_max
+    if code != errors.INSUFFICIENT_CREDITS:
+        return False
+    if one.short_for != period_end:
+        one.short_for, one.short_told = period_end, False
+    return True

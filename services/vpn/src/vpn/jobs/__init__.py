@@ -1,0 +1,1 @@
+"""What runs beside the consumers: each node's keeper, and the sweeps."""

@@ -1,0 +1,31 @@
+"""What is counted on nodes: bytes, and addresses in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from chassis.database import Connection
+from contracts.ids import UserId
+
+
+class Traffic(Protocol):
+    async def counted(
+        self, connection: Connection, node: str, seen: Mapping[UUID, int]
+    ) -> dict[UUID, int]:
+        """Record absolute counters of one node; return what each added since the last time."""
+        ...
+
+    async def connected(
+        self, connection: Connection, node: str, addresses: Mapping[UUID, int], now: datetime
+    ) -> None:
+        """Replace what is known of who is connected to one node."""
+        ...
+
+    async def over_limit(
+        self, connection: Connection, now: datetime, fresh: timedelta, limit: int
+    ) -> dict[UserId, int]:
+        """User id and addresses of whoever has more than allowed, or had and has no longer."""
+        ...

@@ -1,0 +1,282 @@
+"""Answers apps and browsers that open a subscription link: `GET /sub/<token>[/<format>]`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final, NamedTuple
+
+from aiohttp import web
+from aiohttp.helpers import ETag
+from aiohttp.web_protocol import RequestHandler
+
+from chassis import logs, metrics
+from chassis.clock import Clock
+from chassis.database import RETRYABLE
+from chassis.errors import TransientError
+from vpn.adapters.subscription_page.page import Page, Titles, Visit, content_security_policy
+from vpn.domain.formats.clients import BY_PATH, Format, choose
+from vpn.domain.formats.headers import headers
+from vpn.domain.formats.render import render
+from vpn.domain.links import TOKEN, LinkView, Shop
+from vpn.domain.rates import Buckets, Rate
+from vpn.ports.links import Links
+
+log = logs.get("vpn.webhooks")
+READ_SECONDS_MAX = 5.0
+"""A connection that has not sent one whole request by then is cut."""
+KEPT_ALIVE_SECONDS = 15.0
+LOOKUP_SECONDS_MAX = 3.0
+BODY_SECONDS_MAX = 1.0
+"""For a body nobody asked for."""
+LINE_BYTES_MAX = 4_096
+HEADERS_BYTES_MAX = 8_192
+BUSY_SECONDS = 2
+DEVICE_HEADER = "x-hwid"
+METHODS = ("GET", "HEAD")
+IPV6_PREFIX: Final = 64
+"""One household has at least so many addresses of its own."""
+ALWAYS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Referrer-Policy": "no-referrer",
+    "Server": "vitrine",
+}
+VARY: Final = "User-Agent, Accept, Accept-Language"
+links_count = metrics.counter("vitrine.vpn.links", description="by format and status")
+
+
+class Limits(NamedTuple):
+    """How much one link, one client and everybody may ask."""
+
+    token: Rate = Rate(per_second=0.5, burst=30)
+    address: Rate = Rate(per_second=5.0, burst=100)
+    unknown: Rate = Rate(per_second=0.05, burst=10)
+    """Of one client, for links there are not."""
+    keys_max: int = 50_000
+    requests_max: int = 256
+    """Under way at once; a request more is told to come again."""
+
+
+class SubscriptionLinks:
+    """The server. Nothing of a request is logged: its path is a secret, its address a person's."""
+
+    def __init__(
+        self,
+        links: Links,
+        shop: Shop,
+        *,
+        clock: Clock,
+        titles: Titles,
+        host: str,
+        port: int,
+        limits: Limits | None = None,
+        trusted_header: str = "",
+    ) -> None:
+        """`trusted_header`: where the proxy before us writes the client's address, last in a list.
+
+        Without such a proxy it must be empty, or everybody could choose their own address.
+        """
+        self._links = links
+        self._shop = shop
+        self._clock = clock
+        self._page = Page(shop, titles)
+        self._host = host
+        self._wanted_port = port
+        self._trusted_header = trusted_header
+        self._limits = limits or Limits()
+        kept = self._limits.keys_max
+        self._tokens = Buckets(self._limits.token, keys_max=kept)
+        self._addresses = Buckets(self._limits.address, keys_max=kept)
+        self._unknown = Buckets(self._limits.unknown, keys_max=kept)
+        self._running = 0
+        application = web.Application(client_max_size=1)
+        application.router.add_route("*", "/{tail:.*}", self._receive)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEPT_ALIVE_SECONDS,
+            lingering_time=BODY_SECONDS_MAX,
+            max_line_size=LINE_BYTES_MAX,
+            max_field_size=HEADERS_BYTES_MAX,
+        )
+        self._server: asyncio.Server | None = None
+        self._silent: dict[object, asyncio.TimerHandle] = {}
+        self.port = 0
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._accept, self._host, self._wanted_port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        log.info("subscription_links_listen", port=self.port)
+
+    async def stop(self) -> None:
+        """Finish the requests under way."""
+        if self._server is not None:
+            self._server.close()
+        for timer in self._silent.values():
+            timer.cancel()
+        self._silent.clear()
+        await self._runner.cleanup()
+
+    def _accept(self) -> RequestHandler:
+        assert self._runner.server is not None
+        handler = self._runner.server()
+        loop = asyncio.get_running_loop()
+        self._silent[handler] = loop.call_later(READ_SECONDS_MAX, self._cut_silent, handler)
+        return handler
+
+    def _cut_silent(self, handler: RequestHandler) -> None:
+        """Headers that never end: aiohttp would wait on."""
+        self._silent.pop(handler, None)
+        if handler.transport is not None:
+            handler.transport.abort()
+
+    async def _receive(self, request: web.Request) -> web.Response:
+        if (timer := self._silent.pop(request.protocol, None)) is not None:
+            timer.cancel()
+        kind = ""
+        if self._running >= self._limits.requests_max:
+            response = _later(BUSY_SECONDS, HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            self._running += 1
+            try:
+                kind, response = await self._answer(request)
+            finally:
+                self._running -= 1
+        response.headers.update(ALWAYS)
+        links_count.add(1, {"format": kind, "status": str(response.status)})
+        return response
+
+    async def _answer(self, request: web.Request) -> tuple[str, web.Response]:
+        if request.method not in METHODS:
+            return "", web.Response(
+                status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(METHODS)}
+            )
+        now = asyncio.get_running_loop().time()
+        client = self._client(request)
+        if wait := self._addresses.take(client, now):
+            return "", _later(wait)
+        asked = _asked(request.rel_url.raw_path)
+        if asked is None:
+            return "", _no_link()
+        token, kind = asked
+        known = token in self._tokens
+        wait = self._tokens.take(token, now) if known else self._unknown.wait_seconds(client, now)
+        if wait:
+            return "", _later(wait)
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS_MAX):
+                view = await self._links.by_token(token)
+        except (TransientError, TimeoutError, *RETRYABLE) as error:
+            log.warning("link_not_looked_up", reason=type(error).__name__)
+            return "", _later(BUSY_SECONDS, HTTPStatus.SERVICE_UNAVAILABLE)
+        if view is None:
+            self._tokens.forget(token)
+            self._unknown.take(client, now)
+            return "", _no_link()
+        if not known:
+            self._tokens.take(token, now)
+        chosen = choose(
+            kind,
+            request.headers.get("User-Agent", ""),
+            request.headers.get("Accept", ""),
+            xray_json=self._shop.xray_json,
+        )
+        assert chosen is not None, "kinds there are not were answered before"
+        if chosen is Format.PAGE:
+            return chosen, self._draw(request, token, view)
+        return chosen, self._render(request, token, view, chosen)
+
+    def _render(
+        self, request: web.Request, token: str, view: LinkView, kind: Format
+    ) -> web.Response:
+        now = self._clock.now()
+        body = render(kind, view, self._shop, now)
+        said = dict(
+            headers(
+                view,
+                self._shop,
+                self._shop.link(token),
+                now,
+                names_device=DEVICE_HEADER in request.headers,
+            )
+        )
+        # Over all that is seen, so that it changes with the nodes, the traffic and the words too.
+        etag = _digest(body.text, said)
+        said |= {"Cache-Control": "private, no-cache", "Vary": VARY}
+        given = request.if_none_match or ()
+        if any(each.value in ("*", etag) for each in given):
+            response = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=said)
+        else:
+            response = web.Response(
+                text=body.text, content_type=body.content_type, charset="utf-8", headers=said
+            )
+        response.etag = ETag(value=etag, is_weak=True)
+        return response
+
+    def _draw(self, request: web.Request, token: str, view: LinkView) -> web.Response:
+        nonce = secrets.token_urlsafe(16)
+        visit = Visit(
+            link=self._shop.link(token),
+            user_agent=request.headers.get("User-Agent", ""),
+            accept_language=request.headers.get("Accept-Language", ""),
+            asked_language=request.query.get("lang", ""),
+        )
+        text = self._page.draw(view, visit, self._clock.now(), nonce=nonce)
+        # Not kept by a browser: an older page's nonce would not fit the newer header.
+        said = {
+            "Cache-Control": "private, no-store",
+            "Vary": VARY,
+            "Content-Security-Policy": content_security_policy(nonce),
+        }
+        return web.Response(text=text, content_type="text/html", charset="utf-8", headers=said)
+
+    def _client(self, request: web.Request) -> str:
+        """Whom to count a request for: an IPv4 address, or the network of an IPv6 one."""
+        given = request.remote or ""
+        if self._trusted_header:
+            listed = ",".join(request.headers.getall(self._trusted_header, []))
+            given = listed.rpartition(",")[2].strip() or given
+        try:
+            address = ip_address(given.strip("[]"))
+        except ValueError:
+            return request.remote or ""
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if isinstance(address, IPv6Address):
+            return str(ip_network((int(address), IPV6_PREFIX), strict=False))
+        return str(address)
+
+
+def _asked(path: str) -> tuple[str, str] | None:
+    """Token and format of a path that could be a link's."""
+    parts = path.split("/")
+    if len(parts) not in (3, 4) or parts[:2] != ["", "sub"] or not TOKEN.fullmatch(parts[2]):
+        return None
+    kind = parts[3] if len(parts) == 4 else ""  # noqa: PLR2004 - the path's own parts
+    return (parts[2], kind) if not kind or kind in BY_PATH else None
+
+
+def _digest(text: str, said: Mapping[str, str]) -> str:
+    seen = hashlib.blake2b(text.encode(), digest_size=12)
+    for name, value in said.items():
+        seen.update(f"\n{name}: {value}".encode())
+    return seen.hexdigest()
+
+
+def _no_link() -> web.Response:
+    """The same whatever was wrong, so that nothing is learnt from it."""
+    return web.Response(status=HTTPStatus.NOT_FOUND, headers={"Cache-Control": "no-store"})
+
+
+def _later(seconds: float, status: HTTPStatus = HTTPStatus.TOO_MANY_REQUESTS) -> web.Response:
+    said = {"Retry-After": str(max(1, math.ceil(seconds))), "Cache-Control": "no-store"}
+    return web.Response(status=status, headers=said)

@@ -1,0 +1,269 @@
+"""The agent over a core of gRPC alone, in this process: faults, clocks, and cores of others."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from chassis.background import Background
+from chassis.clock import SystemClock
+from devstack.testing import wait_until
+from simulators.vless_node.load_core import V2RAY, XRAY, LoadCore
+from vpn import node_api
+from vpn.agent.connections import Connections
+from vpn.agent.desired_file import DesiredFile
+from vpn.agent.external import ExternalCore
+from vpn.agent.holding import RefusedError
+from vpn.agent.keeper import Keeper
+from vpn.agent.skew import Skew
+from vpn.agent.testing import new_entry
+from vpn.domain.desired import Difference, Entry
+from vpn.domain.set_hash import set_hash
+
+
+class MovableClock:
+    """The node's own clock, which somebody sets wrong."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self.ahead
+
+
+class Bench:
+    """A keeper over a load core."""
+
+    def __init__(self, folder, core: LoadCore) -> None:
+        self.core = core
+        self.clock = MovableClock()
+        self.skew = Skew(self.clock)
+        self.background = Background()
+        self.file = DesiredFile(folder)
+        self.file.load()
+        connections = Connections(folder, 0, self.background, follow=False)
+        self.keeper = Keeper(self.file, self.clock, self.skew, connections)
+        self.external = ExternalCore(
+            address=core.address,
+            tag="vless",
+            keeper=self.keeper,
+            clock=self.clock,
+            check_every=timedelta(seconds=0.1),
+        )
+
+    async def start(self) -> None:
+        self.background.spawn(self.keeper.run(self.background), name="keeper")
+        self.background.spawn(self.external.run(self.background), name="core")
+
+    async def stop(self) -> None:
+        self.background.stopping.set()
+        self.keeper.wake()
+        self.external.wake()
+        await self.background.stop(timedelta(seconds=5))
+        self.file.close()
+
+    async def put_all(self, generation: int, *entries: Entry) -> node_api.Applied:
+        return await self.keeper.put_set(
+            node_api.SetRequest(generation, SystemClock().now(), list(entries))
+        )
+
+    def holds(self, *entries: Entry) -> bool:
+        return set(self.core.users) == {one.email for one in entries}
+
+
+@pytest.fixture
+async def stack():
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture(params=[XRAY, V2RAY])
+async def core(request, stack):
+    load = LoadCore(request.param)
+    await load.start()
+    stack.push_async_callback(load.stop)
+    return load
+
+
+@pytest.fixture
+async def bench(stack, folder, core):
+    made = Bench(folder, core)
+    await made.start()
+    stack.push_async_callback(made.stop)
+    return made
+
+
+async def test_a_restarted_core_of_somebody_else_is_filled_anew(bench: Bench):
+    people = [new_entry() for _ in range(50)]
+    await bench.put_all(1, *people)
+    await asyncio.sleep(2.0)  # the core counts its uptime in whole seconds
+    await bench.core.restart()
+    assert bench.holds()
+
+    await wait_until(lambda: bench.holds(*people), "filled anew", 10)
+
+    assert bench.external.restarts == 1
+
+
+async def test_what_the_core_refuses_is_tried_until_it_is_done(bench: Bench):
+    mine, other = new_entry(), new_entry()
+    bench.core.faults.error_emails = {mine.email}
+
+    with pytest.raises(RefusedError) as refused:
+        await bench.put_all(1, mine, other)
+
+    assert refused.value.code == node_api.CORE_UNAVAILABLE
+    assert bench.holds(other)
+    assert not bench.keeper.synced
+    bench.core.faults.error_emails = set()
+    await wait_until(lambda: bench.holds(mine, other), "repaired")
+    applied = await bench.put_all(1, mine, other)
+    assert applied.hash == set_hash([mine, other])
+
+
+async def test_foreign_users_are_never_touched(bench: Bench):
+    stranger, mine = str(uuid4()), new_entry()
+    bench.core.faults.foreign = {stranger: uuid4()}
+
+    await bench.put_all(1, mine)
+    await bench.put_all(2)
+    await bench.put_all(3, mine)
+
+    assert stranger in bench.core.faults.foreign
+    assert bench.holds(mine)
+
+
+async def test_a_wrong_clock_expires_nobody_and_brings_back_whom_it_cut(bench: Bench):
+    mine = new_entry(300)
+    bench.skew.hear(SystemClock().now())
+    await bench.put_all(1, mine)
+
+    bench.clock.ahead = timedelta(minutes=10)  # while the control plane is away
+    await wait_until(lambda: bench.keeper.expiry_paused, "the jump is seen", 3)
+    await asyncio.sleep(1.2)
+    assert bench.holds(mine)
+
+    bench.clock.ahead = timedelta()
+    await wait_until(lambda: not bench.keeper.expiry_paused, "the clock is right again", 3)
+    assert bench.holds(mine)
+
+
+async def test_before_it_ever_heard_a_clock_the_agent_trusts_its_own(bench: Bench):
+    mine, later = new_entry(300), new_entry(3600)
+    await bench.put_all(1, mine, later)
+
+    bench.clock.ahead = timedelta(minutes=10)
+    await wait_until(lambda: bench.holds(later), "expired", 3)
+
+    bench.skew.hear(SystemClock().now())  # the control plane is back: it was the clock
+    bench.keeper.wake()
+    await wait_until(lambda: bench.holds(mine, later), "brought back", 3)
+
+
+async def test_a_clock_set_back_brings_back_whom_it_cut_too_early(bench: Bench):
+    mine = new_entry(30)
+    bench.clock.ahead = timedelta(seconds=40)
+    await bench.put_all(1, mine)
+    assert bench.holds()
+
+    bench.clock.ahead = timedelta()
+
+    await wait_until(lambda: bench.holds(mine), "brought back", 3)
+
+
+async def test_who_is_removed_while_the_core_hangs_is_removed_when_it_answers_again(bench: Bench):
+    mine, other = new_entry(), new_entry()
+    await bench.put_all(1, mine, other)
+    bench.core.faults.hang = True
+
+    with pytest.raises(RefusedError) as refused:
+        await bench.put_all(2, other)
+    assert refused.value.code == node_api.CORE_UNAVAILABLE
+    bench.core.faults.hang = False
+
+    await wait_until(lambda: bench.holds(other), "removed", 10)
+
+
+async def test_a_second_agent_life_repeats_only_what_was_in_doubt(stack, folder, core):
+    people = [new_entry() for _ in range(20)]
+    first = Bench(folder, core)
+    await first.start()
+    await first.put_all(1, *people)
+    await first.stop()
+    # A kill between disk and core: on disk, in doubt, unknown to the core.
+    again = DesiredFile(folder)
+    again.load()
+    late = new_entry()
+    again.change(2, Difference((late,), (people[0].email,)))
+    again.close()
+
+    second = Bench(folder, core)
+    await second.start()
+    stack.push_async_callback(second.stop)
+
+    await wait_until(lambda: second.holds(*people[1:], late), "in step", 10)
+    assert second.keeper.holding.generation == 2
+
+
+async def test_removing_whom_we_have_no_record_of_reaches_the_core(bench: Bench):
+    await bench.put_all(1)
+    left_over = str(uuid4())
+    bench.core.users[left_over] = (str(uuid4()), "")
+
+    await bench.keeper.change(
+        node_api.ChangesRequest(
+            generation=2,
+            base_generation=1,
+            base_hash=bench.keeper.holding.hash,
+            now=SystemClock().now(),
+            remove=[left_over],
+        )
+    )
+
+    assert bench.holds()
+
+
+async def test_the_same_change_twice_is_done_once(bench: Bench):
+    mine = new_entry()
+    await bench.put_all(1)
+    change = node_api.ChangesRequest(
+        generation=2,
+        base_generation=1,
+        base_hash=bench.keeper.holding.hash,
+        now=SystemClock().now(),
+        put=[mine],
+    )
+
+    first = await bench.keeper.change(change)
+    again = await bench.keeper.change(change)
+
+    assert (first.added, again.added) == (1, 0)
+    assert first.hash == again.hash
+    assert bench.core.calls.adds == 1
+
+
+async def test_a_whole_set_sent_again_finds_whom_a_listing_core_lost(stack, folder):
+    core = LoadCore(XRAY)
+    await core.start()
+    stack.push_async_callback(core.stop)
+    bench = Bench(folder, core)
+    await bench.start()
+    stack.push_async_callback(bench.stop)
+    mine, other = new_entry(), new_entry()
+    await bench.put_all(1, mine, other)
+    del core.users[mine.email]
+
+    await bench.put_all(1, mine, other)
+
+    assert bench.holds(mine, other)
+
+
+async def test_a_wrong_key_under_our_email_is_replaced(bench: Bench):
+    mine = new_entry()
+    bench.core.users[mine.email] = (str(uuid4()), "")
+
+    await bench.put_all(1, mine)
+
+    assert bench.core.passes(mine.email, mine.key)

@@ -1,0 +1,169 @@
+"""The keepers over real sockets: mutual TLS to a real agent, which speaks gRPC to a core.
+
+The core misbehaves in every way there is: no stranger is touched, nobody who paid is cut, operators
+are alarmed, and once it behaves again it holds exactly what it should.
+"""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from chassis.clock import SystemClock
+from chassis.testing import drain
+from contracts import errors
+from contracts.vpn import KeyRotated, ReconcileNodes, RevokeAccess, RotateKey
+from devstack.testing import scratch_folder
+from simulators.vless_node.client import vless_client
+from simulators.vless_node.load_core import XRAY, LoadCore
+from simulators.vless_node.node import real_node
+from simulators.vless_node.target import Target
+from vpn.adapters.nodes.agent import AgentNode
+from vpn.agent.pki import Pki
+from vpn.agent.testing import tls_files
+
+NAME = "eu-1"
+PATIENT = {"node_down_after": timedelta(seconds=1)}
+
+
+@pytest.fixture
+def pki():
+    with scratch_folder() as folder:
+        authority = Pki(folder / "pki")
+        authority.init()
+        authority.node(NAME)
+        authority.control()
+        yield authority
+
+
+@pytest.fixture
+async def core():
+    made = LoadCore(XRAY)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def node(pki, core):
+    settings = {"VPN_AGENT_CORE_API": core.address}
+    folder = pki.folder.parent / NAME
+    async with real_node(NAME, folder, pki=pki.folder, settings=settings) as started:
+        yield started
+
+
+@pytest.fixture
+async def shop(open_shop, node, pki):
+    driver = AgentNode(NAME, node.url, tls_files(pki), SystemClock())
+    async with open_shop({NAME: driver}, **PATIENT) as opened:
+        yield opened
+    await driver.close()
+
+
+async def passing(shop, core):
+    """Whether the core lets pass exactly whom it should, strangers apart."""
+    wanted = await shop.wanted()
+    held = {email: key for email, (key, _) in core.users.items()}
+    return held == {email: str(each.key) for email, each in wanted.items()}
+
+
+async def in_step(shop, core):
+    async def done():
+        [(head,)] = await shop.fetch("SELECT generation FROM desired_head")
+        [(confirmed,)] = await shop.fetch("SELECT generation FROM nodes")
+        return confirmed >= head and await passing(shop, core)
+
+    await drain(done, within=timedelta(seconds=25), what="the core in step")
+
+
+async def test_every_change_of_access_reaches_the_core(shop, core):
+    await shop.grant(1, 2, 3)
+    await in_step(shop, core)
+
+    await shop.handle(RotateKey(user_id=1))
+    orders = await shop.fetch("SELECT order_id FROM grants WHERE user_id = 2")
+    await shop.handle(RevokeAccess(order_id=orders[0][0], user_id=2))
+    await in_step(shop, core)
+
+    assert len(core.users) == 2
+
+    async def told():
+        return await shop.fetch("SELECT body FROM outbox WHERE subject = $1", KeyRotated.subject)
+
+    await drain(told, what="the rotation told")
+    assert KeyRotated.decode((await told())[0][0]).confirmed
+
+
+@pytest.mark.parametrize("fault", ["errors", "hang", "forget_changes", "empty_list", "foreign"])
+async def test_whatever_the_core_does_nobody_who_paid_is_cut(shop, core, fault):
+    await shop.grant(*range(1, 9))
+    await in_step(shop, core)
+    paid = dict(core.users)
+    strangers = {f"stranger-{n}": uuid4() for n in range(3)}
+    core.faults.foreign = strangers
+    if fault != "foreign":
+        setattr(core.faults, fault, True)
+
+    await shop.grant(20)
+    await shop.handle(ReconcileNodes(due_at=SystemClock().now(), dry_run=True))
+    if fault in ("errors", "hang"):
+        await shop.alarmed(NAME, errors.NODE_DOWN)
+    elif fault == "foreign":
+        await shop.alarmed(NAME, errors.NODE_FOREIGN_USERS)
+    during = dict(core.users)
+    if fault != "foreign":
+        setattr(core.faults, fault, False)
+    await in_step(shop, core)
+
+    assert paid.items() <= during.items()
+    assert core.faults.foreign == strangers
+    assert set(core.users).isdisjoint(strangers)
+
+
+async def test_a_core_that_forgot_everybody_has_them_back(shop, core):
+    await shop.grant(*range(1, 30))
+    await in_step(shop, core)
+
+    await core.restart()
+
+    await in_step(shop, core)
+
+
+async def test_a_new_agent_with_an_empty_disk_gets_the_whole_set(shop, core, node):
+    await shop.grant(*range(1, 10))
+    await in_step(shop, core)
+    await node.kill()
+    for file in (node.folder / "state").rglob("*"):
+        if file.is_file():
+            file.unlink()
+
+    node.start()
+    await node.wait_ready()
+
+    await in_step(shop, core)
+
+
+async def test_who_pays_passes_and_who_is_refunded_does_not(open_shop, pki):
+    """Through a real core with a real client; skipped where there is none."""
+    v2ray = pytest.importorskip("devstack.v2ray").find_v2ray()
+    if v2ray is None:
+        pytest.skip("v2ray is not installed")
+    target = Target()
+    await target.start()
+    folder = pki.folder.parent / NAME
+    async with real_node(NAME, folder, pki=pki.folder, core=v2ray) as node:
+        driver = AgentNode(NAME, node.url, tls_files(pki), SystemClock())
+        async with open_shop({NAME: driver}) as shop:
+            await shop.grant(1)
+            [(key,)] = await shop.fetch("SELECT key FROM subscriptions")
+            async with vless_client(node.params(key), v2ray=v2ray, target=target) as client:
+                await drain(client.passes, what="the first packet")
+                [(order,)] = await shop.fetch("SELECT order_id FROM grants")
+                await shop.handle(RevokeAccess(order_id=order, user_id=1))
+
+                async def refused():
+                    return not await client.passes()
+
+                await drain(refused, what="the refusal")
+        await driver.close()
+    await target.stop()
