@@ -49,13 +49,19 @@ chaos: $(STAMP) ## 500 orders while everything is killed in turn
 kill-points: $(STAMP) ## billing killed at every statement of every way to pay
 	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_payment_kill_points.py --kill-points all -s
 
+mutation: $(STAMP) ## planted faults that billing's tests must find
+	@$(BIN)/python tools/mutation/run.py --workers 2
+
 demo: $(STAMP) ## one order from the terminal, and its trace
 	@$(BIN)/devstack demo
 
 schemas: $(STAMP) ## write services/*/schema.sql from the migrations
 	@$(BIN)/python tools/write_schemas.py
 
+proto: $(STAMP) ## write the Python of every .proto
+	@$(BIN)/python tools/write_proto.py
+
 lock: $(STAMP) ## renew requirements.lock from requirements.in
 	@$(BIN)/uv pip compile requirements.in -o requirements.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
 
-.PHONY: help install up down reset test lint bench chaos kill-points demo schemas lock
+.PHONY: help install up down reset test lint bench chaos kill-points mutation demo schemas proto lock

@@ -5,6 +5,8 @@ the chat works, and no traffic passes.
 """
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from devstack.ports import LOOPBACK
 from devstack.settings import write_private
 from devstack.v2ray import find_v2ray
 
+SHIM = Path(__file__).with_name("die_with_parent.py")
 NAME = "local-1"
 REGION = "eu"
 FOLDER = "vpn"
@@ -56,12 +59,27 @@ def main() -> None:
     environment = dict(os.environ)
     core = find_v2ray()
     if core is not None:
-        environment["VPN_AGENT_CORE_BINARY"] = core
+        folder = Path(environment["VPN_AGENT_STATE_FOLDER"])
+        environment["VPN_AGENT_CORE_BINARY"] = str(mortal(core, folder))
     else:
         sys.stderr.write(f"{ACCOUNTS_ONLY}\n")
         environment["VPN_AGENT_CORE_API"] = accounts_only()
     command = [sys.executable, "-m", "vpn.agent"]
     os.execve(sys.executable, command, environment)  # noqa: S606 - our own program
+
+
+def mortal(core: str, folder: Path) -> Path:
+    """A program that is the core, and ends with the agent: a platform leaves nothing behind.
+
+    On a real node the core shall outlive its agent, so agents do not do this themselves.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    script = folder / "core"
+    words = [sys.executable, "-I", "-S", str(SHIM), str(int(signal.SIGKILL))]
+    line = f'exec {shlex.join(words)} "$PPID" -1 -1 {shlex.quote(core)} "$@"'
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o700)
+    return script
 
 
 def accounts_only() -> str:

@@ -133,6 +133,10 @@ def test_a_charge_that_bought_nothing_names_no_credits_and_no_lots():
     assert (made.credits, made.bonus_credits, made.lot, made.bonus_lot) == (0, 0, None, None)
 
 
+def test_a_charge_has_an_id_of_two_hundred_letters_at_most():
+    assert charges.CHARGE_ID_MAX == 200
+
+
 def test_its_lots_are_those_it_opened_and_those_a_refund_took_from():
     assert charge().lots == ()
     assert charge(lot=3).lots == (3,)

@@ -116,6 +116,10 @@ def test_only_guesses_of_the_last_hour_count():
     assert promos.recent(misses, NOW, terms) == misses[1:]
 
 
+def test_a_new_code_was_used_by_nobody():
+    assert Promo("A", "credits", 5).used == 0
+
+
 def test_names_of_what_was_given_tell_its_origin():
     reward = referrals.Reward("stars", "c1", 1, 2, 10, NOW)
 

@@ -79,7 +79,9 @@ def test_an_invoice_for_a_plan_is_a_subscription_without_credits():
     assert (made.credits, made.bonus_credits, made.all_credits) == (0, 0, 0)
     assert made.subscription_days == 30
     assert invoice().subscription_days == 0, "a pack is paid once"
-    assert invoice(product="plan").subscription_days == 0, "only Telegram renews"
+    for provider in ("crypto_pay", "yookassa"):
+        other = invoice(product="plan", provider=provider)
+        assert other.subscription_days == 0, "only Telegram renews"
 
 
 @pytest.mark.parametrize(

@@ -148,18 +148,6 @@ async def test_shards_are_shared_handed_over_and_given_back(make):
     assert never_two_holders(make.log)
 
 
-async def test_a_dead_replicas_shards_move_to_the_living(make):
-    first, second = make("a2"), make("b2")
-    await drain(
-        lambda: second.shards.held and first.shards.held | second.shards.held == ALL,
-        what="two replicas hold all",
-    )
-
-    await second.die()
-
-    await drain(lambda: first.shards.held == ALL, what="the first has all")
-
-
 async def test_who_waits_to_take_shards_goes_on_saying_that_it_lives(make):
     replica = make("a4", renew_every=OFTEN)
     replica.may_take.clear()
@@ -221,6 +209,18 @@ async def test_a_replica_that_stood_still_for_too_long_lets_go_before_it_goes_on
 
     await drain(lambda: replica.dropped() == ALL, within=timedelta(seconds=5), what="all let go of")
     await drain(lambda: replica.shards.held == ALL, what="all are held again")
+
+
+async def test_a_dead_replicas_shards_move_to_the_living(make):
+    first, second = make("a2"), make("b2")
+    await drain(
+        lambda: second.shards.held and first.shards.held | second.shards.held == ALL,
+        what="two replicas hold all",
+    )
+
+    await second.die()
+
+    await drain(lambda: first.shards.held == ALL, what="the first has all")
 
 
 async def test_a_change_of_replicas_moves_only_what_it_must():

@@ -8,8 +8,10 @@ import pytest
 import pytest_asyncio
 
 from chassis import bootstrap
+from chassis.pull import HEARTBEATS_MISSED
 from chassis.testing import drain
 from devstack.testing import free_port
+from gateway.adapters.runner import IDLE_HEARTBEAT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 IDS = itertools.count(1_000_000)
@@ -155,8 +157,10 @@ async def test_without_a_stream_telegram_is_told_to_come_again(platform, person,
 
     await bootstrap.apply(platform.broker)
     assert await post(body) == 200
-    # A pull that lost its consumer without a word asks again after 2.5 missed heartbeats, 12.5 s.
-    assert await platform.people.wait_message(person, timeout=30)
+    # nats-server 2.x loses some of the 409s when a stream goes (2 to 31 of 32 came, on busy cores):
+    # a pull that lost its consumer without a word asks again after 2.5 missed heartbeats.
+    silence = IDLE_HEARTBEAT.total_seconds() * HEARTBEATS_MISSED
+    assert await platform.people.wait_message(person, timeout=silence + 10)
 
 
 async def _answers(platform, user_id: int, count: int) -> bool:

@@ -181,7 +181,7 @@ class AccessMachine(RuleBasedStateMachine):
 
 
 AccessMachine.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -43,7 +43,10 @@ class AgentSettings(ServiceSettings):
     allow_private_targets: bool = False
     """Whether newer Xray may connect people to private addresses; tests on loopback need it."""
     keep_core: bool = True
-    """Leave the core running when the agent stops, so that its upgrade cuts nobody."""
+    """Leave the core running when the agent stops, so that its upgrade cuts nobody.
+
+    Under systemd this needs KillMode=process; in a container core and agent end together anyway.
+    """
     follow_connections: bool = True
     """Learn from the core's access log (a pipe, never a file) who is connected from where."""
 

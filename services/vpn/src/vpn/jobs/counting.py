@@ -51,7 +51,7 @@ class Counting:
     async def run(self, background: Background) -> None:
         while not background.stopping.is_set():
             self._woken.clear()
-            if self._keeper.holds:
+            if self._keeper.holds and not self._keeper.off:
                 try:
                     await self.collect()
                 except (NodeUnreachableError, NodeRefusedError) as error:

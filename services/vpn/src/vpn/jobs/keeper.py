@@ -66,6 +66,8 @@ class Keeper:
         self.line = line
         self.pushing = pushing
         self.holds = False
+        """Whether this replica keeps the node now."""
+        self.off = False
         self.behind = 0
         self._keeping = keeping
         self._alarms = alarms
@@ -156,8 +158,10 @@ class Keeper:
         """Do what is asked or due; return how long there is nothing to do unless asked."""
         asked, self._asked = self._asked, set()
         row = await self._keeping.row(self.node)
-        if row is None or row.state == STATE_OFF:
+        self.off = row is None or row.state == STATE_OFF
+        if self.off:
             self.pushing.base = Base()
+            self._answered_at = asyncio.get_running_loop().time()
             return self._watch.look_every.total_seconds()
         loop = asyncio.get_running_loop()
         reconciles = RECONCILE in asked or loop.time() >= self._reconcile_at
