@@ -12,6 +12,7 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--force-prefers-reduced-motion",
 )
 INSTALL_TIMEOUT_SECONDS = 600.0
 PACKAGES = ("chromium", "fonts-noto-color-emoji")

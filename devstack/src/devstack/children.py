@@ -29,7 +29,7 @@ class Child:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_url: str = ""
-    """Answers 200 once the child is at work."""
+    """Answers 200 once the child is at work; empty: nobody waits for it."""
     migrate_command: Sequence[str] = ()
     """Runs to its end before every start of the platform."""
 

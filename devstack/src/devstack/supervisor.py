@@ -168,7 +168,8 @@ class Supervisor:
 
         process.start()
         keepers.create_task(self._keep(child.name, process, start_again))
-        await self._wait_ready(child)
+        if child.ready_url:
+            await self._wait_ready(child)
 
     def _process(
         self, child: Child, command: Sequence[str], name: str, niceness: int = 0

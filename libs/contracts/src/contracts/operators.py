@@ -1,4 +1,4 @@
-"""Messages between operators and billing: find, try, adjust, decide about money that is held."""
+"""Messages between operators and billing: find, try, adjust, refund, decide about held money."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from contracts.envelope import Command, Event, LockKey, Reply, Request
-from contracts.ids import NOBODY, PaymentId, UserId
+from contracts.ids import NOBODY, OrderId, PaymentId, UserId
 from contracts.money import Credits
 
 # What a provider's statement and our charges may differ in.
@@ -74,6 +74,28 @@ class AdjustCredits(Command, frozen=True, kw_only=True, omit_defaults=True):
         return (self.user_id,)
 
 
+class RefundOrder(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Give a completed order's credits back, all that is left of them or so many (`credits`).
+
+    They return to the lots they came from, after the debt. One `refund_id` gives once; several
+    refunds never give more than was charged, and above a limit a second person agrees. Access that
+    is paid back in full is taken back.
+    """
+
+    subject: ClassVar[str] = "billing.cmd.refund_order.v1"
+
+    refund_id: UUID
+    order_id: OrderId
+    user_id: UserId
+    reason: str
+    actor: str
+    credits: Credits | None = None
+    approved_by: str = ""
+
+    def lock_keys(self) -> tuple[LockKey, ...]:
+        return (self.user_id,)
+
+
 class ReviewResolved(Event, frozen=True, kw_only=True, omit_defaults=True):
     """An operator decided about held money; `credits` 0: nothing was credited."""
 
@@ -96,6 +118,27 @@ class CreditsAdjusted(Event, frozen=True, kw_only=True, omit_defaults=True):
     debt_credits: Credits
     reason: str
     actor: str
+
+
+class OrderCreditedBack(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator gave credits of a completed order back; some may have paid debt first.
+
+    `left_credits`: what of the price is still charged; 0: all of it came back.
+    """
+
+    subject: ClassVar[str] = "billing.evt.order_credited_back.v1"
+
+    refund_id: UUID
+    order_id: OrderId
+    user_id: UserId
+    workflow_id: str
+    credits: Credits
+    debt_paid_credits: Credits
+    left_credits: Credits
+    available_credits: Credits
+    reason: str
+    actor: str
+    access_revoked: bool = False
 
 
 class FindRecords(Request, frozen=True, kw_only=True, omit_defaults=True):

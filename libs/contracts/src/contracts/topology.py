@@ -55,6 +55,7 @@ GATEWAY_EVENTS = (
     "billing.evt.lot_expiring.v1",
     "billing.evt.order_accepted.v1",
     "billing.evt.order_completed.v1",
+    "billing.evt.order_credited_back.v1",
     "billing.evt.order_refunded.v1",
     "billing.evt.order_refused.v1",
     "billing.evt.payment_created.v1",

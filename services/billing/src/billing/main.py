@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from billing import consumers, jobs, rpc
 from billing.adapters import access_file, shop_file
@@ -41,7 +40,7 @@ from billing.handlers import referral_rewards, return_gifts
 from billing.ports import Auditor, Books, Queues, Reads
 from billing.ports.payments import Capabilities, PaymentProvider, Till
 from billing.ports.rewards import Rewards
-from billing.settings import Settings
+from billing.settings import MIGRATIONS, SCHEMA, Settings
 from billing.webhooks import PaymentWebhooks
 from chassis import metrics
 from chassis.clock import Clock
@@ -54,8 +53,8 @@ from contracts import catalogue
 from contracts.catalogue import CatalogueError, Workflow
 from contracts.payments import CRYPTO_PAY, STARS, YOOKASSA
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-SCHEMA = "billing"
+__all__ = ["MIGRATIONS", "SCHEMA", "Billing", "build", "main", "migrate", "postgres_books", "run"]
+
 FIRST_SAMPLE_POLL_SECONDS = 0.05
 
 

@@ -16,6 +16,8 @@ from billing.ports.payments import PaymentTerms
 from chassis.settings import DatabaseSettings
 from contracts.money import Credits
 
+SCHEMA = "billing"
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 Count = Annotated[int, Field(ge=1)]
 SECRET_LENGTH_MIN = 16
 PATH_SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")

@@ -157,7 +157,7 @@ async def test_without_a_stream_telegram_is_told_to_come_again(platform, person,
 
     await bootstrap.apply(platform.broker)
     assert await post(body) == 200
-    # nats-server 2.x loses some of the 409s when a stream goes (2 to 31 of 32 came, on busy cores):
+    # nats-server 2.15 loses some of the 409s when a stream goes (2 to 31 of 32 came, on busy cores):
     # a pull that lost its consumer without a word asks again after 2.5 missed heartbeats.
     silence = IDLE_HEARTBEAT.total_seconds() * HEARTBEATS_MISSED
     assert await platform.people.wait_message(person, timeout=silence + 10)

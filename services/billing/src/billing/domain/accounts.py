@@ -35,6 +35,7 @@ KIND_ADJUST = "adjust"
 KIND_PLAN = "plan"
 KIND_GIFT = "gift"
 KIND_GIFT_BACK = "gift_back"
+KIND_CREDIT_BACK = "credit_back"
 
 Parts = tuple[tuple[int, Credits], ...]
 """What was taken from which lots: (lot number, amount)."""

@@ -137,3 +137,13 @@ class AccessRefusedError(RefusalError):
 
 class NeedsSecondPersonError(RefusalError):
     code = errors.NEEDS_SECOND_PERSON
+
+
+class NotChargedError(RefusalError):
+    """There is nothing to give back of this order."""
+
+    code = errors.NOT_CHARGED
+
+
+class AlreadyRefundedError(RefusalError):
+    code = errors.ALREADY_REFUNDED

@@ -15,6 +15,7 @@ from billing.domain.accounts import (
     HELD,
     HOLD_EXPIRED,
     KIND_ADJUST,
+    KIND_CREDIT_BACK,
     KIND_EXPIRE,
     KIND_GIFT,
     KIND_GIFT_BACK,
@@ -105,6 +106,25 @@ class Ledger:
         source = HELD, KIND_VOID, reason
         for number, amount in hold.parts:
             self._pour(account, account.lots[number], source, amount, order_id=hold.order_id)
+
+    def credit_back(
+        self, account: Account, order_id: OrderId, parts: Parts, reason: str
+    ) -> Credits:
+        """Unspend: `parts` return to the lots they came from, after the debt. Returns what it took.
+
+        Raises InvalidError where the account cannot hold so many.
+        """
+        if not has_room(account, Credits(sum(amount for _, amount in parts))):
+            raise InvalidError("the amount is outside the limits")
+        # First, as for a void: what had expired in a lot is not to come back to life with it.
+        self.expire_lots(account)
+        self.accounts[account.user_id] = account
+        source = REVENUE, KIND_CREDIT_BACK, reason
+        owed = NO_CREDITS
+        for number, amount in parts:
+            paid = self._pour(account, account.lots[number], source, amount, order_id=order_id)
+            owed = Credits(owed + paid)
+        return owed
 
     def grant(
         self,

@@ -12,6 +12,7 @@ from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
 from contracts import vpn
 from contracts.access import (
+    KIND_TRAFFIC,
     KIND_TRIAL,
     AccessBought,
     AccessNotBought,
@@ -34,7 +35,8 @@ def grant(
         user_id=order.user_id,
         plan=plan.id,
         days=plan.days,
-        traffic_bytes=plan.traffic_gib * access.GIB,
+        # What a plan includes vpn knows; only what is bought on top is said.
+        traffic_bytes=plan.traffic_gib * access.GIB if plan.kind == KIND_TRAFFIC else 0,
         trial=plan.kind == KIND_TRIAL,
         renews=command.period_end if isinstance(command, RenewAccess) else None,
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from billing.domain.order_refunds import OrderRefund
 from chassis.database import Connection
-from contracts.ids import OrderId, UserId
+from contracts.ids import OrderId, SubscriptionId, UserId
 from contracts.money import Credits
 
 
@@ -36,6 +37,31 @@ class Adjustment:
     debt_credits: Credits
 
 
+@dataclass(frozen=True, slots=True)
+class AccessGrant:
+    """What vpn gave for an order, as it told; `revoked`: billing had it taken back."""
+
+    order_id: OrderId
+    user_id: UserId
+    subscription_id: SubscriptionId
+    until: datetime
+    revoked: bool = False
+
+
+class AccessGrants(Protocol):
+    """What vpn answered to access orders: operators find orders by the subscription, too."""
+
+    async def add(
+        self, connection: Connection, grants: Sequence[AccessGrant], now: datetime
+    ) -> None:
+        """Record them; one that is known stays as it is."""
+        ...
+
+    async def revoke(self, connection: Connection, order_id: OrderId, now: datetime) -> None:
+        """It is being taken back."""
+        ...
+
+
 class Records(Protocol):
     """What was bought with credits, and what people did by hand."""
 
@@ -51,6 +77,14 @@ class Records(Protocol):
 
     async def add_adjustment(
         self, connection: Connection, adjustment: Adjustment, now: datetime
+    ) -> None: ...
+
+    async def order_refunds(
+        self, connection: Connection, order_id: OrderId
+    ) -> list[OrderRefund]: ...
+
+    async def add_order_refund(
+        self, connection: Connection, refund: OrderRefund, now: datetime
     ) -> None: ...
 
     async def refused_alone(
