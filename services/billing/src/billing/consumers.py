@@ -20,6 +20,7 @@ from billing.handlers import (
     record_stars_statement,
     record_subscription_edited,
     refund_charge,
+    refund_order,
     resolve_review,
     tell,
     watch_payments,
@@ -126,6 +127,7 @@ def _payment_routes(till: Till) -> tuple[Route, ...]:
     not_refunded = by_operators(refund_charge.not_refunded)
     not_resolved = by_operators(resolve_review.not_resolved)
     not_adjusted = by_operators(adjust_credits.not_adjusted)
+    not_given_back = by_operators(refund_order.not_refunded)
     not_recorded = by_operators(record_charge_back.not_recorded)
     return (
         one(payments.CreatePayment, create_payment.create_payment, tell.not_created),
@@ -133,6 +135,7 @@ def _payment_routes(till: Till) -> tuple[Route, ...]:
         one(payments.BuyPlan, buy_plan.buy_plan, buy_plan.plan_refused),
         one(payments.ChangeSubscription, change_subscription.change_subscription),
         one(payments.RefundCharge, refund_charge.refund_charge, not_refunded),
+        one(operators.RefundOrder, refund_order.refund_order, not_given_back),
         one(operators.ResolveReview, resolve_review.resolve_review, not_resolved),
         one(operators.AdjustCredits, adjust_credits.adjust_credits, not_adjusted),
         one(operators.RecordChargeBack, record_charge_back.record_charge_back, not_recorded),

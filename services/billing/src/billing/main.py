@@ -12,6 +12,7 @@ from billing.adapters import access_file, shop_file
 from billing.adapters.audit import PostgresAuditor
 from billing.adapters.dry_run import DryRun
 from billing.adapters.job_queues import JobQueues
+from billing.adapters.postgres_access import PostgresAccessGrants
 from billing.adapters.postgres_accounts import PostgresAccounts, PostgresGrants
 from billing.adapters.postgres_ledgers import PostgresLedgers
 from billing.adapters.postgres_orders import PostgresOrders, PostgresQuotas
@@ -80,6 +81,7 @@ def postgres_books() -> Books:
         PostgresDiscounts(),
         PostgresReferrals(),
         PostgresTierSteps(),
+        PostgresAccessGrants(),
     )
 
 

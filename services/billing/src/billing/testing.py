@@ -18,6 +18,7 @@ from billing.domain.lots import OPEN
 from billing.domain.orders import ACCEPTED, RUNNING, Order
 from billing.domain.quotas import Quota
 from billing.ports import Books, Due, Grant, Undelivered
+from billing.ports.access import AccessGrant
 from chassis.clock import new_id
 from chassis.consumers import Received
 from chassis.database import Connection
@@ -121,6 +122,7 @@ class Tables:
     discounts: MemoryDiscounts = field(default_factory=MemoryDiscounts)
     referrals: MemoryReferrals = field(default_factory=MemoryReferrals)
     tier_steps: dict[tuple[UserId, int], TierStep] = field(default_factory=dict)
+    access: dict[OrderId, AccessGrant] = field(default_factory=dict)
 
 
 def fake_books(tables: Tables) -> Books:
@@ -132,6 +134,7 @@ def fake_books(tables: Tables) -> Books:
         tables.discounts,
         tables.referrals,
         FakeTierSteps(tables),
+        FakeAccessGrants(tables),
     )
 
 
@@ -365,3 +368,18 @@ class FakeTierSteps:
     async def save(self, connection: Connection, account: Account) -> None:
         for step in account.steps:
             self._tables.tier_steps[account.user_id, step.version] = deepcopy(step)
+
+
+class FakeAccessGrants:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def add(
+        self, connection: Connection, grants: Sequence[AccessGrant], now: datetime
+    ) -> None:
+        for grant in grants:
+            self._tables.access.setdefault(grant.order_id, grant)
+
+    async def revoke(self, connection: Connection, order_id: OrderId, now: datetime) -> None:
+        kept = self._tables.access
+        kept[order_id] = replace(kept[order_id], revoked=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from billing.adapters.postgres_access import SQL as ACCESS
 from billing.adapters.postgres_payments import SQL as PAYMENTS
 from billing.adapters.postgres_rewards import SQL as REWARDS
 from billing.adapters.queries import SQL
@@ -29,8 +30,10 @@ CHECKS = {
     "gifts = their transfers": "audit_gifts",
     "discounts = orders that use them": "audit_discounts",
     "promo codes = their uses": "audit_promos",
+    "given back = refunds of orders": "audit_order_refunds",
+    "access charged = access given": "audit_access",
 }
-QUERIES = {**SQL, **PAYMENTS, **REWARDS}
+QUERIES = {**SQL, **PAYMENTS, **REWARDS, **ACCESS}
 STATEMENT_TIMEOUT_SECONDS = 600.0
 
 

@@ -11,8 +11,10 @@ from uuid import UUID
 
 import msgspec
 
+from billing.adapters.postgres_access import SQL as REFUNDS
 from billing.adapters.queries import read
 from billing.domain.charges import Charge
+from billing.domain.order_refunds import OrderRefund
 from billing.domain.payments import Payment
 from billing.ports.payments import (
     Handled,
@@ -240,6 +242,21 @@ class PostgresRecords:
         self, connection: Connection, adjustment: Adjustment, now: datetime
     ) -> None:
         await connection.execute(SQL["add_adjustment"], *astuple(adjustment), now)
+
+    async def order_refund(self, connection: Connection, refund_id: UUID) -> OrderRefund | None:
+        row = await connection.fetchrow(REFUNDS["find_order_refund"], refund_id)
+        return OrderRefund(*row) if row is not None else None
+
+    async def order_refunds(
+        self, connection: Connection, order_id: OrderId
+    ) -> list[OrderRefund]:
+        rows = await connection.fetch(REFUNDS["find_order_refunds"], order_id)
+        return [OrderRefund(*row) for row in rows]
+
+    async def add_order_refund(
+        self, connection: Connection, refund: OrderRefund, now: datetime
+    ) -> None:
+        await connection.execute(REFUNDS["add_order_refund"], *astuple(refund), now)
 
     async def refused_alone(
         self, connection: Connection, action: str, subject_id: str, actor: str

@@ -305,9 +305,9 @@ WHERE (CASE o.state
    OR (h.order_id IS NOT NULL AND (h.user_id, h.amount) IS DISTINCT FROM (o.user_id, o.price_credits))
 
 -- name: audit_results
--- Completed orders without a result, and results of orders nobody may have.
+-- Completed orders without a result (access has none), and results of orders nobody may have.
 SELECT user_id FROM orders
-WHERE (state = 'completed' AND outputs IS NULL)
+WHERE (state = 'completed' AND outputs IS NULL AND pool <> 'vpn')
    OR (outputs IS NOT NULL AND delivered_at IS NULL AND deliver_due_at IS NULL)
    OR (delivered_at IS NOT NULL AND delivery_message_id IS NULL AND delivery_reason IS NULL)
 

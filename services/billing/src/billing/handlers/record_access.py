@@ -9,6 +9,7 @@ from billing.domain.orders import COMPLETED
 from billing.handlers import announce, sold
 from billing.handlers.case import close_case, open_case
 from billing.ports import Books
+from billing.ports.access import AccessGrant
 from chassis import logs
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
@@ -27,19 +28,29 @@ async def record_access_granted(
 ) -> None:
     order_ids = [each.message.order_id for each in received]
     case = await open_case(uow, books, order_ids, {each.message.user_id for each in received})
+    given: list[AccessGrant] = []
     for each in received:
         event = each.message
         order = case.orders.get(event.order_id)
         if order is not None and access.is_access(order) and case.post(order):
+            given.append(_as_told(event, revoked=False))
             available = case.accounts[order.user_id].available
             kind = access.kind_of(order, plans)
             sold.bought(uow, order, event, kind, available, each.traceparent)
         elif order is None or order.state != COMPLETED:
             # Given for nothing: the hold had expired, or there never was one.
             log.error("access_given_unpaid", order_id=str(event.order_id))
+            given.append(_as_told(event, revoked=True))
             back = RevokeAccess(order_id=event.order_id, user_id=event.user_id)
             uow.emit(back, order_id=event.order_id, traceparent=each.traceparent)
+    await books.access.add(uow.connection, given, uow.now)
     await close_case(uow, books, case)
+
+
+def _as_told(event: AccessGranted, *, revoked: bool) -> AccessGrant:
+    return AccessGrant(
+        event.order_id, event.user_id, event.subscription_id, event.until, revoked=revoked
+    )
 
 
 async def record_access_refused(

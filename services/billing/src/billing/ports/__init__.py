@@ -14,6 +14,7 @@ from billing.domain.history import Entry, Gain
 from billing.domain.ledger import Ledger
 from billing.domain.orders import Order
 from billing.domain.quotas import Quota
+from billing.ports.access import AccessGrants
 from billing.ports.rewards import Discounts, Referrals
 from chassis.database import Connection
 from contracts import billing
@@ -263,3 +264,4 @@ class Books:
     discounts: Discounts
     referrals: Referrals
     tier_steps: TierSteps
+    access: AccessGrants

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from billing.domain.order_refunds import OrderRefund
 from chassis.database import Connection
-from contracts.ids import OrderId, SubscriptionId, UserId
+from contracts.ids import OrderId, UserId
 from contracts.money import Credits
 
 
@@ -37,31 +37,6 @@ class Adjustment:
     debt_credits: Credits
 
 
-@dataclass(frozen=True, slots=True)
-class AccessGrant:
-    """What vpn gave for an order, as it told; `revoked`: billing had it taken back."""
-
-    order_id: OrderId
-    user_id: UserId
-    subscription_id: SubscriptionId
-    until: datetime
-    revoked: bool = False
-
-
-class AccessGrants(Protocol):
-    """What vpn answered to access orders: operators find orders by the subscription, too."""
-
-    async def add(
-        self, connection: Connection, grants: Sequence[AccessGrant], now: datetime
-    ) -> None:
-        """Record them; one that is known stays as it is."""
-        ...
-
-    async def revoke(self, connection: Connection, order_id: OrderId, now: datetime) -> None:
-        """It is being taken back."""
-        ...
-
-
 class Records(Protocol):
     """What was bought with credits, and what people did by hand."""
 
@@ -78,6 +53,8 @@ class Records(Protocol):
     async def add_adjustment(
         self, connection: Connection, adjustment: Adjustment, now: datetime
     ) -> None: ...
+
+    async def order_refund(self, connection: Connection, refund_id: UUID) -> OrderRefund | None: ...
 
     async def order_refunds(
         self, connection: Connection, order_id: OrderId
