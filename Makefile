@@ -46,8 +46,9 @@ bench: $(STAMP) ## measure every figure of bench/RESULTS.md
 chaos: $(STAMP) ## 500 orders while everything is killed in turn
 	@$(BIN)/python -m pytest -p no:xdist tests/chaos --chaos-orders 500 -s
 
-kill-points: $(STAMP) ## billing killed at every statement of every way to pay
-	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_payment_kill_points.py --kill-points all -s
+kill-points: $(STAMP) ## billing killed at every statement of every way to pay, and to access
+	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_payment_kill_points.py \
+		tests/integration/test_access_kill_points.py --kill-points all -s
 
 mutation: $(STAMP) ## planted faults that billing's tests must find
 	@$(BIN)/python tools/mutation/run.py --workers 2

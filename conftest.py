@@ -47,6 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seed", type=int, default=20261121)
     parser.addoption("--storm-operations", type=int, default=2_000, help="of money, on 50 accounts")
     parser.addoption("--storm-seed", type=int, default=20261122)
+    parser.addoption("--full", action="store_true", help="outages as long as they may really be")
+    parser.addoption("--vpn-operations", type=int, default=150, help="of access, on 25 people")
+    parser.addoption("--vpn-seed", type=int, default=20261123)
     parser.addoption("--kill-points", choices=("crediting", "all"), default="crediting")
 
 

@@ -20,8 +20,8 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
-from bench.harness import Figure, median
-from chassis import bootstrap, migrations
+from bench.harness import Figure, machine, median
+from chassis import bootstrap, logs, migrations
 from chassis.background import Background
 from chassis.broker import Broker
 from chassis.clock import SystemClock
@@ -48,6 +48,8 @@ LINK = {"address": "vpn.example.org", "port": 443}
 
 async def measure(subscriptions: int = SUBSCRIPTIONS) -> Figure:
     figure = Figure(f"Reconcile {subscriptions:,} subscriptions on {NODES} nodes", GOAL)
+    figure.values |= machine()
+    logs.configure(service="bench", log_format="console", level="warning")
     async with stage(subscriptions) as (built, outbox, nodes):
         seconds = [await by_hash(built, outbox) for _ in range(ROUNDS)]
         listed = sum(node.calls.count("users") for node in nodes.values())

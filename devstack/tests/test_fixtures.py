@@ -3,7 +3,7 @@ import nats
 import pytest
 from nats.js.api import StorageType
 
-from devstack.testing import run_blocking
+from devstack.testing import create_database, drop_database, fresh_database, run_blocking
 
 
 @pytest.mark.parametrize("_round", [1, 2])
@@ -15,6 +15,73 @@ async def test_each_test_gets_an_empty_database(database_dsn, _round):
     await connection.close()
 
     assert tables == 1
+
+
+async def execute(dsn, *statements):
+    connection = await asyncpg.connect(dsn)
+    for each in statements:
+        await connection.execute(each)
+    await connection.close()
+
+
+async def identity(dsn):
+    """What stays the same of a database when it is renamed."""
+    connection = await asyncpg.connect(dsn)
+    found = await connection.fetchrow(
+        "SELECT oid, (SELECT count(*) FROM pg_class WHERE oid >= 16384) AS tables "
+        "FROM pg_database WHERE datname = current_database()"
+    )
+    await connection.close()
+    return found
+
+
+async def test_a_database_that_could_be_emptied_is_used_again(postgres_server):
+    async with fresh_database(postgres_server) as dsn:
+        before = await identity(dsn)
+        await execute(
+            dsn,
+            "CREATE SCHEMA a",
+            "CREATE TABLE a.rows (id bigserial PRIMARY KEY, state text)",
+            "CREATE FUNCTION a.one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE TEMPORARY TABLE passing (id int)",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA a GRANT SELECT ON TABLES TO PUBLIC",
+        )
+        left_open = await asyncpg.connect(dsn)
+
+    async with fresh_database(postgres_server) as again:
+        assert again != dsn
+        assert await identity(again) == before
+    left_open.terminate()
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "CREATE TABLE public.rows (id int)",
+        "CREATE FUNCTION public.one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE EXTENSION pg_trgm",
+        "REVOKE USAGE ON SCHEMA public FROM PUBLIC",
+        "DROP SCHEMA public",
+        "ALTER DATABASE {} SET default_transaction_read_only = on",
+        "ALTER DATABASE {} SET timezone = 'Asia/Tokyo'",
+        "ALTER DATABASE {} CONNECTION LIMIT 7",
+        "REVOKE CONNECT ON DATABASE {} FROM PUBLIC",
+        "SELECT lo_create(0)",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    ],
+)
+async def test_a_database_that_is_not_as_it_was_made_is_never_used_again(postgres_server, left):
+    dsn = await create_database(postgres_server)
+    name = dsn.rsplit("/", 1)[1]
+    before = await identity(dsn)
+    await execute(dsn, left.format(name))
+
+    await drop_database(postgres_server, dsn)
+
+    connection = await asyncpg.connect(postgres_server.dsn())
+    assert before["oid"] not in await connection.fetchval("SELECT array_agg(oid) FROM pg_database")
+    await connection.close()
 
 
 @pytest.mark.parametrize("_round", [1, 2])

@@ -1,11 +1,13 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from devstack.children import SIMULATED_BOT_TOKEN, platform, with_login
+from devstack.children import SIMULATED_BOT_TOKEN, platform, vpn_node_agents, with_login
 from devstack.errors import SettingsError
 from devstack.settings import REPOSITORY, Lock, Passwords, Settings
 from devstack.urls import plan
+from vpn.adapters.files import load_nodes
 
 STAND_INS = {"traces", "comfyui", "crypto_pay", "yookassa", "vpn-node"}
 """Those that a bot of one's own leaves in place."""
@@ -105,6 +107,25 @@ def test_gateway_replicas_have_ports_of_their_own_and_migrate_once(tmp_path):
     assert [child.name for child in gateways] == ["gateway-1", "gateway-2"]
     assert [bool(child.migrate_command) for child in gateways] == [True, False]
     assert len(ports) == 4
+
+
+def test_every_vpn_node_has_ports_and_a_certificate_of_its_own(tmp_path):
+    settings = settings_of(tmp_path, VITRINE_VPN_NODES="3")
+
+    agents = vpn_node_agents(settings)
+
+    told = [
+        child.environment[f"VPN_AGENT_{name}"]
+        for child in agents
+        for name in ("LISTEN_PORT", "HEALTH_PORT", "VLESS_PORT", "CERTIFICATE", "STATE_FOLDER")
+    ]
+    assert [child.name for child in agents] == ["vpn-node-1", "vpn-node-2", "vpn-node-3"]
+    assert len(set(told)) == 15
+    assert all(Path(child.environment["VPN_AGENT_KEY"]).exists() for child in agents)
+    nodes = load_nodes(tmp_path / "vpn" / "nodes.toml", {})
+    assert [node.region for node in nodes] == ["eu", "us", "asia"]
+    with pytest.raises(SettingsError, match="VITRINE_VPN_NODES"):
+        settings_of(tmp_path, VITRINE_VPN_NODES="6")
 
 
 def test_each_service_enters_a_real_database_as_itself(tmp_path):

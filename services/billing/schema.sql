@@ -63,6 +63,15 @@ BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
 END $$;
 
+CREATE TABLE billing.access_grants (
+    order_id uuid NOT NULL,
+    user_id bigint NOT NULL,
+    subscription_id uuid NOT NULL,
+    until timestamp with time zone NOT NULL,
+    granted_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
 CREATE TABLE billing.accounts (
     user_id bigint NOT NULL,
     available bigint NOT NULL,
@@ -110,6 +119,13 @@ CREATE TABLE billing.aggregate_versions (
     seen_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE billing.alone_days (
+    person text NOT NULL,
+    day date NOT NULL,
+    credits bigint NOT NULL,
+    CONSTRAINT alone_days_credits_check CHECK ((credits >= 0))
+);
+
 CREATE TABLE billing.charges (
     provider text NOT NULL,
     charge_id text NOT NULL,
@@ -138,6 +154,8 @@ CREATE TABLE billing.charges (
     recurring boolean DEFAULT false NOT NULL,
     settled_at timestamp with time zone,
     traceparent text DEFAULT ''::text NOT NULL,
+    refunded_minor bigint DEFAULT 0 NOT NULL,
+    refunding_minor bigint DEFAULT 0 NOT NULL,
     CONSTRAINT charges_amount_minor_check CHECK ((amount_minor > 0)),
     CONSTRAINT charges_charge_id_check CHECK (((length(charge_id) >= 1) AND (length(charge_id) <= 200))),
     CONSTRAINT charges_check CHECK (((bonus_credits >= 0) AND (bonus_credits <= credits))),
@@ -147,6 +165,7 @@ CREATE TABLE billing.charges (
     CONSTRAINT charges_taken_seconds_check CHECK ((taken_seconds >= 0)),
     CONSTRAINT charges_user_id_check CHECK ((user_id >= 0)),
     CONSTRAINT charges_version_check CHECK ((version > 0)),
+    CONSTRAINT no_more_goes_back_than_came CHECK (((refunded_minor >= 0) AND (refunding_minor >= 0) AND ((refunded_minor + refunding_minor) <= amount_minor))),
     CONSTRAINT nobody_is_credited CHECK (((user_id > 0) OR ((lot IS NULL) AND (tier = ''::text)))),
     CONSTRAINT paid_ones_have_a_payment_or_a_person CHECK (((state <> 'paid'::text) OR (payment_id IS NOT NULL) OR (actor <> ''::text)))
 )
@@ -281,6 +300,23 @@ ALTER TABLE billing.operator_actions ALTER COLUMN number ADD GENERATED ALWAYS AS
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE billing.order_refunds (
+    refund_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    user_id bigint NOT NULL,
+    credits integer NOT NULL,
+    debt_paid_credits integer NOT NULL,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    approved_by text NOT NULL,
+    refunded_at timestamp with time zone NOT NULL,
+    CONSTRAINT nobody_approves_alone CHECK ((approved_by <> actor)),
+    CONSTRAINT order_refunds_actor_check CHECK ((actor <> ''::text)),
+    CONSTRAINT order_refunds_check CHECK (((debt_paid_credits >= 0) AND (debt_paid_credits <= credits))),
+    CONSTRAINT order_refunds_credits_check CHECK ((credits > 0)),
+    CONSTRAINT order_refunds_reason_check CHECK ((reason <> ''::text))
 );
 
 CREATE TABLE billing.orders (
@@ -548,9 +584,12 @@ CREATE TABLE billing.transfers (
     written_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
     CONSTRAINT transfers_amount_check CHECK ((amount > 0)),
     CONSTRAINT transfers_check CHECK ((credit <> debit)),
-    CONSTRAINT transfers_kind_check CHECK ((kind = ANY (ARRAY['hold'::text, 'post'::text, 'void'::text, 'expire'::text, 'grant'::text, 'trial'::text, 'revoke'::text, 'restore'::text, 'adjust'::text, 'plan'::text, 'gift'::text, 'gift_back'::text]))),
+    CONSTRAINT transfers_kind_check CHECK ((kind = ANY (ARRAY['hold'::text, 'post'::text, 'void'::text, 'expire'::text, 'grant'::text, 'trial'::text, 'revoke'::text, 'restore'::text, 'adjust'::text, 'plan'::text, 'gift'::text, 'gift_back'::text, 'credit_back'::text]))),
     CONSTRAINT transfers_number_check CHECK ((number > 0))
 );
+
+ALTER TABLE ONLY billing.access_grants
+    ADD CONSTRAINT access_grants_pkey PRIMARY KEY (order_id);
 
 ALTER TABLE ONLY billing.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (user_id);
@@ -563,6 +602,9 @@ ALTER TABLE ONLY billing.adjustments
 
 ALTER TABLE ONLY billing.aggregate_versions
     ADD CONSTRAINT aggregate_versions_pkey PRIMARY KEY (aggregate);
+
+ALTER TABLE ONLY billing.alone_days
+    ADD CONSTRAINT alone_days_pkey PRIMARY KEY (person, day);
 
 ALTER TABLE ONLY billing.charges
     ADD CONSTRAINT charges_pkey PRIMARY KEY (provider, charge_id);
@@ -602,6 +644,9 @@ ALTER TABLE ONLY billing.lots
 
 ALTER TABLE ONLY billing.operator_actions
     ADD CONSTRAINT operator_actions_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY billing.order_refunds
+    ADD CONSTRAINT order_refunds_pkey PRIMARY KEY (refund_id);
 
 ALTER TABLE ONLY billing.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (order_id);
@@ -669,6 +714,8 @@ ALTER TABLE ONLY billing.tier_steps
 ALTER TABLE ONLY billing.transfers
     ADD CONSTRAINT transfers_pkey PRIMARY KEY (user_id, number);
 
+CREATE INDEX access_grants_of ON billing.access_grants USING btree (subscription_id);
+
 CREATE INDEX accounts_trial_due ON billing.accounts USING btree (trial_renews_at) WHERE (trial_renews_at IS NOT NULL);
 
 CREATE INDEX charges_by_id ON billing.charges USING btree (charge_id);
@@ -696,6 +743,8 @@ CREATE INDEX holds_pending ON billing.holds USING btree (expires_at) WHERE (stat
 CREATE INDEX lots_expiring ON billing.lots USING btree (expires_at) WHERE ((state = 'open'::text) AND (expires_at IS NOT NULL));
 
 CREATE INDEX operator_actions_of ON billing.operator_actions USING btree (subject_id, number);
+
+CREATE INDEX order_refunds_of ON billing.order_refunds USING btree (order_id);
 
 CREATE INDEX orders_delivery_due ON billing.orders USING btree (deliver_due_at) WHERE (deliver_due_at IS NOT NULL);
 

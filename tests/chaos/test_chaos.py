@@ -23,6 +23,7 @@ async def test_the_invariants_hold_whatever_is_killed(request: pytest.FixtureReq
     assert outcome.broken == []
     assert outcome.problems == []
     assert len(outcome.log.placed) == plan.orders + CALM_ROUNDS * plan.people
+    assert outcome.log.access["paid"]
     assert all(finding.looked_at for finding in outcome.findings if finding.number != "5")
     assert outcome.struck, "nothing was ever killed: the run proved nothing"
     everything = {*VICTIMS, "comfyui", "telegram 429", "telegram 500"}

@@ -21,7 +21,11 @@ from devstack.testing import DatabaseServer, create_database, drop_database, run
 SERVICES = Path(__file__).parents[2] / "services"
 NOW = datetime.now(UTC)
 EARLIER = NOW - timedelta(minutes=5)
-DONE, UNDONE, STRANGER = (derived_id(id_floor(EARLIER), name) for name in ("done", "undone", "x"))
+LATER = EARLIER + timedelta(days=3)
+DONE, UNDONE, STRANGER, ACCESS, SUBSCRIPTION = (
+    derived_id(id_floor(EARLIER), name)
+    for name in ("done", "undone", "x", "access", "subscription")
+)
 FIRED = derived_id(id_floor(EARLIER), "timer", 1)
 UPDATE_ID = 501
 
@@ -69,6 +73,27 @@ INSERT INTO billing.inbox VALUES (current_date, '{FIRED}');
 INSERT INTO billing.effects (key, kind, body, traceparent, due_at, attempts, state,
  settled_at) VALUES
  ('audit:{EARLIER.isoformat()}', 'audit', '', '', now(), 1, 'done', now());
+"""
+HEALTHY += f"""
+INSERT INTO billing.orders (order_id, user_id, workflow_id, catalogue_version, price_credits,
+ digest, pool, lane, state, version, reason, placed_at, traceparent) VALUES
+ ('{ACCESS}', 1, 'vpn_trial', 1, 0, '', 'vpn', 'bought', 'completed', 2, '', now(), '');
+INSERT INTO billing.holds (order_id, user_id, amount, parts, expires_at, state)
+ VALUES ('{ACCESS}', 1, 0, '[]', now(), 'posted');
+INSERT INTO billing.outbox (day, id, subject, headers, body, published_at) VALUES
+ (current_date, gen_random_uuid(), 'billing.evt.access_bought.v1',
+  '{{"Vitrine-Order": "{ACCESS}"}}', '', now());
+INSERT INTO vpn.people (user_id, trial_used) VALUES (1, true);
+INSERT INTO vpn.subscriptions (id, user_id, until, state, plan, set_id, key, link, link_hash,
+ trial, auto_renew, devices, used_bytes, traffic_told, renew_attempts, short_told, reminded_left,
+ version, timer_version, created_at) VALUES ('{SUBSCRIPTION}', 1, '{LATER.isoformat()}', 'active',
+ 'vpn_trial', 'all', '{ACCESS}', 'link', 'hash', true, false, 1, 0, 0, 0, false, 0, 1, 1, now());
+INSERT INTO vpn.grants (order_id, user_id, subscription_id, plan, until, span, traffic_bytes,
+ plan_before, trial_before, given_at) VALUES ('{ACCESS}', 1, '{SUBSCRIPTION}', 'vpn_trial',
+ '{LATER.isoformat()}', '3 days', 0, '', false, '{EARLIER.isoformat()}');
+INSERT INTO vpn.desired (subscription_id, set_id, key, expires_at, flow, digest, generation,
+ changed_at) VALUES ('{SUBSCRIPTION}', 'all', '{ACCESS}', '{LATER.isoformat()}', '', 7, 1, now());
+INSERT INTO vpn.node_sets VALUES ('all', 1, 7);
 """
 SEEN = Seen(
     placed=[DONE, UNDONE],
@@ -152,6 +177,21 @@ PLANTS = [
         "a done effect told its result once",
         "INSERT INTO billing.outbox (day, id, subject, headers, body) SELECT current_date, "
         "gen_random_uuid(), 'billing.evt.audit_completed.v1', '{}', ''",
+    ),
+    Plant(
+        "access is charged if and only if it is given",
+        f"UPDATE billing.orders SET state = 'refunded' WHERE order_id = '{ACCESS}'",
+    ),
+    Plant(
+        "a subscription runs for what was bought, once",
+        "UPDATE vpn.subscriptions SET until = until + interval '3 days'",
+    ),
+    Plant(
+        "nodes are to hold whoever has access, with the right key",
+        "UPDATE vpn.desired SET removed_for = 'expired'",
+    ),
+    Plant(
+        "the hash of what nodes are to hold is its sum", "UPDATE vpn.node_sets SET digest_sum = 8"
     ),
     Plant(
         "a period's trial was given once",
@@ -267,3 +307,39 @@ async def test_the_true_number_of_ticks_is_told(shop_dsn: str) -> None:
         findings = await judge(connection, SEEN)
 
     assert {each.says: each.looked_at for each in findings}["no tick is overdue"] == 5
+
+
+BROKEN_ACCESS = [
+    ("access is charged if and only if it is given", "UPDATE vpn.grants SET revoked_at = now()"),
+    ("access is charged if and only if it is given", "DELETE FROM vpn.grants"),
+    (
+        "access is charged if and only if it is given",
+        f"DELETE FROM billing.orders WHERE order_id = '{ACCESS}'",
+    ),
+    (
+        "a subscription runs for what was bought, once",
+        f"UPDATE vpn.grants SET given_at = '{LATER.isoformat()}'",
+    ),
+    (
+        "nodes are to hold whoever has access, with the right key",
+        "UPDATE vpn.desired SET key = gen_random_uuid()",
+    ),
+    (
+        "nodes are to hold whoever has access, with the right key",
+        "UPDATE vpn.desired SET expires_at = now()",
+    ),
+    ("nodes are to hold whoever has access, with the right key", "DELETE FROM vpn.desired"),
+    (
+        "nodes are to hold whoever has access, with the right key",
+        "UPDATE vpn.subscriptions SET state = 'suspended', delete_at = now()",
+    ),
+    ("the hash of what nodes are to hold is its sum", "UPDATE vpn.node_sets SET entries = 2"),
+]
+
+
+@pytest.mark.parametrize(("rule", "sql"), BROKEN_ACCESS)
+async def test_access_is_broken_in_every_way_it_can_be(shop_dsn: str, rule: str, sql: str) -> None:
+    async with planted(shop_dsn, sql) as connection:
+        findings = await judge(connection, SEEN)
+
+    assert rule in broken(findings)

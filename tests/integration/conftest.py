@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
@@ -14,7 +15,9 @@ from playwright.async_api import Browser, async_playwright
 from devstack.browser import ARGUMENTS
 from devstack.browser_chat import Screen
 from devstack.customer import Customer
+from devstack.settings import REPOSITORY
 from devstack.stage import Stage, attached, running_platform
+from devstack.v2ray import MISSING, find_v2ray
 
 PHOTOS = Path(__file__).with_name("photos")
 SERVICES = ("gateway", "billing", "generator", "scheduler", "vpn", "nats", "postgres")
@@ -25,6 +28,53 @@ PATIENCE_MS = 60_000
 STILL = "*, *::after { animation: none !important; transition: none !important; }"
 # What failed on the only server is tried there again at once.
 IMPATIENT = {"GENERATOR_ELSEWHERE_PATIENCE": "0.2"}
+DAY_SECONDS = 8
+GRACE_SECONDS = 3
+SHORT_SPANS = {
+    "VITRINE_VPN_NODES": "3",
+    "VPN_DAY": f"PT{DAY_SECONDS}S",
+    "VPN_GRACE_POLICY": "on",
+    "VPN_GRACE": f"PT{GRACE_SECONDS}S",
+    "VPN_RENEW_BEFORE": "PT10S",
+    "VPN_RENEW_SPACING": "PT1S",
+    "VPN_REMINDER_SPREAD": "PT0S",
+    "VPN_RECONCILE_EVERY": "PT1S",
+}
+SHORT_PLANS = """
+[regions]
+eu = "Europe"
+us = "America"
+asia = "Asia"
+
+[[plans]]
+id = "vpn_trial"
+kind = "trial"
+price_credits = 0
+days = 2
+traffic_gib = 1
+
+[[plans]]
+id = "vpn_short"
+price_credits = 10
+days = 1
+
+[[plans]]
+id = "vpn_month"
+price_credits = 50
+days = 2
+traffic_gib = 1
+
+[[plans]]
+id = "vpn_long"
+price_credits = 1
+days = 3660
+
+[[plans]]
+id = "vpn_traffic_1"
+kind = "traffic"
+price_credits = 50
+traffic_gib = 1
+"""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -36,6 +86,27 @@ async def platform() -> AsyncIterator[Stage]:
     running = os.environ.get("VITRINE_TEST_PLATFORM")
     async with attached(Path(running)) if running else running_platform(IMPATIENT) as stage:
         await stage.comfyui("time_scale", {"time_scale": 1.0, "job_seconds": JOB_SECONDS})
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def v2ray() -> str:
+    """The core of nodes, and of clients. In CI its absence is a failure, elsewhere a loud skip."""
+    if (found := find_v2ray()) is not None:
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(MISSING)
+    pytest.skip(MISSING)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def vpn_shop(v2ray: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A platform with three real nodes, where a day of VPN access lasts eight seconds."""
+    assert v2ray
+    folder = tmp_path_factory.mktemp("vpn-shop")
+    shutil.copytree(REPOSITORY / "catalogue", folder / "catalogue")
+    (folder / "catalogue" / "vpn.toml").write_text(SHORT_PLANS)
+    async with running_platform(SHORT_SPANS, folder=folder) as stage:
         yield stage
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from devstack.chat import Message
-from devstack.customer import PRODUCT_SCENE, Customer
+from devstack.customer import PRODUCT_SCENE, Customer, button_of
 from devstack.stage import Stage
 
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.asyncio(loop_scope="session")]
@@ -182,6 +182,78 @@ async def test_an_order_is_cancelled_for_its_owner(
     assert "order refunded, nobody was charged" in story[1]
     assert "10 credits were held, and returned" in story[1]
     assert (await steady.account(user_id)).available == 20
+
+
+async def test_a_completed_order_is_given_back_in_parts_and_never_beyond_its_price(
+    steady: Stage, customer: Customer, coffee: bytes
+) -> None:
+    user_id = customer.chat.user_id
+    quote = await customer.order(coffee, PRODUCT_SCENE)
+    await customer.result(quote)
+    refund = ("refund-order", quote.order_id, user_id, "--reason", "the wrong cup")
+
+    tried = await vitrine(steady, *refund, "--dry-run")
+    untouched = await steady.account(user_id)
+    part = await vitrine(steady, *refund, "--credits", 4)
+    told = await heard(customer, "4 credits of your order")
+    rest = await vitrine(steady, *refund)
+    await heard(customer, "6 credits of your order")
+    again = await vitrine(steady, *refund)
+    story = await vitrine(steady, "find", quote.order_id)
+    history = await customer.ask("/history")
+
+    assert NOTHING_CHANGED in tried[1], tried
+    assert untouched.available == 10
+    assert (part[0], rest[0]) == (0, 0), (part[1], rest[1])
+    assert "Still charged for it: 6 credits" in told.text
+    assert "Reason: the wrong cup" in told.text
+    assert again == (1, "refused: already_refunded\n")
+    assert "alice gave 4 credits of it back" in story[1]
+    assert "tried to refund order, nothing was done: would be done" in story[1]
+    assert "given back by the shop" in history.text
+    assert (await steady.account(user_id)).available == 20
+
+
+async def test_access_is_explained_and_goes_back_with_its_price(
+    steady: Stage, customer: Customer
+) -> None:
+    user_id = customer.chat.user_id
+    await vitrine(steady, "adjust", user_id, 200, "--reason", "a test")
+    await heard(customer, "+200 credits")
+    await buy_month(customer)
+    order_id = (await one(steady, "order_id", "orders", customer))["order_id"]
+    grant = await one(steady, "subscription_id", "access_grants", customer)
+
+    by_order = await vitrine(steady, "find", order_id)
+    by_subscription = await vitrine(steady, "find", grant["subscription_id"])
+    done = await vitrine(
+        steady, "refund-order", order_id, user_id, "--reason", "it never connected"
+    )
+    await heard(customer, "The payment for your VPN went back")
+    story = await vitrine(steady, "find", order_id)
+
+    for code, said in (by_order, by_subscription):
+        assert code == 0, said
+        assert "VPN access vpn_30 ordered at 150 credits" in said
+        assert "vpn gave the access: it runs until" in said
+        assert "VPN access was given and charged: 150 credits" in said
+        assert f"VPN access of {user_id}: active until" in said
+    assert done[0] == 0, done[1]
+    assert "alice gave 150 credits of it back" in story[1]
+    assert "vpn was told to take the access back" in story[1]
+    assert f"VPN access of {user_id}: suspended" in story[1]
+    assert (await steady.account(user_id)).available == 220
+
+
+async def buy_month(customer: Customer) -> None:
+    after = await customer.newest()
+    page = await customer.ask("/vpn")
+    await customer.chat.press(page, button_of(page, "va:1:vpn_30"))
+    priced = await customer.chat.wait_for(
+        lambda said: said.button("pw:1:") is not None, "its price", after=after
+    )
+    await customer.chat.press(priced, button_of(priced, "pw:1:"))
+    await heard(customer, "Your VPN works until")
 
 
 async def test_a_promo_code_is_made_tried_and_found(steady: Stage, customer: Customer) -> None:

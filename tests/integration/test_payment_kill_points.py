@@ -28,7 +28,6 @@ from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -36,10 +35,7 @@ import pytest_asyncio
 
 from billing.adapters.audit import PostgresAuditor
 from billing.main import MIGRATIONS, SCHEMA
-from chassis import bootstrap, migrations
-from chassis.broker import Broker
 from chassis.clock import new_id
-from chassis.database import Database
 from contracts import billing, payments
 from contracts.billing import OpenAccount, TierSet
 from contracts.envelope import contracts_of
@@ -54,9 +50,8 @@ from contracts.payments import (
     RefundCharge,
     SubscriptionChanged,
 )
-from devstack.kill_points import Victim, strike_all
-from devstack.postgres_proxy import PostgresProxy
-from devstack.testing import DatabaseServer, free_port, fresh_database, private_nats
+from devstack.kill_points import Victim, behind_a_wire, strike_all
+from devstack.testing import DatabaseServer, free_port
 from devstack.warm_starts import warm_starts
 from simulators.crypto_pay.testing import ControlClient, CryptoPaySimulator
 
@@ -331,25 +326,20 @@ async def shop(postgres_server: DatabaseServer) -> AsyncIterator[tuple[Victim, C
     """Billing behind the wire, a nats-server, Crypto Pay: one of each for all points."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        dsn = await enter(fresh_database(postgres_server))
-        url = (await enter(private_nats())).url
+        known = contracts_of(billing, payments)
+        wired = await enter(
+            behind_a_wire(
+                SCHEMA,
+                postgres_server,
+                migrations_folder=MIGRATIONS,
+                known=known,
+                ack_wait=ACK_WAIT,
+            )
+        )
+        victim = wired.victim
         simulator = CryptoPaySimulator(token=TOKEN, balance={"USDT": Decimal(100_000)})
         control = await enter(ControlClient((await enter(simulator)).url))
-        await migrations.migrate(dsn, schema=SCHEMA, folder=MIGRATIONS)
-        broker = await Broker.connect(url, name="test", on_fatal=pytest.fail)
-        stack.push_async_callback(broker.close)
-        await bootstrap.apply(broker)
-        database = await Database.connect(dsn, schema=SCHEMA, pool_max=2)
-        stack.push_async_callback(database.close)
-        victim = Victim("billing", broker, database)
-        await victim.redeliver_after(ACK_WAIT, ("BILLING", "EVENTS"))
-        await enter(victim.listening(url, contracts_of(billing, payments)))
-        port = urlsplit(dsn).port
-        assert port is not None
-        proxy = PostgresProxy(port, victim.watch)
-        await proxy.start()
-        stack.push_async_callback(proxy.stop)
-        environment = settings(dsn.replace(f":{port}/", f":{proxy.port}/"), url, simulator.url)
+        environment = settings(wired.dsn, wired.nats_url, simulator.url)
         # Its webhooks are posted when a test says so, and again where they were not answered.
         hook = f"http://127.0.0.1:{environment['BILLING_WEBHOOK_PORT']}/pay/crypto_pay/{SEGMENT}"
         await control.webhook(url=hook, enabled=False)

@@ -93,46 +93,41 @@ def stand_ins(settings: Settings, urls: Urls, passwords: Passwords) -> list[Chil
                 ready_url=f"{urls.comfyui[0]}/system_stats",
             )
         )
-    found.append(vpn_node_agent(settings, urls))
+    found += vpn_node_agents(settings)
     return found + payment_providers(settings, urls, passwords)
 
 
-def vpn_node_agent(settings: Settings, urls: Urls) -> Child:
-    """The one node. It is not waited for: a first start may have to fetch its core."""
-    folder = vpn_folder(settings)
-    base = settings.port_base
-    return Child(
-        name="vpn-node",
-        command=module("devstack.vpn_node"),
-        environment=prefixed(
-            "vpn_agent",
-            {
-                "NODE": vpn_node.NAME,
-                "STATE_FOLDER": str(folder / "node"),
-                "LISTEN_HOST": LOOPBACK,
-                "LISTEN_PORT": port_of(urls.vpn_node),
-                "HEALTH_PORT": str(base + Port.VPN_NODE_HEALTH),
-                "VLESS_HOST": LOOPBACK,
-                "VLESS_PORT": str(base + Port.VPN_NODE_PUBLIC),
-                "CERTIFICATE": str(folder / f"{vpn_node.NAME}.crt"),
-                "KEY": str(folder / f"{vpn_node.NAME}.key"),
-                "CA": str(folder / "ca.crt"),
-                "ALLOW_PRIVATE_TARGETS": "true",
-                # A platform that was stopped leaves nothing behind.
-                "KEEP_CORE": "false",
-                "LOG_FORMAT": "json",
-            },
-        ),
-    )
+def vpn_node_agents(settings: Settings) -> list[Child]:
+    """Nodes are not waited for: a first start may have to fetch their core."""
+    folder = vpn_node.prepare(settings)
+    found = vpn_node.nodes(settings)
+    return [
+        Child(
+            name=numbered("vpn-node", number, len(found)),
+            command=module("devstack.vpn_node"),
+            environment=prefixed("vpn_agent", of_agent(node, folder)),
+        )
+        for number, node in enumerate(found)
+    ]
 
 
-def vpn_folder(settings: Settings) -> Path:
-    """Certificates and the file of nodes; made where they are missing."""
-    return vpn_node.prepare(
-        settings.state_dir,
-        agent_port=settings.port_base + Port.VPN_NODE,
-        vless_port=settings.port_base + Port.VPN_NODE_PUBLIC,
-    )
+def of_agent(node: vpn_node.Node, folder: Path) -> dict[str, str]:
+    return {
+        "NODE": node.name,
+        "STATE_FOLDER": str(folder / node.name),
+        "LISTEN_HOST": LOOPBACK,
+        "LISTEN_PORT": str(node.agent_port),
+        "HEALTH_PORT": str(node.health_port),
+        "VLESS_HOST": LOOPBACK,
+        "VLESS_PORT": str(node.vless_port),
+        "CERTIFICATE": str(folder / f"{node.name}.crt"),
+        "KEY": str(folder / f"{node.name}.key"),
+        "CA": str(folder / "ca.crt"),
+        "ALLOW_PRIVATE_TARGETS": "true",
+        # A platform that was stopped leaves nothing behind.
+        "KEEP_CORE": "false",
+        "LOG_FORMAT": "json",
+    }
 
 
 def payment_providers(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child]:
@@ -231,7 +226,7 @@ def billing(settings: Settings, urls: Urls, passwords: Passwords) -> Child:
 
 
 def vpn(settings: Settings, urls: Urls, passwords: Passwords) -> Child:
-    folder = vpn_folder(settings)
+    folder = settings.state_dir / vpn_node.FOLDER
     return with_database(
         "vpn",
         "vpn",

@@ -5,23 +5,26 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import nats
 from nats.aio.msg import Msg
 
+from chassis import bootstrap, migrations
 from chassis.broker import Broker
 from chassis.clock import new_id
 from chassis.database import Database
 from contracts.envelope import Headers, Message
 from contracts.ids import MessageId
 from devstack.health import answers_ok
-from devstack.ports import LOOPBACK
-from devstack.postgres_proxy import AFTER, Point, Watch
-from devstack.testing import ended, wait_until
+from devstack.ports import LOOPBACK, is_free
+from devstack.postgres_proxy import AFTER, Point, PostgresProxy, Watch
+from devstack.testing import DatabaseServer, ended, fresh_database, private_nats, wait_until
 from devstack.warm_starts import WarmStarts
 
 SWEEP = "SELECT day, id, subject, headers, body FROM outbox WHERE published_at IS NULL"
@@ -82,6 +85,13 @@ class Victim:
     async def start_again(self) -> None:
         """After the kill. The leases of what it was doing run out at once, not in a minute."""
         await wait_until(lambda: ended(self.pid), f"SIGKILL ends {self.name}")
+        # A dead process keeps its sockets until the last of its threads is gone, too.
+        ports = [
+            int(value)
+            for name, value in self._environment.items()
+            if name.startswith(f"{self.name.upper()}_") and name.endswith("_PORT")
+        ]
+        await wait_until(lambda: all(map(is_free, ports)), f"the ports of {self.name} are free")
         await self.rows("UPDATE effects SET leased_until = now() WHERE leased_until > now()")
         await self._start()
 
@@ -179,6 +189,50 @@ class Victim:
     def _kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         self.kills += 1
+
+
+class Wired(NamedTuple):
+    """A victim that is not started yet, and the addresses it is to be given."""
+
+    victim: Victim
+    dsn: str
+    """Through the wire."""
+    nats_url: str
+
+
+@asynccontextmanager
+async def behind_a_wire(
+    name: str,
+    server: DatabaseServer,
+    *,
+    migrations_folder: Path,
+    known: Mapping[str, type[Message]],
+    ack_wait: timedelta,
+) -> AsyncIterator[Wired]:
+    """A fresh database with the service's schema, a nats-server of its own, the wire between."""
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        dsn = await enter(fresh_database(server))
+        url = (await enter(private_nats())).url
+        await migrations.migrate(dsn, schema=name, folder=migrations_folder)
+        broker = await Broker.connect(url, name="test", on_fatal=_fatal)
+        stack.push_async_callback(broker.close)
+        await bootstrap.apply(broker)
+        database = await Database.connect(dsn, schema=name, pool_max=2)
+        stack.push_async_callback(database.close)
+        victim = Victim(name, broker, database)
+        await victim.redeliver_after(ack_wait, (name.upper(), "EVENTS"))
+        await enter(victim.listening(url, known))
+        port = urlsplit(dsn).port
+        assert port is not None
+        proxy = PostgresProxy(port, victim.watch)
+        await proxy.start()
+        stack.push_async_callback(proxy.stop)
+        yield Wired(victim, dsn.replace(f":{port}/", f":{proxy.port}/"), url)
+
+
+def _fatal(reason: str) -> None:
+    raise AssertionError(reason)
 
 
 def moments_of(clean: Sequence[Point], *, everything: bool) -> Iterator[Point]:

@@ -13,6 +13,7 @@ from devstack.errors import SettingsError
 PORT_BASE = 8500
 PORT_BASE_MIN, PORT_BASE_MAX = 1_024, 65_000
 GATEWAYS_MAX = 5
+VPN_NODES_MAX = 5
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -34,6 +35,7 @@ class Settings:
     yookassa_secret: str = ""
     gateways: int = 1
     """Replicas of the gateway; by webhook each listens on a port of its own (urls.Port)."""
+    vpn_nodes: int = 1
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -45,11 +47,8 @@ class Settings:
         log_format = environment.get("VITRINE_LOG_FORMAT", "") or "console"
         if log_format not in {"console", "json"}:
             raise SettingsError(f"VITRINE_LOG_FORMAT is {log_format!r}, not console or json")
-        gateways = environment.get("VITRINE_GATEWAYS", "") or "1"
-        if not gateways.isdigit() or not 1 <= int(gateways) <= GATEWAYS_MAX:
-            raise SettingsError(
-                f"VITRINE_GATEWAYS is {gateways!r}, not between 1 and {GATEWAYS_MAX}"
-            )
+        gateways = _count(environment, "VITRINE_GATEWAYS", GATEWAYS_MAX)
+        vpn_nodes = _count(environment, "VITRINE_VPN_NODES", VPN_NODES_MAX)
         shop_id, secret = (
             environment.get(name, "").strip() for name in ("YOOKASSA_SHOP_ID", "YOOKASSA_SECRET")
         )
@@ -67,8 +66,16 @@ class Settings:
             yookassa_shop_id=shop_id,
             yookassa_secret=secret,
             crypto_pay_token=environment.get("CRYPTO_PAY_TOKEN", "").strip(),
-            gateways=int(gateways),
+            gateways=gateways,
+            vpn_nodes=vpn_nodes,
         )
+
+
+def _count(environment: Mapping[str, str], name: str, at_most: int) -> int:
+    given = environment.get(name, "") or "1"
+    if not given.isdigit() or not 1 <= int(given) <= at_most:
+        raise SettingsError(f"{name} is {given!r}, not between 1 and {at_most}")
+    return int(given)
 
 
 class Passwords:

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from devstack.testing import scratch_folder
 
 START_TIMEOUT_SECONDS = 90.0
 STOP_TIMEOUT_SECONDS = 40.0
-PORTS_PER_PLATFORM = 40
 POLL_SECONDS = 0.1
+BIRTH_POLL_SECONDS = 0.02
 
 # How a running process is recognised by its command line.
 _MODULES = ("gateway", "billing", "generator", "scheduler", "vpn")
@@ -126,6 +127,44 @@ class Stage:
                 found.append(child.pid)
         return found
 
+    def agents(self) -> dict[str, int]:
+        """Return the processes of VPN nodes' agents, by node."""
+        found = {}
+        for child in psutil.Process(self._supervisor).children(recursive=True):
+            try:
+                if child.cmdline()[-2:] == ["-m", "vpn.agent"]:
+                    found[child.environ()["VPN_AGENT_NODE"]] = child.pid
+            except (psutil.Error, KeyError):
+                continue
+        return found
+
+    def kill_node(self, name: str, *, wipe: bool = False) -> int:
+        """Kill -9 a VPN node's agent, and so its core; `wipe`: its disk is gone too."""
+        pid = self.agents()[name]
+        os.kill(pid, signal.SIGKILL)
+        if wipe:
+            # It starts again half a second later at the soonest, and finds nothing.
+            shutil.rmtree(self.folder / "vpn" / name)
+        return pid
+
+    @asynccontextmanager
+    async def without(self, name: str) -> AsyncIterator[None]:
+        """Kill -9 the one process of a service; its successor gets no further than its birth."""
+        old = self.pids(name)
+        self.kill(name)
+        frozen: list[int] = []
+        while not frozen:
+            await asyncio.sleep(BIRTH_POLL_SECONDS)
+            frozen = [pid for pid in self.pids(name) if pid not in old]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in frozen:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def kill(self, name: str, *, index: int = 0) -> bool:
         """Kill -9 one process by name; False when it is not running just now."""
         pids = self.pids(name)
@@ -174,8 +213,8 @@ def _name_of(command: list[str]) -> str:
 def free_port_base() -> int:
     """Return a base from which every port of a platform is free."""
     while True:
-        base = random.randrange(10_000, 31_000, PORTS_PER_PLATFORM)  # noqa: S311 (not a secret)
-        if all(is_free(base + offset) for offset in range(PORTS_PER_PLATFORM)):
+        base = random.randrange(10_000, 31_000, urls.PORTS)  # noqa: S311 (not a secret)
+        if all(is_free(base + offset) for offset in range(urls.PORTS)):
             return base
 
 

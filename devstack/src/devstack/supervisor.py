@@ -233,7 +233,13 @@ class Supervisor:
 
     def _own_ports(self) -> dict[str, int]:
         urls, settings = self.urls, self._settings
-        ours = {"traces": urls.traces, "payments": urls.payment_webhooks, **urls.health}
+        ours = {
+            "traces": urls.traces,
+            "payments": urls.payment_webhooks,
+            "vpn links": urls.vpn_links,
+            "vpn node": urls.vpn_node,
+            **urls.health,
+        }
         if not settings.crypto_pay_token:
             ours["crypto_pay"] = urls.crypto_pay
         if not settings.yookassa_shop_id:

@@ -33,12 +33,16 @@ class Port(IntEnum):
     SCHEDULER = 12
     VPN = 13
     VPN_LINKS = 14
-    VPN_NODE = 15  # the agent's API, mutual TLS
-    VPN_NODE_HEALTH = 16
-    VPN_NODE_PUBLIC = 17  # VLESS
     GENERATOR = 20  # and upwards, one per ComfyUI server
     GATEWAY_MORE = 30  # and upwards, one per further replica
     WEBHOOK = 35  # and upwards, one per replica
+    VPN_NODE = 40  # and upwards, one per node: the agent's API, mutual TLS
+    VPN_NODE_HEALTH = 45  # the same
+    VPN_NODE_PUBLIC = 50  # the same: VLESS
+
+
+PORTS = 55
+"""How many a platform may use, from its base upwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Urls:
     yookassa: str  # the same
     payment_webhooks: str
     vpn_links: str
-    vpn_node: str  # the agent of the one node
+    vpn_node: str  # the agent of the first node
     health: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One VPN node for the laptop: `python -m devstack.vpn_node`, a real agent over a real core.
+"""VPN nodes for the laptop: each `python -m devstack.vpn_node`, a real agent over a real core.
 
 Where Debian's v2ray cannot be had, the agent gets a core that only keeps accounts: everything in
 the chat works, and no traffic passes.
@@ -11,14 +11,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from devstack.ports import LOOPBACK
-from devstack.settings import write_private
+from devstack.settings import Settings, write_private
+from devstack.urls import Port
 from devstack.v2ray import find_v2ray
 
 SHIM = Path(__file__).with_name("die_with_parent.py")
-NAME = "local-1"
-REGION = "eu"
+REGIONS = ("eu", "us", "asia")
+"""Of the catalogue; nodes stand in one after the other."""
 FOLDER = "vpn"
 RENEW_SECONDS = 10 * 24 * 3600
 """Certificates are good for 30 days; after 10 the next start makes new ones."""
@@ -28,30 +30,61 @@ ACCOUNTS_ONLY = (
 )
 
 
-def prepare(state_dir: Path, *, agent_port: int, vless_port: int) -> Path:
+class Node(NamedTuple):
+    name: str
+    region: str
+    agent_port: int
+    health_port: int
+    vless_port: int
+
+
+def nodes(settings: Settings) -> list[Node]:
+    base = settings.port_base
+    return [
+        Node(
+            f"local-{number + 1}",
+            REGIONS[number % len(REGIONS)],
+            base + Port.VPN_NODE + number,
+            base + Port.VPN_NODE_HEALTH + number,
+            base + Port.VPN_NODE_PUBLIC + number,
+        )
+        for number in range(settings.vpn_nodes)
+    ]
+
+
+def prepare(settings: Settings) -> Path:
     """Make the certificates and the file of nodes; return their folder."""
-    folder = state_dir / FOLDER
-    control = folder / "control.crt"
-    if not control.exists() or time.time() - control.stat().st_mtime > RENEW_SECONDS:
+    folder = settings.state_dir / FOLDER
+    found = nodes(settings)
+    wanted = (folder / "control.crt", *(folder / f"{node.name}.crt" for node in found))
+    if not all(map(_is_fresh, wanted)):
         from vpn.agent.pki import Pki  # cryptography costs a start 0.1 s
 
         authority = Pki(folder)
         if not (folder / "authority.crt").exists():
             authority.init()
-        authority.node(NAME, (LOOPBACK,))
+        for node in found:
+            authority.node(node.name, (LOOPBACK,))
         authority.control()
-    nodes = f"""# Written by the devstack at every start.
-[[nodes]]
-name = "{NAME}"
-region = "{REGION}"
-url = "https://{LOOPBACK}:{agent_port}"
+    tables = "\n".join(map(_table, found))
+    write_private(folder / "nodes.toml", f"# Written by the devstack at every start.\n{tables}")
+    return folder
+
+
+def _is_fresh(certificate: Path) -> bool:
+    return certificate.exists() and time.time() - certificate.stat().st_mtime < RENEW_SECONDS
+
+
+def _table(node: Node) -> str:
+    return f"""[[nodes]]
+name = "{node.name}"
+region = "{node.region}"
+url = "https://{LOOPBACK}:{node.agent_port}"
 
 [nodes.link]
 address = "{LOOPBACK}"
-port = {vless_port}
+port = {node.vless_port}
 """
-    write_private(folder / "nodes.toml", nodes)
-    return folder
 
 
 def main() -> None:

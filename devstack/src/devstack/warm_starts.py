@@ -14,6 +14,7 @@ import os
 import runpy
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -81,6 +82,9 @@ def _become(program: str, environment: Mapping[str, str], parent: int) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()  # nobody else would: the process ends right here
+        raise
     finally:
         sys.stderr.flush()
         os._exit(code)

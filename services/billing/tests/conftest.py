@@ -31,12 +31,12 @@ from chassis.database import Database
 from chassis.migrations import migrate
 from chassis.outbox import Outbox, UnitOfWork
 from chassis.testing import FakeClock
-from contracts import access, billing, gateway, generator, rewards, vpn
+from contracts import access, billing, gateway, generator, operators, rewards, vpn
 from contracts.envelope import Message, contracts_of
 from contracts.media import MediaRef
 from devstack.testing import DatabaseServer, create_database, drop_database, run_blocking
 
-CONTRACTS = contracts_of(access, billing, gateway, generator, rewards, vpn)
+CONTRACTS = contracts_of(access, billing, gateway, generator, operators, rewards, vpn)
 ALL_LOTS = list(range(1, 20))
 MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 _TABLES = (

@@ -13,7 +13,7 @@ from chassis.broker import Broker
 from chassis.clock import SystemClock
 from contracts import rewards
 from contracts.billing import TIER_BLACK_GOLD, TIER_VIP
-from vitrine_tools import dead, money, reconcile
+from vitrine_tools import dead, gifts, money, reconcile
 from vitrine_tools.dead import DeadError
 from vitrine_tools.money import MoneyError
 from vitrine_tools.settings import Settings
@@ -36,16 +36,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_dead(commands.add_parser("dead", help="parked messages"))
     find = commands.add_parser("find", help="everything billing recorded under any id, in words")
-    find.add_argument("id", help="of a user, order, payment, invoice, charge, grant or gift")
+    find.add_argument(
+        "id", help="of a user, order, payment, charge, grant, gift or VPN subscription"
+    )
     refund = commands.add_parser("refund", help="give a charge's money back, once")
     refund.add_argument("provider")
     refund.add_argument("charge_id")
     refund.add_argument("user_id", type=int)
+    order = commands.add_parser("refund-order", help="give a completed order's credits back")
+    order.add_argument("order_id", type=UUID)
+    order.add_argument("user_id", type=int)
+    order.add_argument("--credits", type=int, help="a part; without: all that is still charged")
     adjust = commands.add_parser("adjust", help="add or take credits by hand")
     adjust.add_argument("user_id", type=int)
     adjust.add_argument("credits", type=int, help="below zero takes; write it after --")
     approve = commands.add_parser("approve", help="agree to what somebody else may not do alone")
-    approve.add_argument("id", help="of the adjustment, the charge or the grant")
+    approve.add_argument("id", help="of what was asked for; of a tier, the user's")
     back = commands.add_parser(
         "charge-back", help="a payer's bank took the money: take credits back"
     )
@@ -65,9 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     cancel.add_argument("user_id", type=int)
     promo = commands.add_parser("promo", help="make a promo code, or give one other terms")
     _add_promo(promo)
-    for needs_reason in (refund, adjust, review, back):
-        needs_reason.add_argument("--reason", required=True)
-    for tried in (refund, adjust, approve, review, back, cancel, promo):
+    grant = commands.add_parser("grant", help="add credits, once per key")
+    gifts.add_grant(grant)
+    tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
+    gifts.add_tier(tier)
+    for needs_reason in (refund, order, adjust, review, back, grant, tier):
+        needs_reason.add_argument("--reason", required=True, type=_reason)
+    for tried in (refund, order, adjust, approve, review, back, cancel, promo, grant, tier):
         tried.add_argument("--dry-run", action="store_true", help="only tell what it would do")
     return parser
 
@@ -119,6 +129,13 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
+def _reason(text: str) -> str:
+    """Why something was done by hand, for whoever reads it later."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say why, in words")
+    return text.strip()
+
+
 def _limit(text: str) -> int:
     limit = int(text)
     if not 1 <= limit <= dead.LIMIT_MAX:
@@ -164,6 +181,10 @@ async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.O
     match given.command:
         case "refund":
             return money.refund(given.provider, given.charge_id, given.user_id, given.reason, who)
+        case "refund-order":
+            return money.refund_order(
+                given.order_id, given.user_id, given.credits, given.reason, who
+            )
         case "adjust":
             return money.adjust(given.user_id, given.credits, given.reason, who)
         case "approve":
@@ -176,6 +197,10 @@ async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.O
             return money.charge_back(
                 given.provider, given.charge_id, given.user_id, given.reason, who
             )
+        case "grant":
+            return gifts.grant(given, who)
+        case "set-tier":
+            return gifts.tier(given, who)
         case "promo":
             return money.promo(_promo(given, who))
         case _:

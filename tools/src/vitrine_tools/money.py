@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from chassis import rpc
 from chassis.broker import Broker, Ephemeral
 from chassis.clock import SystemClock, new_id
 from chassis.errors import TransientError
-from contracts import billing, errors, operators, payments, rewards
+from contracts import billing, errors, operators, payments, rewards, vpn
 from contracts.envelope import Command, Event, Headers
 from contracts.ids import MessageId, OrderId, UserId
 from contracts.money import Credits
@@ -27,6 +27,9 @@ APPROVED = {
     "operator.resolve_review": operators.ResolveReview,
     "operator.record_charge_back": operators.RecordChargeBack,
     "operator.grant_credits": billing.GrantCredits,
+    "operator.refund_order": operators.RefundOrder,
+    "operator.set_tier": billing.SetTier,
+    "operator.save_promo": rewards.SavePromo,
 }
 """What a second person may have to agree to, by how billing notes that it was asked for."""
 WIDTH_OF_A_FILE = 400
@@ -67,6 +70,30 @@ async def show(broker: Broker, query: str) -> None:
     console.print(table)
     if found.cut:
         console.print("there is more than is shown here")
+    for user_id in sorted(_subscribers(found.facts)):
+        console.print(await _access_of(broker, user_id))
+
+
+def _subscribers(facts: Sequence[operators.Fact]) -> set[UserId]:
+    """Whose VPN access the facts are about, or may be."""
+    owners = {fact.detail.get("user", "") for fact in facts if fact.what.startswith("access.")}
+    owners |= {fact.id for fact in facts if fact.what == "account.opened"}
+    return {UserId(int(owner)) for owner in owners if owner}
+
+
+async def _access_of(broker: Broker, user_id: UserId) -> str:
+    """How it stands with vpn now; never its link, which is the person's secret."""
+    try:
+        access = await rpc.request(broker, vpn.GetAccess(user_id=user_id), vpn.Access)
+    except (rpc.RpcFailedError, TransientError):
+        return f"VPN access of {user_id}: vpn does not answer"
+    if not access.exists:
+        return f"VPN access of {user_id}: none"
+    renews = "renews itself" if access.auto_renew else "does not renew itself"
+    return (
+        f"VPN access of {user_id}: {access.state} until {access.until}, plan {access.plan}, "
+        f"{renews}, subscription {access.subscription_id}"
+    )
 
 
 async def carry_out(broker: Broker, order: Order, actor: str, *, dry_run: bool) -> None:
@@ -189,6 +216,9 @@ def order_of(command: Command) -> Order:
         case operators.AdjustCredits(adjustment_id=adjustment_id):
             adjusted = (operators.CreditsAdjusted,)
             return Order(command, adjusted, lambda event: event.adjustment_id == adjustment_id)
+        case operators.RefundOrder(refund_id=refund_id):
+            back = (operators.OrderCreditedBack,)
+            return Order(command, back, lambda event: event.refund_id == refund_id)
         case operators.ResolveReview(charge_id=charge_id):
             resolved = (payments.PaymentCredited, operators.ReviewResolved)
             return Order(command, resolved, lambda event: event.charge_id == charge_id)
@@ -198,13 +228,35 @@ def order_of(command: Command) -> Order:
         case billing.GrantCredits(grant_key=grant_key):
             granted = (billing.CreditsGranted,)
             return Order(command, granted, lambda event: event.grant_key == grant_key)
+        case billing.SetTier(user_id=user_id):
+            return Order(command, (billing.TierSet,), lambda event: event.user_id == user_id)
+        case rewards.SavePromo():
+            return promo(command)
     raise AssertionError(f"no order is made of {command.subject}")
 
 
 def _name_of(command: Command) -> str:
     """What an approval names it by."""
-    names = ("adjustment_id", "charge_id", "grant_key")
+    if isinstance(command, rewards.SavePromo):
+        return _code_of(command)
+    names = ("adjustment_id", "charge_id", "grant_key", "order_id", "user_id")
     return next(str(getattr(command, name)) for name in names if hasattr(command, name))
+
+
+def refund_order(
+    order_id: UUID, user_id: int, credits_: int | None, reason: str, actor: str
+) -> Order:
+    """`credits_` None: all that is left of what was charged."""
+    return order_of(
+        operators.RefundOrder(
+            refund_id=new_id(),
+            order_id=OrderId(order_id),
+            user_id=UserId(user_id),
+            credits=Credits(credits_) if credits_ is not None else None,
+            reason=reason,
+            actor=actor,
+        )
+    )
 
 
 def charge_back(provider: str, charge_id: str, user_id: int, reason: str, actor: str) -> Order:
@@ -245,6 +297,10 @@ def cancel(order_id: UUID, user_id: int) -> Order:
 
 
 def promo(command: rewards.SavePromo) -> Order:
-    """People type codes in any case; billing keeps them in capitals."""
-    code = command.code.strip().upper()
+    code = _code_of(command)
     return Order(command, (rewards.PromoSaved,), lambda event: event.code == code)
+
+
+def _code_of(command: rewards.SavePromo) -> str:
+    """People type codes in any case; billing keeps them in capitals."""
+    return command.code.strip().upper()

@@ -17,6 +17,15 @@ SENTENCES = {
     "order.refused": "order refused, nothing was held: {reason}",
     "order.delivered": "result delivered as message {message} {reason}",
     "order.delivery_due": "delivery not confirmed yet, asked {asked} times",
+    "order.credited_back": "{actor} gave {credits} credits of it back, {debt} of them to the debt: "
+    "{reason} (agreed: {approved_by})",
+    "access.placed": "VPN access {workflow} ordered at {price} credits",
+    "access.renewal": "VPN access {workflow} to be renewed at {price} credits",
+    "access.accepted": "VPN access is ordered: vpn has not answered yet",
+    "access.granted": "vpn gave the access: it runs until {until} (subscription {subscription})",
+    "access.completed": "VPN access was given and charged: {price} credits",
+    "access.refunded": "VPN access was not given, nobody was charged: {reason}",
+    "access.revoked": "vpn was told to take the access back (subscription {subscription})",
     "hold.pending": "{credits} credits are held until {expires}",
     "hold.posted": "{credits} credits were held, and spent",
     "hold.voided": "{credits} credits were held, and returned",
@@ -30,6 +39,7 @@ SENTENCES = {
     "payment.failed": "no invoice could be made at {provider}: {reason}",
     "charge.came": "money came from {provider}: {amount_minor} {currency} from user {user}",
     "charge.credited": "credited by grant {grant}: {credits} credits, tier until {tier_until}",
+    "charge.plan": "it bought {product}: tier {tier} until {tier_until}",
     "charge.paid": "the money is ours",
     "charge.review": "held for a person to decide: {reason}",
     "charge.rejected": "decided by {actor}: nothing was credited: {reason}",
@@ -44,7 +54,11 @@ SENTENCES = {
     "{uses_max}",
     "operator.adjust_credits": "{actor} asked to adjust by {credits} credits: {reason}; "
     "second person {approved_by}: {outcome}",
+    "operator.refund_refused": "{actor} refused to give the money back: {outcome}; what had been "
+    "taken was given again",
     "operator.refund_charge": "{actor} asked for a refund: {reason}: {outcome}",
+    "operator.refund_order": "{actor} asked to give {credits} credits of the order back: {reason}; "
+    "second person {approved_by}: {outcome}",
     "operator.resolve_review": "{actor} decided to credit {credits}: {reason}; "
     "second person {approved_by}: {outcome}",
     "operator.grant_credits": "{actor} asked to grant {credits} credits: {reason}; "
@@ -52,7 +66,10 @@ SENTENCES = {
     "operator.record_charge_back": "{actor} recorded a charge-back: {reason}; "
     "second person {approved_by}: {outcome}",
     "operator.cancel_order": "{actor} asked to cancel: {outcome}",
-    "operator.save_promo": "{actor} saved the promo code: {kind} {value} {tier}: {outcome}",
+    "operator.save_promo": "{actor} asked for the promo code: {kind} {value} {tier}, {uses_max} "
+    "uses; second person {approved_by}: {outcome}",
+    "operator.set_tier": "{actor} asked for tier {tier} until {until}: {reason}; "
+    "second person {approved_by}: {outcome}",
     "gift.waiting": "gift of {credits} credits from {giver} waits until {expires}",
     "gift.opened": "gift of {credits} credits from {giver} opened by {opened_by}",
     "gift.returned": "gift of {credits} credits returned to {giver}",

@@ -80,7 +80,8 @@ async def orders(connection: asyncpg.Connection, placed: Sequence[UUID]) -> list
         "SELECT o.order_id, count(e.id) FROM billing.orders o LEFT JOIN billing.outbox e "
         "ON e.headers::jsonb ->> 'Vitrine-Order' = o.order_id::text "
         "AND e.subject IN ('billing.evt.order_completed.v1', 'billing.evt.order_refunded.v1', "
-        "'billing.evt.order_refused.v1') GROUP BY 1 HAVING count(e.id) <> 1",
+        "'billing.evt.order_refused.v1', 'billing.evt.access_bought.v1', "
+        "'billing.evt.access_not_bought.v1') GROUP BY 1 HAVING count(e.id) <> 1",
     )
     charged = await rows(
         connection,
@@ -91,7 +92,7 @@ async def orders(connection: asyncpg.Connection, placed: Sequence[UUID]) -> list
     )
     delivered = await rows(
         connection,
-        "SELECT order_id FROM billing.orders WHERE state = 'completed' AND "
+        "SELECT order_id FROM billing.orders WHERE state = 'completed' AND pool <> 'vpn' AND "
         "delivery_message_id IS NULL AND coalesce(delivery_reason, '') = ''",
     )
     given_away = await rows(
@@ -100,7 +101,10 @@ async def orders(connection: asyncpg.Connection, placed: Sequence[UUID]) -> list
         "WHERE d.kind = 'result' AND d.state = 'sent' AND o.state <> 'completed' AND NOT o.gift",
     )
     total = await count(connection, "SELECT count(*) FROM billing.orders")
-    done = await count(connection, "SELECT count(*) FROM billing.orders WHERE state = 'completed'")
+    done = await count(
+        connection,
+        "SELECT count(*) FROM billing.orders WHERE state = 'completed' AND pool <> 'vpn'",
+    )
     return [
         Finding("2", "every confirmed screen is an order", len(placed), missing),
         Finding("2", "every order has ended", total, unended),

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from devstack.chaos import invariants
+from devstack.chaos.access import access
 from devstack.chaos.findings import Finding
 from devstack.chaos.timers import timers
 
@@ -39,5 +40,6 @@ async def judge(connection: asyncpg.Connection, seen: Seen) -> list[Finding]:
         await invariants.updates(connection, seen.updates),
         *await invariants.parked(connection),
         await invariants.priorities(connection, seen.troubles, seen.claim_silence),
+        *await access(connection),
         *await timers(connection, seen.timer_keys),
     ]

@@ -55,6 +55,8 @@ class Log:
     outcomes: Counter[str] = field(default_factory=Counter)
     given_up: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    access: Counter[str] = field(default_factory=Counter)
+    """How purchases of VPN access ended."""
 
 
 class Screens:
@@ -63,6 +65,8 @@ class Screens:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.states: dict[UUID, str] = {}
+        self.access: dict[int, Counter[str]] = {}
+        """Of each person, how many payment screens for VPN access stand how."""
 
     async def watch(self, stopped: asyncio.Event) -> None:
         """Read until stopped; while Postgres is away, the last answer stands."""
@@ -78,9 +82,20 @@ class Screens:
             while not stopped.is_set():
                 rows = await connection.fetch("SELECT order_id, state FROM gateway.screens")
                 self.states = {row["order_id"]: row["state"] for row in rows}
+                self.access = await _access(connection)
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             connection.terminate()
+
+
+async def _access(connection: asyncpg.Connection) -> dict[int, Counter[str]]:
+    found: dict[int, Counter[str]] = {}
+    for user_id, state, screens in await connection.fetch(
+        "SELECT user_id, state, count(*) FROM gateway.checkouts WHERE product = 'access' "
+        "GROUP BY user_id, state"
+    ):
+        found.setdefault(user_id, Counter())[state] = screens
+    return found
 
 
 class Person:

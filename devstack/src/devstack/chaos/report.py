@@ -15,6 +15,8 @@ def show(outcome: Outcome) -> None:
     ended = ", ".join(f"{state} {count}" for state, count in sorted(outcome.log.outcomes.items()))
     console.print(f"struck: {struck}")
     console.print(f"orders: {len(outcome.log.placed)} placed; {ended}; {outcome.seconds:.0f} s")
+    access = ", ".join(f"{end} {count}" for end, count in sorted(outcome.log.access.items()))
+    console.print(f"VPN access: {access}")
     table = Table("invariant", "says", "looked at", "broken")
     for finding in outcome.findings:
         broken = str(len(finding.broken)) if finding.broken else "0"

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +23,7 @@ from devstack.chaos import invariants
 from devstack.chaos.findings import Finding
 from devstack.chaos.judgement import Seen, judge
 from devstack.chaos.people import AS_FILE_PREFIX, AWAY, Log, Person, Screens, unpack
+from devstack.chaos.subscribers import Subscriber
 from devstack.chaos.trouble import Trouble
 from devstack.ports import free_port
 from devstack.processes import ChildProcess
@@ -155,9 +156,9 @@ async def send(broker: Broker, command: Command) -> None:
 
 async def _invite(
     stage: Stage, screens: Screens, broker: Broker, plan: Plan, log: Log
-) -> list[Person]:
+) -> list[Subscriber]:
     people = [
-        Person(stage, screens, FIRST_USER_ID + number, plan.seed * 1_000 + number, log)
+        Subscriber(stage, screens, FIRST_USER_ID + number, plan.seed * 1_000 + number, log)
         for number in range(plan.people)
     ]
     await asyncio.gather(*(person.begin() for person in people))
@@ -171,12 +172,16 @@ async def _invite(
                     user_id=UserId(person.user_id),
                     credits=Credits(1_000),
                     reason="chaos",
-                    actor="chaos",
+                    actor=f"chaos {person.user_id}",  # one person gives only so much a day
                 )
                 await send(broker, grant)
         if tier != "none":
             command = billing.SetTier(
-                user_id=UserId(person.user_id), tier=tier, reason="chaos", actor="chaos"
+                user_id=UserId(person.user_id),
+                tier=tier,
+                reason="chaos",
+                actor=f"chaos {person.user_id}",
+                until=SystemClock().now() + timedelta(days=1),  # for good would take two people
             )
             await send(broker, command)
     return people
@@ -215,7 +220,7 @@ async def _set_timers(broker: Broker, plan: Plan) -> list[str]:
     return keys
 
 
-async def _order_all(people: list[Person], plan: Plan) -> None:
+async def _order_all(people: list[Subscriber], plan: Plan) -> None:
     async def shop(person: Person, orders: int) -> None:
         for _ in range(orders):
             await person.order()
@@ -224,9 +229,10 @@ async def _order_all(people: list[Person], plan: Plan) -> None:
     async with asyncio.TaskGroup() as group:
         for number, person in enumerate(people):
             group.create_task(shop(person, each + (number < more)))
+            group.create_task(person.buy_access())
 
 
-async def _order_in_calm(people: list[Person], trouble: Trouble, plan: Plan) -> None:
+async def _order_in_calm(people: Sequence[Person], trouble: Trouble, plan: Plan) -> None:
     """Everybody orders at once, with no kill near: only so can priorities be judged."""
     last = max(trouble.moments_of(), default=0.0)
     aftermath = plan.claim_silence + invariants.AFTERMATH_SECONDS
@@ -246,10 +252,13 @@ async def _stop_after(trouble: Trouble, seconds: float) -> None:
 _QUIET = """
 SELECT
  (SELECT count(*) FROM billing.orders WHERE state IN ('accepted', 'running'))
- + (SELECT count(*) FROM billing.orders WHERE state = 'completed' AND delivered_at IS NULL)
+ + (SELECT count(*) FROM billing.orders WHERE state = 'completed' AND pool <> 'vpn'
+    AND delivered_at IS NULL)
  + (SELECT count(*) FROM gateway.deliveries WHERE state = 'intent')
  + (SELECT count(*) FROM gateway.updates WHERE handled_at IS NULL)
  + (SELECT count(*) FROM gateway.screens WHERE state IN ('confirming', 'placed'))
+ + (SELECT count(*) FROM gateway.checkouts WHERE state = 'asked')
+ + (SELECT count(*) FROM vpn.outbox WHERE published_at IS NULL)
  + (SELECT count(*) FROM billing.outbox WHERE published_at IS NULL)
  + (SELECT count(*) FROM gateway.outbox WHERE published_at IS NULL)
 """
@@ -275,7 +284,7 @@ async def _settle(stage: Stage) -> list[str]:
 
 
 async def _judge(
-    stage: Stage, people: list[Person], plan: Plan, log: Log, trouble: Trouble, keys: list[str]
+    stage: Stage, people: Sequence[Person], plan: Plan, log: Log, trouble: Trouble, keys: list[str]
 ) -> list[Finding]:
     seen = Seen(
         placed=log.placed,
@@ -293,7 +302,7 @@ async def _judge(
         await connection.close()
 
 
-async def _results_seen(stage: Stage, people: list[Person]) -> list[tuple[UUID, float]]:
+async def _results_seen(stage: Stage, people: Sequence[Person]) -> list[tuple[UUID, float]]:
     """Return the order and the moment of every result that is in a chat."""
     found = []
     for person in people:

@@ -100,6 +100,7 @@ class AccessNotBought(Event, frozen=True, kw_only=True, omit_defaults=True):
     renewal: bool = False
     subscription_id: SubscriptionId | None = None
     period_end: datetime | None = None
+    debt_credits: Credits = Credits(0)
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)

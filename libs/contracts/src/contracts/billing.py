@@ -97,6 +97,8 @@ class SetTier(Command, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     actor: str
     until: datetime | None = None
+    approved_by: str = ""
+    """Worth so many credits that a second person has to agree: who did."""
 
     def lock_keys(self) -> tuple[UserId, ...]:
         return (self.user_id,)
@@ -154,6 +156,8 @@ class OrderRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
     """The price that holds now, where the shown one no longer does."""
     available_credits: Credits | None = None
     limit: int | None = None
+    debt_credits: Credits = NO_CREDITS
+    """What is owed, where that is why; it is paid before any order."""
 
 
 class OrderCompleted(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -186,6 +190,8 @@ class OrderRefunded(Event, frozen=True, kw_only=True, omit_defaults=True):
     returned_credits: Credits
     reason: str
     cancelled: bool = False
+    debt_paid_credits: Credits = NO_CREDITS
+    """What of the returned credits paid a debt and did not come into the balance."""
 
 
 class CommandRejected(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -291,6 +297,8 @@ class Price(Reply, frozen=True, kw_only=True, omit_defaults=True):
     discount_percent: int = 0
     """What the price is lower by than the base price, rounded up to a whole credit."""
     discount_until: datetime | None = None
+    debt_credits: Credits = NO_CREDITS
+    """What is owed; nothing is ordered until it is paid."""
 
 
 class GetHistory(Request, frozen=True, kw_only=True, omit_defaults=True):
@@ -308,6 +316,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     A gift that was made takes credits, one that was opened adds them. `tier` and `discount` move
     none: a status that came or went, a discount that was won or given (`reason`: where from).
+    Nor do `refund`, the money of a plan that went back, and `free`, an order a discount paid.
     """
 
     at: datetime
@@ -322,6 +331,14 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Of a discount, or what an order's price was lower by."""
     tier: str = ""
     until: datetime | None = None
+    days: int = 0
+    """Of the plan that was paid for, or whose money went back."""
+    taken_days: int = 0
+    """What the refund of a plan took of its days."""
+    amount_minor: int = 0
+    currency: str = ""
+    debt_credits: Credits = NO_CREDITS
+    """Signed, and beside `credits`: above 0 it paid what was owed, below 0 it is owed since."""
 
 
 class History(Reply, frozen=True, kw_only=True, omit_defaults=True):

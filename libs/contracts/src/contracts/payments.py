@@ -114,7 +114,10 @@ class ChangeSubscription(Command, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class RefundCharge(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Give a charge's money back and take back what it bought; once per charge."""
+    """Give a charge's money back, or a part of it, and take back what that bought.
+
+    All refunds of a charge together never give back more than came.
+    """
 
     subject: ClassVar[str] = "billing.cmd.refund_charge.v1"
 
@@ -123,6 +126,8 @@ class RefundCharge(Command, frozen=True, kw_only=True, omit_defaults=True):
     user_id: UserId
     reason: str
     actor: str
+    amount_minor: int | None = None
+    """None: all that is still ours. A part only where the provider can."""
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)
@@ -194,6 +199,12 @@ class PaymentCredited(Event, frozen=True, kw_only=True, omit_defaults=True):
     tier: str = ""
     until: datetime | None = None
     order_id: OrderId | None = None
+    added_to: str = ""
+    """The higher tier that runs and got the paid one's days, by its worth; `until` is its end."""
+    added_days: int = 0
+
+    def lock_keys(self) -> tuple[LockKey, ...]:
+        return (self.user_id,)
 
 
 class PaymentHeld(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -224,6 +235,8 @@ class ChargeRefunded(Event, frozen=True, kw_only=True, omit_defaults=True):
     debt_credits: Credits = Credits(0)
     """What could not be taken from the balance; new orders wait until it is paid."""
     charged_back: bool = False
+    left_minor: int = 0
+    """What of the charge did not go back; its credits stay."""
 
 
 class RefundRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -260,6 +273,7 @@ class PlanRefused(Event, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     price_credits: Credits | None = None
     available_credits: Credits | None = None
+    debt_credits: Credits = Credits(0)
 
 
 class SubscriptionChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -315,6 +329,8 @@ class Offers(Reply, frozen=True, kw_only=True, omit_defaults=True):
     priced_at: datetime | None = None
     available_credits: Credits = Credits(0)
     subscriptions: tuple[Subscribed, ...] = ()
+    debt_credits: Credits = Credits(0)
+    """What is owed; it is paid before anything can be bought with credits."""
 
 
 class CheckPreCheckout(Request, frozen=True, kw_only=True, omit_defaults=True):
@@ -351,6 +367,11 @@ class ChargeLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     credits: Credits
     state: str
     paid_at: datetime
+    pack_credits: Credits = Credits(0)
+    """What the paid pack gives, while it is on offer; `credits` are those that were given."""
+    tier: str = ""
+    """Of the paid plan; without `days` it is no longer on offer."""
+    days: int = 0
 
 
 class Charges(Reply, frozen=True, kw_only=True, omit_defaults=True):

@@ -32,6 +32,8 @@ class SavePromo(Command, frozen=True, kw_only=True, omit_defaults=True):
     ends_at: datetime | None = None
     lot_days: int = 0
     """Granted credits expire after so many days; 0: never."""
+    approved_by: str = ""
+    """It gives so much that a second person has to agree: who did."""
 
 
 class RedeemPromo(Command, frozen=True, kw_only=True, omit_defaults=True):

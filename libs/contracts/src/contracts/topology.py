@@ -98,8 +98,9 @@ BILLING_EVENTS = (
 VPN_EVENTS = (
     "billing.evt.access_bought.v1",
     "billing.evt.access_not_bought.v1",
+    "billing.evt.payment_credited.v1",
 )
-"""What became of a renewal it asked for."""
+"""What became of a renewal it asked for, and the money that lets a refused one go on."""
 RPC_TIMEOUT = timedelta(seconds=2)
 GIB = 1 << 30
 MIB = 1 << 20

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     grant = commands.add_parser("grant", help="add credits, once per key")
     grant.add_argument("user_id", type=int)
     grant.add_argument("credits", type=int)
-    grant.add_argument("--reason", required=True)
+    grant.add_argument("--reason", required=True, type=_reason)
     grant.add_argument("--lot", choices=sorted(GRANTABLE), default="bonus")
     grant.add_argument("--days", type=int, help="the credits expire after so many days")
     grant.add_argument("--key", help="names the reason once; without it every call adds again")
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     tier.add_argument("user_id", type=int)
     tier.add_argument("tier", choices=sorted(TIERS))
-    tier.add_argument("--reason", required=True)
+    tier.add_argument("--reason", required=True, type=_reason)
     tier.add_argument("--days", type=int, help="it ends after so many days; without: never")
     tier.set_defaults(work=_set_tier)
     return parser
@@ -89,6 +89,12 @@ async def _audit(_chosen: argparse.Namespace) -> int:
         report = await PostgresAuditor(database).audit()
     sys.stdout.write("\n".join(report.lines()) + "\n")
     return 0 if report.healthy else EXIT_DRIFT
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say why, in words")
+    return text.strip()
 
 
 def _day(text: str) -> datetime:
@@ -153,7 +159,7 @@ async def _set_tier(chosen: argparse.Namespace) -> int:
     if isinstance(answer, TierSet):
         until_text = f" until {answer.until:%Y-%m-%d %H:%M} UTC" if answer.until else ""
         sys.stdout.write(f"tier of {answer.user_id} is {answer.tier}{until_text}\n")
-    return _exit_code(answer)
+    return _exit_code(answer, str(command.user_id))
 
 
 def _actor() -> str:

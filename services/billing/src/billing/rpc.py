@@ -64,7 +64,7 @@ def table(
 ) -> tuple[Answer, ...]:
     balance = partial(get_balance, reads=reads, clock=clock, terms=terms)
     price = partial(get_price, reads=reads, clock=clock, catalogue=catalogue, terms=terms)
-    history = partial(get_history, reads=reads, page_max=history_page_max)
+    history = partial(get_history, reads=reads, plans=till.offers.plans, page_max=history_page_max)
     position = partial(get_queue_position, reads=reads, clock=clock, pace=pace)
     rewards = partial(get_rewards, reads=reward_reads, clock=clock, terms=terms)
     proof = partial(get_draw_proof, reads=reward_reads, clock=clock, terms=terms)
@@ -77,6 +77,6 @@ def table(
         (given.GetRewards, rewards),
         (payments.GetOffers, paying(get_offers)),
         (payments.CheckPreCheckout, paying(check_pre_checkout)),
-        (payments.GetCharges, partial(get_charges, seen=seen)),
+        (payments.GetCharges, partial(get_charges, seen=seen, offers=till.offers)),
         (given.GetDrawProof, proof),
     )

@@ -99,7 +99,10 @@ class Settings(DatabaseSettings):
     payment_valid: timedelta = timedelta(hours=1)
     """How long an invoice can be paid."""
     adjust_alone_max: Annotated[int, Field(ge=0)] = 1_000
-    """Adjustments of more credits by hand need a second person."""
+    """What is given by hand and worth more credits (adjustments, grants, tiers at their plan's
+    price, promo codes over all uses) needs a second person."""
+    adjust_alone_day_max: Annotated[int, Field(ge=0)] = 5_000
+    """So does what one person gives alone in one shop day, all together."""
     polled_in_a_row_max: Count = 5
     """So many payments found by asking, with no webhook between: operators are alarmed."""
     reconcile_every: timedelta = timedelta(days=1)
@@ -153,6 +156,8 @@ class Settings(DatabaseSettings):
         return PaymentTerms(
             valid=self.payment_valid,
             adjust_alone_max=self.adjust_alone_max,
+            adjust_alone_day_max=self.adjust_alone_day_max,
+            zone=ZoneInfo(self.shop_time_zone),
             price_valid=self.price_valid,
             polled_in_a_row_max=self.polled_in_a_row_max,
             rows_max=self.sweep_rows_max,

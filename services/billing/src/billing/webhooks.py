@@ -28,6 +28,8 @@ from chassis.outbox import Outbox
 log = logs.get("billing.webhooks")
 BODY_BYTES_MAX = 256 * 1024
 READ_SECONDS_MAX = 5.0
+HANDLING_SECONDS_MAX = 20.0
+"""Above a provider's own time-out: what takes longer is left to be told again."""
 JSON = "application/json"
 NO_ANSWER = (ProviderUnclearError, ProviderRefusedError, TokenRefusedError)
 """What a webhook named could not be asked for: the provider has to tell it again."""
@@ -46,6 +48,7 @@ class PaymentWebhooks:
         secret: str,
         host: str,
         port: int,
+        handling_seconds_max: float = HANDLING_SECONDS_MAX,
     ) -> None:
         self._providers = {
             name: each for name, each in providers.items() if each.capabilities.webhooks
@@ -55,11 +58,13 @@ class PaymentWebhooks:
         self._secret = secret.encode()
         self._host = host
         self._wanted_port = port
+        self._handling_seconds_max = handling_seconds_max
         application = web.Application(client_max_size=BODY_BYTES_MAX + 1)
         application.router.add_route("*", "/{tail:.*}", self._receive)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
         self._server: asyncio.Server | None = None
-        self._heard: set[asyncio.Transport] = set()
+        self._silent: dict[object, asyncio.TimerHandle] = {}
+        """Connections that have not sent whole headers yet, and when each is cut."""
         self.port = 0
 
     async def start(self) -> None:
@@ -73,27 +78,28 @@ class PaymentWebhooks:
         """Finish the requests under way, so that none is answered twice."""
         if self._server is not None:
             self._server.close()
+        for timer in self._silent.values():
+            timer.cancel()
+        self._silent.clear()
         await self._runner.cleanup()
 
     def _accept(self) -> RequestHandler:
         """A connection that has not sent whole headers in time is cut: aiohttp would wait on."""
         assert self._runner.server is not None
         handler = self._runner.server()
-        asyncio.get_running_loop().call_later(READ_SECONDS_MAX, self._cut_silent, handler)
+        loop = asyncio.get_running_loop()
+        self._silent[handler] = loop.call_later(READ_SECONDS_MAX, self._cut_silent, handler)
         return handler
 
     def _cut_silent(self, handler: RequestHandler) -> None:
-        transport = handler.transport
-        if transport is None:
-            return
-        if transport in self._heard:
-            self._heard.discard(transport)
-        else:
-            transport.abort()
+        self._silent.pop(handler, None)
+        if handler.transport is not None:
+            handler.transport.abort()
 
     async def _receive(self, request: web.Request) -> web.Response:
-        if isinstance(request.transport, asyncio.Transport):
-            self._heard.add(request.transport)
+        # By the protocol, which is ours: what class a transport is of, the loop decides.
+        if (timer := self._silent.pop(request.protocol, None)) is not None:
+            timer.cancel()
         provider = self._provider(request.path)
         if provider is None:
             return _answer("", HTTPStatus.NOT_FOUND)
@@ -128,21 +134,25 @@ class PaymentWebhooks:
         if len(raw) > BODY_BYTES_MAX:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         try:
+            async with asyncio.timeout(self._handling_seconds_max):
+                return await self._handle(request, provider, raw)
+        except (TransientError, TimeoutError, *NO_ANSWER, *RETRYABLE) as error:
+            log.warning("webhook_not_stored", reason=type(error).__name__)
+            return HTTPStatus.SERVICE_UNAVAILABLE
+
+    async def _handle(self, request: web.Request, provider: PaymentProvider, raw: bytes) -> int:
+        try:
             events = provider.parse_webhook(raw, request.headers, request.remote or "")
         except WebhookRejectedError as error:
             log.warning("webhook_rejected", status=error.status, size_bytes=len(raw))
             return error.status
-        try:
-            if provider.capabilities.webhook_hints:
-                # Before the transaction: nothing from outside is waited for inside one.
-                events = tuple(await provider.fetch([event.provider_ref for event in events]))
-            async with self._outbox.begin() as uow:
-                await record_provider_events(
-                    events, uow, till=self._till, provider=provider.name, way=WAY_WEBHOOK
-                )
-        except (TransientError, *NO_ANSWER, *RETRYABLE) as error:
-            log.warning("webhook_not_stored", reason=type(error).__name__)
-            return HTTPStatus.SERVICE_UNAVAILABLE
+        if provider.capabilities.webhook_hints:
+            # Before the transaction: nothing from outside is waited for inside one.
+            events = tuple(await provider.fetch([event.provider_ref for event in events]))
+        async with self._outbox.begin() as uow:
+            await record_provider_events(
+                events, uow, till=self._till, provider=provider.name, way=WAY_WEBHOOK
+            )
         return HTTPStatus.OK
 
 

@@ -47,11 +47,43 @@ def test_a_line_says_all_of_its_movement():
         (entry(2, "gift", lot=2, reason="a"), entry(1, "gift", lot=1, reason="a"), 1),
         (entry(2, "gift", lot=2, reason="a"), entry(1, "gift", lot=1, reason="b"), 2),
         (entry(2, "gift_back", lot=2, reason="a"), entry(1, "gift_back", lot=1, reason="a"), 1),
-        (entry(2, "adjust", lot=2, reason="a"), entry(1, "adjust", lot=1, reason="a"), 2),
+        (entry(2, "adjust", lot=2, reason="a"), entry(1, "adjust", lot=1, reason="a"), 1),
+        (entry(2, "plan", lot=2, reason="vip_30"), entry(1, "plan", lot=1, reason="vip_30"), 1),
+        (entry(2, "plan", lot=2, reason="vip_30"), entry(1, "plan", lot=1, reason="vip_7"), 2),
+        (entry(2, "expire", lot=2), entry(1, "expire", lot=1), 1),
     ],
 )
 def test_one_movement_is_one_line(upper, lower, lines):
     assert len(history.page([upper, lower], 5, more=False)[0]) == lines
+
+
+def test_what_was_added_and_what_was_taken_at_one_moment_are_two_lines():
+    added = entry(2, "adjust", lot=2, reason="a")
+    taken = Entry(1, NOW, "adjust", "available", "house:revocations", 1, 5, None, "", "a")
+
+    lines, _ = history.page([added, taken], 5, more=False)
+
+    assert [line.credits for line in lines] == [5, -5]
+
+
+@pytest.mark.parametrize(
+    ("routes", "moved"),
+    [
+        ([("house:sales", "available"), ("house:sales", "debt")], (5, 5)),
+        ([("available", "house:revocations"), ("debt", "house:revocations")], (-5, -5)),
+        ([("held", "debt")], (0, 5)),
+        ([("held", "house:revenue")], (0, 0)),
+    ],
+)
+def test_what_a_movement_did_to_the_debt_is_beside_the_balance(routes, moved):
+    entries = [
+        Entry(number, NOW, "revoke", debit, credit, 1, 5, None, "", "refund")
+        for number, (debit, credit) in enumerate(routes)
+    ]
+
+    (line,), _ = history.page(entries, 5, more=False)
+
+    assert (line.credits, line.debt) == moved
 
 
 def test_a_page_goes_on_only_where_there_is_more():

@@ -6,11 +6,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from billing.domain import charges, plans, tiers
-from billing.domain.accounts import KIND_PLAN, PENDING, Account
+from billing.domain import charges, order_refunds, plans, tiers
+from billing.domain.accounts import KIND_PLAN, PENDING, POSTED, Account
 from billing.domain.books import replay
 from billing.domain.charges import Charge
 from billing.domain.ledger import Ledger
+from billing.domain.order_refunds import OrderRefund
+from billing.domain.orders import Order
 from contracts.errors import RefusalError
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -26,6 +28,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.charges = []
         self.holds = []
         self.adjusted = 0
+        self.given_back = {}
         with self.sitting() as ledger:
             ledger.open_trial(self.account, 20, timedelta(days=2))
 
@@ -121,6 +124,17 @@ class MoneyMachine(RuleBasedStateMachine):
             else:
                 ledger.post(self.account, hold)
 
+    @precondition(lambda self: any(hold.state == POSTED for hold in self.holds))
+    @rule(data=st.data(), asked=st.sampled_from([None, 1, 20]))
+    def give_an_order_back(self, data, asked):
+        hold = data.draw(st.sampled_from([each for each in self.holds if each.state == POSTED]))
+        order = Order(None, 1, "w", 1, hold.amount, b"", self.now, hold=hold)
+        before = self.given_back.setdefault(id(hold), [])
+        with self.sitting() as ledger:
+            amount = order_refunds.amount_of(order, asked, before)
+            owed = order_refunds.give_back(order, amount, before, self.account, ledger, "why")
+            before.append(OrderRefund(None, None, 1, amount, owed, "why", "op", ""))
+
     @rule()
     def renew_trial(self):
         pending = [hold for hold in self.holds if hold.state == PENDING]
@@ -169,6 +183,16 @@ class MoneyMachine(RuleBasedStateMachine):
             if each.kind == "adjust"
         )
         assert moved == self.adjusted
+
+    @invariant()
+    def an_order_gives_back_its_price_at_most(self):
+        for hold in self.holds:
+            assert 0 <= sum(each.credits for each in self.refunds_of(hold)) <= hold.amount
+        moved = sum(each.amount for each in self.transfers if each.kind == "credit_back")
+        assert moved == sum(each.credits for hold in self.holds for each in self.refunds_of(hold))
+
+    def refunds_of(self, hold):
+        return self.given_back.get(id(hold), [])
 
     @invariant()
     def a_tier_lasts_no_longer_than_what_was_paid(self):

@@ -41,7 +41,7 @@ class Desk:
 
     async def history(self, user_id, **fields):
         request = billing.GetHistory(user_id=user_id, **fields)
-        return await get_history(request, reads=self.reads, page_max=50)
+        return await get_history(request, reads=self.reads, plans={}, page_max=50)
 
     async def position(self, order_id):
         request = billing.GetQueuePosition(order_id=order_id)

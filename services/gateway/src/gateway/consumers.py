@@ -32,6 +32,7 @@ from gateway.handlers.lot_expiring import lot_expiring
 from gateway.handlers.node_alarmed import node_alarmed
 from gateway.handlers.order_accepted import order_accepted
 from gateway.handlers.order_completed import order_completed
+from gateway.handlers.order_credited_back import order_credited_back
 from gateway.handlers.order_refunded import order_refunded
 from gateway.handlers.order_refused import order_refused
 from gateway.handlers.payment_created import payment_created
@@ -99,6 +100,7 @@ def table(shop: Shop, sweeper: Sweeper) -> tuple[Subscription, ...]:
                 to(payments.PlanRefused, plan_refused),
                 to(payments.SubscriptionChanged, subscription_changed),
                 to(operators.CreditsAdjusted, credits_adjusted),
+                to(operators.OrderCreditedBack, order_credited_back),
                 to(payments.ProviderAlarmed, provider_alarmed),
                 to(rewards.PromoRedeemed, promo_redeemed),
                 to(rewards.PromoRefused, promo_refused),

@@ -62,6 +62,12 @@ _texts = cache(texts.load)
 """Read once per test process: neither changes."""
 
 
+@cache
+def _bot() -> Bot:
+    """One for all chats: none calls out, and each would read every certificate authority anew."""
+    return Bot(TOKEN)
+
+
 class NoSweeper:
     """Implements ports.Sweeper: remembers that it was asked."""
 
@@ -103,14 +109,14 @@ class Chat:
             deliveries=deliveries,
             links=self.links,
             checkouts=PostgresCheckouts(),
-            statement=PostgresStatement(Bot(TOKEN).id),
+            statement=PostgresStatement(_bot().id),
             new_id=new_id,
             shop_zone=SHOP_ZONE,
             file_bytes_max=FILE_BYTES_MAX,
             admin_chat_id=OPERATORS,
             support_contact="@support",
         )
-        self.bot = Bot(TOKEN)
+        self.bot = _bot()
         self.turns = Turns(
             outbox,
             Conversations(self.bot.id, ttl=timedelta(hours=1)),

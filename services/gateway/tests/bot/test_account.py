@@ -49,6 +49,23 @@ async def test_history_goes_page_by_page(chat):
     ]
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "VPN access"), ("ru", "VPN")])
+async def test_history_names_access_by_what_it_is(chat, language, name):
+    chat.language_code = language
+    entries = tuple(
+        billing.HistoryEntry(
+            at=NOW, kind=kind, credits=moved, amount_credits=150, workflow_id="vpn_30"
+        )
+        for kind, moved in (("hold", -150), ("post", 0), ("void", 150), ("credit_back", 150))
+    )
+    chat.billing[billing.GetHistory] = billing.History(entries=entries)
+
+    lines = (await chat.send("/history"))[0].screen.text.splitlines()[2:]
+
+    assert len(lines) == 4
+    assert all(line.endswith(f" · {name}") for line in lines)
+
+
 async def test_billing_that_does_not_answer_is_said_plainly(chat):
     for command in ("/balance", "/history"):
         assert "not answering" in (await chat.send(command))[0].screen.text
@@ -66,6 +83,7 @@ async def test_billing_that_does_not_answer_is_said_plainly(chat):
         ("adjust", "a mistake", "corrected by the shop", "исправлено магазином"),
         ("gift", "", "a gift from somebody", "подарок от кого-то"),
         ("gift_back", "", "a gift came back", "подарок вернулся"),
+        ("credit_back", "it was late", "given back by the shop", "возвращено магазином"),
         ("grant", "payment", "bought", "куплено"),
         ("grant", "payment_bonus", "bonus for your payment", "бонус за оплату"),
         ("grant", "promo", "promo code", "промокод"),

@@ -88,7 +88,7 @@ def built():
     yield from (f"tier-{name}" for name in ("vip", "black-gold"))
     yield from (f"lot-{name}" for name in ("trial", "bonus", "paid"))
     kinds = ("hold", "post", "void", "expire", "grant", "trial", "revoke", "other")
-    money = ("restore", "adjust", "plan", "gift", "gift-back")
+    money = ("restore", "adjust", "plan", "gift", "gift-back", "credit-back", "free")
     yield from (f"history-{name}" for name in (*kinds, *money))
     reasons = ("payment", "payment-bonus", "promo", "referral", "newcomer", "gift")
     yield from (f"history-grant-{name}" for name in reasons)

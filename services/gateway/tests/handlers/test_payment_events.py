@@ -308,6 +308,21 @@ def everything(chat):
             "&lt;mistake&gt;",
         ),
         (
+            operators.OrderCreditedBack(
+                refund_id=uuid4(),
+                order_id=new_id(),
+                user_id=chat.user_id,
+                workflow_id="vpn_30",
+                credits=100,
+                debt_paid_credits=7,
+                left_credits=50,
+                available_credits=93,
+                reason="it <never> worked",
+                actor="a",
+            ),
+            "&lt;never&gt;",
+        ),
+        (
             billing.CommandRejected(
                 command_subject=payments.CreatePayment.subject,
                 command_id=new_id(),

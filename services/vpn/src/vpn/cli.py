@@ -33,6 +33,7 @@ from contracts.vpn import (
     SetNode,
 )
 from vpn import main as service
+from vpn.domain.plans import DAYS_MAX
 from vpn.ports.registry import STATES
 
 ANSWER_SECONDS = 60.0
@@ -77,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.add_argument("--dry-run", action="store_true", help="list, report, change nothing")
     reconcile.set_defaults(work=_reconcile)
     extend = commands.add_parser("extend", help="give days to everybody whose access runs")
-    extend.add_argument("days", type=int)
-    extend.add_argument("--reason", required=True)
+    extend.add_argument("days", type=_days, help=f"1-{DAYS_MAX}")
+    extend.add_argument("--reason", required=True, type=_words)
     extend.add_argument("--plan", default="", help="only those of this plan")
     extend.add_argument(
         "--ended-within", type=int, default=0, help="and who ended so many days ago"
@@ -86,6 +87,19 @@ def _parser() -> argparse.ArgumentParser:
     extend.add_argument("--action", type=UUID, help="the same again gives nobody anything twice")
     extend.set_defaults(work=_extend)
     return parser
+
+
+def _days(text: str) -> int:
+    """Refused here: the service would only write it into its log."""
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and {DAYS_MAX} days")
+    return int(text)
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say why, in words")
+    return text.strip()
 
 
 @asynccontextmanager

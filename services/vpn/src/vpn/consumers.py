@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from chassis.consumers import Route, Subscription
-from contracts import access, vpn
+from contracts import access, payments, vpn
 from contracts.access import AccessPlan
 from vpn.domain.terms import Terms
 from vpn.handlers.access_bought import record_access_bought, record_access_not_bought
@@ -14,6 +14,7 @@ from vpn.handlers.check_nodes import check_nodes, reconcile_nodes
 from vpn.handlers.check_subscription import check_subscription, sweep_subscriptions
 from vpn.handlers.extend_everybody import extend_everybody
 from vpn.handlers.grant_access import grant_access
+from vpn.handlers.payment_credited import payment_credited
 from vpn.handlers.revoke_access import revoke_access
 from vpn.handlers.rotate_key import rotate_key
 from vpn.handlers.set_access_options import set_access_options
@@ -50,6 +51,7 @@ def table(
     events = (
         Route(message=access.AccessBought, handler=bought),
         Route(message=access.AccessNotBought, handler=with_terms(record_access_not_bought)),
+        Route(message=payments.PaymentCredited, handler=with_terms(payment_credited)),
     )
     lock = books.subscriptions.lock
     return (

@@ -138,6 +138,7 @@ def build(
             node_reads=keeping,
             desired=desired,
             nodes=by_name,
+            regions=sold.regions,
             base_url=settings.links_url,
         ),
         tuple(soon.values()),

@@ -23,10 +23,14 @@ def table(
     node_reads: NodeReads,
     desired: Desired,
     nodes: Mapping[str, NodeConfig],
+    regions: Mapping[str, str],
     base_url: str,
 ) -> tuple[Answer, ...]:
     return (
-        (vpn.GetAccess, partial(get_access, reads=reads, nodes=nodes, base_url=base_url)),
+        (
+            vpn.GetAccess,
+            partial(get_access, reads=reads, nodes=nodes, regions=regions, base_url=base_url),
+        ),
         (vpn.GetNodes, partial(get_nodes, nodes=node_reads, desired=desired)),
         (vpn.GetReconcileReport, partial(get_reconcile_report, nodes=node_reads)),
     )

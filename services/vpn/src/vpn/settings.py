@@ -32,6 +32,8 @@ class Settings(DatabaseSettings):
     nodes_ca: Path | None = None
     """Whose certificates of agents are believed; a bundle during a rotation."""
 
+    day: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=1)
+    """How long a day of a plan lasts; shorter only where somebody wants to see plans end."""
     grace_policy: Literal["off", "observe", "on"] = "off"
     grace: timedelta = timedelta(days=3)
     retention: timedelta = timedelta(days=30)
@@ -105,6 +107,7 @@ class Settings(DatabaseSettings):
     @property
     def terms(self) -> Terms:
         return Terms(
+            day=self.day,
             grace_policy=self.grace_policy,
             grace=self.grace,
             retention=self.retention,

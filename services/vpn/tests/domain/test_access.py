@@ -66,6 +66,14 @@ def test_a_purchase_runs_for_its_days_to_the_whole_second():
     assert (one.limit_bytes, one.devices, one.set_id) == (100 * GIB, 2, "all")
 
 
+def test_a_day_may_be_shorter_where_plans_shall_be_seen_to_end():
+    one = new()
+
+    give(one, terms=Terms(day=timedelta(seconds=2)), days=3)
+
+    assert one.until == NOW.replace(microsecond=0) + timedelta(seconds=7)
+
+
 def test_days_and_traffic_that_are_left_are_kept():
     one = new()
     give(one)

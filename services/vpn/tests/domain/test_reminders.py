@@ -54,6 +54,14 @@ def test_three_two_one_and_no_days_before_are_told_once_each_in_the_morning():
     ]
 
 
+def test_what_is_due_now_hides_nothing_that_comes_soon():
+    now = at("2026-11-20T18:00")
+    one = subscription(now + timedelta(seconds=10))
+    assert reminders.due(one, now, TERMS) == 0
+
+    assert care.next_due(one, now, TERMS) == one.until
+
+
 def test_nobody_is_woken_in_their_own_night():
     one = subscription(at("2026-11-20T18:00"), zone="Asia/Vladivostok")
     zone = ZoneInfo("Asia/Vladivostok")

@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from msgspec import structs
+
 from chassis.clock import new_id
 from contracts import errors
 from contracts.access import AccessBought, AccessNotBought, AccessPlan, RenewAccess
 from contracts.ids import renewal_order_id
+from contracts.payments import PaymentCredited
 from contracts.vpn import (
     CAUSE_EXTENDED,
     CAUSE_OPTIONS,
@@ -185,6 +188,45 @@ async def test_a_renewal_is_asked_of_billing_by_the_period_and_a_refusal_told_on
     assert (again.attempt, again.order_id) == (2, asked.order_id)
 
 
+async def test_a_top_up_lets_a_renewal_go_on_that_lacked_credits(counter, find):
+    await counter.grant()
+    credited = PaymentCredited(
+        payment_id=uuid4(),
+        charge_id="c",
+        user_id=7,
+        provider="stars",
+        product="pack",
+        product_id="pack_300",
+        credits=300,
+        amount_minor=275,
+        currency="XTR",
+        available_credits=300,
+    )
+    assert await counter.handle(credited) == []
+    await counter.handle(SetAccessOptions(user_id=7, auto_renew=True, reminders=False))
+    row = await counter.row()
+    refusal = AccessNotBought(
+        order_id=renewal_order_id(row.id, row.until),
+        user_id=7,
+        plan_id="vpn_30",
+        code=errors.INSUFFICIENT_CREDITS,
+        renewal=True,
+        subscription_id=row.id,
+        period_end=row.until,
+    )
+    await counter.later(days=29, seconds=1)
+    for _ in range(counter.terms.renew_attempts_max):
+        find(RenewAccess, await counter.check())
+        await counter.handle(refusal)
+        await counter.later(hours=6)
+    assert await counter.check() == [], "it was given up"
+
+    asked = find(RenewAccess, await counter.handle(credited))
+
+    assert asked.order_id == refusal.order_id
+    assert await counter.handle(AccessNotBought(**structs.asdict(refusal))) == []
+
+
 async def test_a_charged_order_is_marked(counter):
     order = new_id()
     await counter.grant(order_id=order)
@@ -306,7 +348,7 @@ async def test_traffic_is_told_at_the_marks_and_stops_at_the_limit(counter, find
     events = await count(counter, "us-1", {7: 30 * GIB})
 
     assert find(AccessChanged, events).cause == CAUSE_TRAFFIC_SPENT
-    assert find(AccessReminded, events).percent == 100
+    assert len(events) == 1, "one notice says it"
     assert (await counter.desired()).removed_for == CAUSE_TRAFFIC_SPENT
 
 
@@ -357,7 +399,11 @@ async def test_a_person_is_shown_their_access_and_a_link_opens_it(counter):
 
     async def ask(user_id):
         return await get_access(
-            GetAccess(user_id=user_id), reads=reads, nodes=NODES, base_url="https://s.example.org"
+            GetAccess(user_id=user_id),
+            reads=reads,
+            nodes=NODES,
+            regions={"eu": "Europe"},
+            base_url="https://s.example.org",
         )
 
     assert not (await ask(7)).exists
@@ -370,8 +416,12 @@ async def test_a_person_is_shown_their_access_and_a_link_opens_it(counter):
     assert shown.link == f"https://s.example.org/sub/{row.link}"
     assert (shown.state, shown.limit_bytes, shown.devices) == ("active", 100 * GIB, 2)
     assert [(node.name, node.up) for node in shown.nodes] == [("eu-1", True), ("us-1", False)]
+    assert [node.region for node in shown.nodes] == ["Europe", "us"]
     view = await reads.by_token(row.link)
     assert (view.key, [node.name for node in view.nodes]) == (row.key, ["eu-1"])
+    await counter.execute("UPDATE nodes SET seen_at = $1 WHERE name = 'us-1'", counter.now)
+    view = await reads.by_token(row.link)
+    assert [node.name for node in view.nodes] == ["eu-1", "us-1"], "it is silent, but not for long"
     assert await reads.by_token("x" * 32) is None
 
 

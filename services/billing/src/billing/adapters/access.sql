@@ -1,7 +1,8 @@
 -- name: add_access_grants
 -- What vpn gave for orders; told again, it is known already.
 INSERT INTO access_grants (order_id, user_id, subscription_id, until, granted_at, revoked_at)
-SELECT t.order_id, t.user_id, t.subscription_id, t.until, $1, CASE WHEN t.revoked THEN $1 END
+SELECT t.order_id, t.user_id, t.subscription_id, t.until, $1::timestamptz,
+       CASE WHEN t.revoked THEN $1::timestamptz END
 FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::timestamptz[], $6::boolean[])
     AS t(order_id, user_id, subscription_id, until, revoked)
 ON CONFLICT (order_id) DO NOTHING

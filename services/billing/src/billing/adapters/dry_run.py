@@ -16,6 +16,7 @@ from chassis.consumers import Received, Route, Subscription
 from chassis.database import Connection
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
+from contracts.access import AccessNotBought, BuyAccess, RenewAccess
 from contracts.billing import CommandRejected, OrderRefused, PlaceOrder
 from contracts.envelope import Event, Headers, Message
 from contracts.errors import RefusalError
@@ -33,6 +34,8 @@ _AUDIT = (
 _REFUSALS: Mapping[str, tuple[type[Event], str]] = {
     PlaceOrder.subject: (OrderRefused, "code"),
     BuyPlan.subject: (PlanRefused, "code"),
+    BuyAccess.subject: (AccessNotBought, "code"),
+    RenewAccess.subject: (AccessNotBought, "code"),
     CreatePayment.subject: (PaymentFailed, "code"),
     RedeemPromo.subject: (PromoRefused, "reason"),
     MakeGift.subject: (GiftRefused, "reason"),

@@ -93,7 +93,8 @@ SELECT provider FROM providers WHERE suspended_reason <> ''
 -- Money that came, locked.
 SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency, paid_at,
        state, version, reason, actor, credits, bonus_credits, lot, bonus_lot, tier, tier_from,
-       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at, traceparent
+       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at,
+       traceparent, refunded_minor, refunding_minor, kept_parts, kept_debt
 FROM charges WHERE provider = $1 AND charge_id = $2 FOR NO KEY UPDATE
 
 -- name: known_charges
@@ -105,7 +106,8 @@ ORDER BY charge_id FOR NO KEY UPDATE
 -- A person's last charges.
 SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency, paid_at,
        state, version, reason, actor, credits, bonus_credits, lot, bonus_lot, tier, tier_from,
-       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at, traceparent
+       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at,
+       traceparent, refunded_minor, refunding_minor, kept_parts, kept_debt
 FROM charges WHERE user_id = $1 ORDER BY paid_at DESC, charge_id LIMIT $2
 
 -- name: add_charges
@@ -113,20 +115,24 @@ FROM charges WHERE user_id = $1 ORDER BY paid_at DESC, charge_id LIMIT $2
 INSERT INTO charges (provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
                      paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
                      tier, tier_from, tier_until, tier_replaced, taken, debt_credits, taken_seconds,
-                     late, recurring, settled_at, traceparent)
+                     late, recurring, settled_at, traceparent, refunded_minor, refunding_minor,
+                     kept_parts, kept_debt)
 SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
        paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
        tier, tier_from, tier_until, tier_replaced, taken::jsonb, debt_credits, taken_seconds,
-       late, recurring, settled_at, traceparent
+       late, recurring, settled_at, traceparent, refunded_minor, refunding_minor, kept_parts,
+       kept_debt
 FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
             $8::timestamptz[], $9::text[], $10::integer[], $11::text[], $12::text[],
             $13::integer[], $14::integer[], $15::integer[], $16::integer[], $17::text[],
             $18::timestamptz[], $19::timestamptz[], $20::text[], $21::text[], $22::integer[],
-            $23::bigint[], $24::boolean[], $25::boolean[], $26::timestamptz[], $27::text[])
+            $23::bigint[], $24::boolean[], $25::boolean[], $26::timestamptz[], $27::text[],
+            $28::bigint[], $29::bigint[], $30::integer[], $31::integer[])
     AS t(provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
          paid_at, state, version, reason, actor, credits, bonus_credits, lot, bonus_lot,
          tier, tier_from, tier_until, tier_replaced, taken, debt_credits, taken_seconds,
-         late, recurring, settled_at, traceparent)
+         late, recurring, settled_at, traceparent, refunded_minor, refunding_minor, kept_parts,
+         kept_debt)
 ORDER BY charge_id
 ON CONFLICT (provider, charge_id) DO NOTHING
 RETURNING charge_id
@@ -136,7 +142,9 @@ RETURNING charge_id
 UPDATE charges
 SET state = $3, version = $4, reason = $5, actor = $6, credits = $7, lot = $8, bonus_lot = $9,
     tier = $10, tier_from = $11, tier_until = $12, tier_replaced = $13, taken = $14,
-    debt_credits = $15, taken_seconds = $16, late = $17, settled_at = $18, user_id = $19, bonus_credits = $20
+    debt_credits = $15, taken_seconds = $16, late = $17, settled_at = $18, user_id = $19,
+    bonus_credits = $20, refunded_minor = $21, refunding_minor = $22, kept_parts = $23,
+    kept_debt = $24
 WHERE provider = $1 AND charge_id = $2
 
 -- name: count_charges
@@ -164,9 +172,14 @@ SELECT charge_id, user_id, plan_id, payment_id, state, until, version
 FROM subscriptions WHERE payment_id = $1 ORDER BY until DESC LIMIT 1 FOR NO KEY UPDATE
 
 -- name: live_subscriptions
--- A person's subscriptions whose time has not passed.
+-- A person's subscriptions whose time has not passed, and whose last money did not go back.
 SELECT charge_id, user_id, plan_id, payment_id, state, until, version
-FROM subscriptions WHERE user_id = $1 AND until > $2 AND state <> 'ended' ORDER BY until
+FROM subscriptions AS s
+WHERE user_id = $1 AND until > $2 AND state <> 'ended'
+  AND coalesce((SELECT c.state FROM charges AS c WHERE c.payment_id = s.payment_id AND c.tier <> ''
+       ORDER BY c.paid_at DESC, c.charge_id LIMIT 1), '')
+      NOT IN ('refunding', 'refunded', 'charged_back')
+ORDER BY until
 
 -- name: save_subscription
 -- A subscription as it is now.
@@ -200,6 +213,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 -- What somebody asked for and was refused because a second person has to agree.
 SELECT detail FROM operator_actions
 WHERE action = $1 AND subject_id = $2 AND actor = $3 AND outcome = $4 AND NOT dry_run
+
+-- name: alone_on
+-- What these people did alone that day, theirs alone to add to until the transaction ends.
+INSERT INTO alone_days AS a (person, day, credits)
+SELECT person, $2, 0 FROM unnest($1::text[]) AS t(person) ORDER BY person
+ON CONFLICT (person, day) DO UPDATE SET credits = a.credits
+RETURNING person, credits
+
+-- name: save_alone
+-- The same with what they did now.
+UPDATE alone_days AS a SET credits = t.credits
+FROM unnest($1::text[], $2::bigint[]) AS t(person, credits)
+WHERE a.person = t.person AND a.day = $3
 
 -- name: note_action
 -- What an operator did, or was refused.
@@ -241,10 +267,15 @@ WITH moved AS (
     SELECT user_id, sum(CASE kind WHEN 'revoke' THEN amount ELSE -amount END) AS credits
     FROM transfers WHERE kind IN ('revoke', 'restore') GROUP BY user_id
 ), refunds AS (
-    SELECT user_id, credits AS bought,
+    -- Of what was bought and of the bonus, each rounded by itself, halves up.
+    SELECT user_id,
+           div(2 * (credits - bonus_credits)::numeric * (refunded_minor + refunding_minor)
+               + amount_minor, 2 * amount_minor)
+           + div(2 * bonus_credits::numeric * (refunded_minor + refunding_minor)
+                 + amount_minor, 2 * amount_minor) AS bought,
            debt_credits + (SELECT coalesce(sum((part ->> 1)::bigint), 0)
                            FROM jsonb_array_elements(taken) AS part) AS taken
-    FROM charges WHERE state IN ('refunding', 'refunded', 'charged_back')
+    FROM charges WHERE refunded_minor + refunding_minor > 0
 ), told AS (
     SELECT user_id, sum(taken) AS credits FROM refunds GROUP BY user_id
 )

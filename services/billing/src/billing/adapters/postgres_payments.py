@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -167,6 +167,10 @@ class PostgresCharges:
             charge.settled_at,
             charge.user_id,
             charge.bonus_credits,
+            charge.refunded_minor,
+            charge.refunding_minor,
+            charge.kept_parts,
+            charge.kept_debt,
         )
 
     async def counts(
@@ -247,9 +251,7 @@ class PostgresRecords:
         row = await connection.fetchrow(REFUNDS["find_order_refund"], refund_id)
         return OrderRefund(*row) if row is not None else None
 
-    async def order_refunds(
-        self, connection: Connection, order_id: OrderId
-    ) -> list[OrderRefund]:
+    async def order_refunds(self, connection: Connection, order_id: OrderId) -> list[OrderRefund]:
         rows = await connection.fetch(REFUNDS["find_order_refunds"], order_id)
         return [OrderRefund(*row) for row in rows]
 
@@ -265,6 +267,14 @@ class PostgresRecords:
             SQL["refused_alone"], action, subject_id, actor, errors.NEEDS_SECOND_PERSON
         )
         return [row["detail"] for row in rows]
+
+    async def alone_on(
+        self, connection: Connection, people: Sequence[str], day: date
+    ) -> dict[str, int]:
+        return dict(await connection.fetch(SQL["alone_on"], people, day))
+
+    async def save_alone(self, connection: Connection, sums: Mapping[str, int], day: date) -> None:
+        await connection.execute(SQL["save_alone"], list(sums), list(sums.values()), day)
 
     async def note_action(
         self,

@@ -15,6 +15,8 @@ from contracts.ids import USER_ID_MAX
 from contracts.operators import Fact
 
 DIGITS_MAX = 19
+ORDERS_TOLD = 20
+"""Of one subscription, the newest."""
 SQL = read(Path(__file__).with_name("search.sql"))
 
 
@@ -28,7 +30,7 @@ class PostgresSearch:
         async with self._database.read() as connection:
             for row in await connection.fetch(SQL["find_users_of"], *wanted):
                 facts += await _of(connection, row["record"], row["id"], row["user_id"], limit)
-            facts += await _facts(connection, "find_actions", wanted.texts, limit)
+            facts += await _facts(connection, "find_actions", wanted.subjects, limit)
         told = {(fact.what, fact.id, fact.at): fact for fact in facts}
         return sorted(told.values(), key=_at)[:limit]
 
@@ -41,6 +43,11 @@ class Wanted(NamedTuple):
     uuid: UUID | None
     number: int | None
     code: str
+
+    @property
+    def subjects(self) -> list[str]:
+        """What operators did is noted under codes as they are kept, in whatever case one asks."""
+        return list(dict.fromkeys([*self.texts, self.code]))
 
     @classmethod
     def of(cls, query: str) -> Wanted:
@@ -69,8 +76,12 @@ async def _of(
 ) -> list[Fact]:
     match record:
         case "order":
-            found = await _facts(connection, "find_order", id_)
-            return found + await _facts(connection, "find_transfers_of_order", id_, user_id, limit)
+            return await _of_order(connection, id_, user_id, limit)
+        case "subscription":
+            # Few enough that each order's whole story fits; the newest are told.
+            rows = await connection.fetch(SQL["find_subscription"], id_, ORDERS_TOLD)
+            each = [await _of_order(connection, row["id"], user_id, limit) for row in rows]
+            return [fact for facts in each for fact in facts]
         case "payment":
             found = await _facts(connection, "find_payment", id_)
             return found + await _facts(connection, "find_charges", [id_], UUID(id_), limit)
@@ -86,12 +97,21 @@ async def _of(
     return await _facts(connection, f"find_{record}", id_)
 
 
+async def _of_order(connection: Connection, order_id: str, user_id: int, limit: int) -> list[Fact]:
+    found = await _facts(connection, "find_order", order_id)
+    found += await _facts(connection, "find_access", order_id, limit)
+    found += await _facts(connection, "find_refunds_of_order", order_id, limit)
+    return found + await _facts(connection, "find_transfers_of_order", order_id, user_id, limit)
+
+
 async def _facts(connection: Connection, name: str, *values: object) -> list[Fact]:
     return [_fact(row) for row in await connection.fetch(SQL[name], *values)]
 
 
 def _fact(row: asyncpg.Record) -> Fact:
     detail = {
-        key: str(value) for key, value in row["detail"].items() if value not in (None, "", False)
+        key: str(value)
+        for key, value in row["detail"].items()
+        if value is not False and value not in (None, "")
     }
     return Fact(at=row["at"], what=row["what"], id=row["id"], detail=detail)

@@ -198,14 +198,28 @@ WHERE t.user_id = $1 AND t.number < $2
 ORDER BY t.number DESC LIMIT $3
 
 -- name: read_gains
--- Status and discounts a person got or lost before a moment; a plan paid with credits is a transfer.
+-- What moved no credits before a moment: status and discounts that came or went, plans whose money
+-- went back, orders a discount paid whole. A plan paid with credits is a transfer.
 SELECT changed_at AS at, 'tier' AS kind, tier, until, 0 AS percent,
-       split_part(split_part(reason, ':', 1), ' ', 1) AS reason
+       split_part(split_part(reason, ':', 1), ' ', 1) AS reason, '' AS product_id,
+       0::bigint AS amount_minor, '' AS currency, interval '0' AS taken, NULL::uuid AS order_id,
+       '' AS workflow_id
 FROM tier_changes
 WHERE user_id = $1 AND changed_at < $2 AND reason NOT LIKE 'plan:%'
 UNION ALL
-SELECT created_at, 'discount', '', valid_until, percent, split_part(discount_key, ':', 1)
+SELECT created_at, 'discount', '', valid_until, percent, split_part(discount_key, ':', 1),
+       '', 0, '', interval '0', NULL, ''
 FROM discounts WHERE user_id = $1 AND created_at < $2
+UNION ALL
+SELECT settled_at, 'refund', tier, NULL, 0, state, product_id, amount_minor, currency,
+       make_interval(secs => taken_seconds), NULL, ''
+FROM charges
+WHERE user_id = $1 AND settled_at < $2 AND tier <> '' AND state IN ('refunded', 'charged_back')
+UNION ALL
+SELECT o.placed_at, 'free', '', NULL, o.discount_percent, '', '', 0, '', interval '0', o.order_id,
+       o.workflow_id
+FROM discounts AS d JOIN orders AS o USING (order_id)
+WHERE d.user_id = $1 AND o.placed_at < $2 AND o.price_credits = 0 AND o.base_price_credits > 0
 ORDER BY at DESC LIMIT $3
 
 -- name: read_order_place

@@ -10,28 +10,55 @@ UNION ALL SELECT 'gift', gift_id::text, giver_id FROM gifts WHERE gift_id = $2::
 UNION ALL SELECT 'plan', order_id::text, user_id FROM plan_purchases WHERE order_id = $2::uuid
 UNION ALL SELECT 'adjustment', adjustment_id::text, user_id FROM adjustments
     WHERE adjustment_id = $2::uuid
+UNION ALL SELECT 'order', order_id::text, user_id FROM order_refunds WHERE refund_id = $2::uuid
+UNION ALL (SELECT DISTINCT 'subscription', subscription_id::text, user_id FROM access_grants
+    WHERE subscription_id = $2::uuid)
 UNION ALL SELECT 'promo', code, 0 FROM promos WHERE code = $4
 UNION ALL SELECT 'user', user_id::text, user_id FROM accounts WHERE user_id = $3::bigint
 LIMIT 20
 
 -- name: find_order
--- An order from being placed to being delivered, with its hold.
-SELECT f.at, f.what, $1::text AS id, f.detail FROM orders o LEFT JOIN holds h USING (order_id)
+-- An order from being placed to being delivered, with its hold; `access.` if vpn answers it.
+SELECT f.at, CASE WHEN o.pool = 'vpn' THEN replace(f.what, 'order.', 'access.') ELSE f.what END
+    AS what, $1::text AS id, f.detail FROM orders o LEFT JOIN holds h USING (order_id)
 CROSS JOIN LATERAL (VALUES
-    (o.placed_at, 'order.placed', jsonb_build_object('user', o.user_id,
-        'workflow', o.workflow_id, 'price', o.price_credits, 'discount', o.discount_percent)),
+    (o.placed_at, CASE o.lane WHEN 'renewal' THEN 'order.renewal' ELSE 'order.placed' END,
+        jsonb_build_object('user', o.user_id, 'workflow', o.workflow_id,
+            'price', o.price_credits, 'discount', o.discount_percent)),
     (CASE WHEN h.order_id IS NOT NULL THEN o.placed_at END, 'hold.' || h.state,
         jsonb_build_object('credits', h.amount, 'expires', h.expires_at)),
     (o.started_at, 'order.started', jsonb_build_object('server', o.server)),
     (CASE WHEN o.cancel_requested THEN coalesce(o.finished_at, o.placed_at) END,
         'order.cancel_requested', '{}'::jsonb),
-    (o.finished_at, 'order.' || o.state,
-        jsonb_build_object('reason', o.reason, 'gift', o.gift)),
+    (o.finished_at, 'order.' || o.state, jsonb_build_object('reason', o.reason, 'gift', o.gift,
+        'price', o.price_credits)),
     (o.delivered_at, 'order.delivered', jsonb_build_object('message', o.delivery_message_id,
         'reason', o.delivery_reason)),
     (o.deliver_due_at, 'order.delivery_due', jsonb_build_object('asked', o.deliver_asked))
 ) AS f (at, what, detail)
 WHERE o.order_id = $1::uuid AND f.at IS NOT NULL
+
+-- name: find_access
+-- What vpn gave for an order, and whether it was taken back.
+SELECT f.at, f.what, g.order_id::text AS id, f.detail FROM access_grants g
+CROSS JOIN LATERAL (VALUES
+    (g.granted_at, 'access.granted', jsonb_build_object('user', g.user_id,
+        'until', g.until, 'subscription', g.subscription_id)),
+    (g.revoked_at, 'access.revoked', jsonb_build_object('subscription', g.subscription_id))
+) AS f (at, what, detail)
+WHERE g.order_id = $1::uuid AND f.at IS NOT NULL LIMIT $2
+
+-- name: find_subscription
+-- The orders a subscription was granted by, the newest first.
+SELECT order_id::text AS id FROM access_grants
+WHERE subscription_id = $1::uuid ORDER BY granted_at DESC LIMIT $2
+
+-- name: find_refunds_of_order
+-- What operators gave back of an order.
+SELECT refunded_at AS at, 'order.credited_back' AS what, order_id::text AS id, jsonb_build_object(
+    'credits', credits, 'debt', nullif(debt_paid_credits, 0), 'reason', reason, 'actor', actor,
+    'approved_by', approved_by, 'refund', refund_id) AS detail
+FROM order_refunds WHERE order_id = $1::uuid ORDER BY refunded_at LIMIT $2
 
 -- name: find_transfers_of_order
 -- What an order moved in the ledger.
@@ -51,13 +78,15 @@ FROM payments p WHERE p.payment_id = $1::uuid
 -- name: find_charges
 -- Charges by their id or their payment: when paid, what they gave, how they ended.
 SELECT f.at, f.what, c.charge_id AS id, f.detail FROM charges c
+LEFT JOIN grants g ON g.grant_key = 'credit:' || c.provider || ':' || c.charge_id
 CROSS JOIN LATERAL (VALUES
     (c.paid_at, 'charge.came', jsonb_build_object('user', c.user_id, 'provider', c.provider,
         'amount_minor', c.amount_minor, 'currency', c.currency, 'payment', c.payment_id,
         'late', c.late, 'recurring', c.recurring)),
-    (CASE WHEN c.state <> 'review' THEN c.paid_at END, 'charge.credited', jsonb_build_object(
-        'credits', c.credits, 'lot', c.lot, 'grant', 'credit:' || c.provider || ':' || c.charge_id,
-        'tier_until', c.tier_until)),
+    (g.granted_at, 'charge.credited', jsonb_build_object('credits', c.credits, 'lot', c.lot,
+        'grant', g.grant_key, 'tier_until', c.tier_until)),
+    (CASE WHEN c.tier <> '' THEN c.paid_at END, 'charge.plan', jsonb_build_object(
+        'product', c.product_id, 'tier', c.tier, 'tier_until', c.tier_until)),
     (coalesce(c.settled_at, c.paid_at), 'charge.' || c.state,
         jsonb_build_object('reason', c.reason, 'actor', c.actor, 'debt', nullif(c.debt_credits, 0),
             'taken', nullif(c.debt_credits + (SELECT coalesce(sum((part ->> 1)::bigint), 0)
@@ -113,10 +142,15 @@ FROM accounts WHERE user_id = $1
     jsonb_build_object('provider', provider, 'product', product_id, 'amount_minor', amount_minor,
         'currency', currency) AS detail
 FROM payments WHERE user_id = $1 ORDER BY payment_id DESC LIMIT $2)
-UNION ALL (SELECT paid_at, 'charge.' || state, charge_id, jsonb_build_object('provider', provider,
-    'credits', credits, 'amount_minor', amount_minor, 'currency', currency)
+UNION ALL (SELECT CASE WHEN state IN ('refunded', 'charged_back', 'rejected')
+        THEN coalesce(settled_at, paid_at) ELSE paid_at END,
+    'charge.' || state, charge_id, jsonb_build_object('provider', provider, 'credits', credits,
+        'amount_minor', amount_minor, 'currency', currency, 'reason', reason, 'actor', actor,
+        'taken', nullif(debt_credits + (SELECT coalesce(sum((part ->> 1)::bigint), 0)
+            FROM jsonb_array_elements(taken) AS part), 0))
 FROM charges WHERE user_id = $1 ORDER BY paid_at DESC LIMIT $2)
-UNION ALL (SELECT placed_at, 'order.' || state, order_id::text, jsonb_build_object(
+UNION ALL (SELECT placed_at, CASE pool WHEN 'vpn' THEN 'access.' ELSE 'order.' END || state,
+    order_id::text, jsonb_build_object(
     'workflow', workflow_id, 'price', price_credits, 'reason', reason)
 FROM orders WHERE order_id IN (SELECT order_id FROM transfers
     WHERE user_id = $1 AND order_id IS NOT NULL ORDER BY number DESC LIMIT $2 * 3) LIMIT $2)

@@ -114,6 +114,8 @@ class Hold:
     parts: Parts = ()
     quota_day: date | None = None
     """The shop day whose free quota this hold uses, if it uses any."""
+    debt_paid: Credits = NO_CREDITS
+    """What its return paid of the debt; known only where it is voided, and told from there."""
 
 
 def has_room(account: Account, amount: Credits) -> bool:

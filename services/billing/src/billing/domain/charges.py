@@ -75,6 +75,23 @@ class Charge:
     recurring: bool = False
     settled_at: datetime | None = None
     traceparent: str = ""
+    refunded_minor: int = 0
+    refunding_minor: int = 0
+    """Of the refund that is under way."""
+    kept_parts: int = 0
+    kept_debt: Credits = NO_CREDITS
+    """What was taken before that one: so many of `taken`, and of the debt."""
+
+    @property
+    def left_minor(self) -> int:
+        """What is still ours, and not on its way back."""
+        return self.amount_minor - self.refunded_minor - self.refunding_minor
+
+    @property
+    def taken_now(self) -> Credits:
+        """What the refund that is under way took, or the last one."""
+        parts = sum(amount for _, amount in self.taken[self.kept_parts :])
+        return Credits(parts + self.debt_credits - self.kept_debt)
 
     @property
     def lots(self) -> tuple[int, ...]:
@@ -144,16 +161,40 @@ def is_unclear(charge: Charge) -> bool:
     return charge.state == REFUNDING and charge.reason == errors.PROVIDER_FAILED
 
 
-def begin_refund(charge: Charge, *, reason: str, actor: str) -> None:
-    """Raises PaymentRefusedError unless it can be given back."""
+def begin_refund(
+    charge: Charge, *, reason: str, actor: str, amount_minor: int | None = None
+) -> None:
+    """Give it back, or a part of it. Raises PaymentRefusedError unless that can be done."""
     if charge.state in GIVEN_BACK:
         raise PaymentRefusedError(code=errors.ALREADY_REFUNDED)
     if charge.state not in {PAID, REVIEW, REJECTED} and not is_unclear(charge):
         raise PaymentRefusedError(code=errors.INVALID)
+    if is_unclear(charge):
+        if amount_minor not in (None, charge.refunding_minor):
+            raise PaymentRefusedError(code=errors.INVALID)
+    else:
+        set_apart(charge, charge.left_minor if amount_minor is None else amount_minor)
     charge.state = REFUNDING
     charge.reason = reason
     charge.actor = actor
     charge.version += 1
+
+
+def set_apart(charge: Charge, amount_minor: int) -> None:
+    """So much of it goes back now. Raises PaymentRefusedError where there is not so much left."""
+    if not 1 <= amount_minor <= charge.left_minor:
+        raise PaymentRefusedError(code=errors.WRONG_AMOUNT)
+    if charge.tier and amount_minor < charge.left_minor:
+        # A part of a plan's days is no plan: they are given back together.
+        raise PaymentRefusedError(code=errors.UNSUPPORTED)
+    charge.refunding_minor = amount_minor
+    charge.kept_parts = len(charge.taken)
+    charge.kept_debt = charge.debt_credits
+
+
+def share(credits_: int, part_minor: int, whole_minor: int) -> int:
+    """The credits that a part of a charge bought, rounded to a whole one, halves up."""
+    return (2 * credits_ * part_minor + whole_minor) // (2 * whole_minor)
 
 
 def take(charge: Charge, account: Account | None, ledger: Ledger) -> None:
@@ -163,15 +204,17 @@ def take(charge: Charge, account: Account | None, ledger: Ledger) -> None:
     before = len(ledger.transfers)
     debt = 0
     bonus = charge.bonus_credits
+    gone, whole = charge.refunded_minor, charge.amount_minor
     for number, bought in ((charge.lot, charge.credits - bonus), (charge.bonus_lot, bonus)):
-        if number is not None:
-            debt += ledger.revoke(account, number, Credits(bought), "refund")
-    charge.taken = tuple(
+        part = share(bought, gone + charge.refunding_minor, whole) - share(bought, gone, whole)
+        if number is not None and part:
+            debt += ledger.revoke(account, number, Credits(part), "refund")
+    charge.taken += tuple(
         (transfer.lot, transfer.amount)
         for transfer in ledger.transfers[before:]
         if transfer.kind == KIND_REVOKE and transfer.debit == AVAILABLE
     )
-    charge.debt_credits = Credits(debt)
+    charge.debt_credits = Credits(charge.debt_credits + debt)
     given = charge.extended
     if given is not None:
         tier = account.tier
@@ -184,15 +227,35 @@ def give_again(charge: Charge, account: Account | None, ledger: Ledger) -> None:
     """The money stayed with us: what was taken for its refund is given back, to the credit."""
     if account is not None:
         if charge.lot is not None:
-            ledger.restore(account, charge.lot, charge.taken, charge.debt_credits, "refund_refused")
+            taken = charge.taken[charge.kept_parts :]
+            owed = Credits(charge.debt_credits - charge.kept_debt)
+            ledger.restore(account, charge.lot, taken, owed, "refund_refused")
         if charge.taken_seconds and not plans.is_for_good(account, ledger.now):
             span = timedelta(seconds=charge.taken_seconds)
             given = plans.extend(account, charge.tier, span, ledger.now)
             charge.tier_from, charge.tier_until = given.since, given.until
             charge.tier_replaced = given.replaced
-    charge.taken = ()
-    charge.debt_credits = NO_CREDITS
+    charge.taken = charge.taken[: charge.kept_parts]
+    charge.debt_credits = charge.kept_debt
     charge.taken_seconds = 0
+    charge.refunding_minor = 0
+
+
+def went_back(charge: Charge, now: datetime, *, charged_back: bool) -> int:
+    """What was set apart is no longer ours. Returns how much that was."""
+    amount = charge.refunding_minor
+    charge.refunded_minor += amount
+    charge.refunding_minor = 0
+    if charge.left_minor:
+        settle(charge, resting_state(charge), now)
+    else:
+        settle(charge, CHARGED_BACK if charged_back else REFUNDED, now)
+    return amount
+
+
+def resting_state(charge: Charge) -> str:
+    """How money stands that is ours: it bought something, or a person has to look at it."""
+    return PAID if charge.lot is not None or charge.tier else REVIEW
 
 
 def settle(charge: Charge, state: str, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from billing.domain.errors import InvalidError
 
@@ -37,7 +37,7 @@ def to_minor(amount: str, currency: str) -> int:
     """Raises InvalidError for what is no amount, or is finer than the currency's minor unit."""
     try:
         value = Decimal(amount).scaleb(exponent_of(currency))
-    except InvalidOperation:
+    except ArithmeticError:
         raise InvalidError("not an amount") from None
     if not value.is_finite() or not 0 <= value <= MINOR_MAX or value != value.to_integral_value():
         raise InvalidError(f"not an amount in {currency}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts import errors
 from contracts.errors import RefusalError
-from contracts.money import Credits
+from contracts.money import NO_CREDITS, Credits
 
 
 class OrderRefusedError(RefusalError):
@@ -16,11 +16,13 @@ class OrderRefusedError(RefusalError):
         price_credits: Credits | None = None,
         available_credits: Credits | None = None,
         limit: int | None = None,
+        debt_credits: Credits = NO_CREDITS,
     ) -> None:
         super().__init__()
         self.price_credits = price_credits
         self.available_credits = available_credits
         self.limit = limit
+        self.debt_credits = debt_credits
 
 
 class InsufficientCreditsError(OrderRefusedError):
@@ -143,6 +145,12 @@ class NotChargedError(RefusalError):
     """There is nothing to give back of this order."""
 
     code = errors.NOT_CHARGED
+
+
+class AlreadyApprovedError(RefusalError):
+    """A second person agreed before: it is done, once."""
+
+    code = errors.ALREADY_APPROVED
 
 
 class AlreadyRefundedError(RefusalError):

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from billing.domain.accounts import AVAILABLE, KIND_GIFT, KIND_GIFT_BACK
+from billing.domain.accounts import AVAILABLE, DEBT, KIND_GRANT, KIND_TRIAL
 from contracts.ids import OrderId
 from contracts.money import CREDITS_MAX, NO_CREDITS, Credits
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+_BY_LOT = frozenset({KIND_GRANT, KIND_TRIAL})
 CURSOR = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,18}))?", re.ASCII)
 
 
@@ -32,6 +33,8 @@ class Line:
     lot: int
     percent: int = 0
     """What the order's price was lower by."""
+    debt: Credits = NO_CREDITS
+    """Signed: what it paid of the debt, or (below 0) what is owed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A status or a discount that came or went: `kind` tier or discount, `reason` its origin."""
+    """What moved no credits: `kind` tier, discount, refund (of a plan) or free (an order)."""
 
     at: datetime
     kind: str
@@ -61,6 +64,14 @@ class Gain:
     until: datetime | None
     percent: int
     reason: str
+    """Where a status or a discount came from."""
+    product_id: str = ""
+    """The plan whose money went back."""
+    amount_minor: int = 0
+    currency: str = ""
+    taken: timedelta = timedelta(0)
+    order_id: OrderId | None = None
+    workflow_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +111,12 @@ def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line
     lines: list[Line] = []
     for entry in entries:
         last = lines[-1] if lines else None
-        signed = _effect(entry)
+        signed = _effect(entry, AVAILABLE)
         if last is not None and _continues(last, entry):
             last.first = entry.number
             last.credits = Credits(last.credits + signed)
             last.amount = Credits(last.amount + entry.amount)
+            last.debt = Credits(last.debt + _effect(entry, DEBT))
             continue
         lines.append(
             Line(
@@ -118,6 +130,7 @@ def page(entries: Sequence[Entry], limit: int, *, more: bool) -> tuple[list[Line
                 entry.reason,
                 entry.lot,
                 entry.percent,
+                _effect(entry, DEBT),
             )
         )
     if more and len(lines) > 1:
@@ -148,15 +161,22 @@ def merge(
     return shown, Cursor(number, moments[-1] if moments else asked.before)
 
 
-def _effect(entry: Entry) -> Credits:
-    if entry.credit == AVAILABLE:
+def _effect(entry: Entry, account: str) -> Credits:
+    if entry.credit == account:
         return entry.amount
-    return Credits(-entry.amount) if entry.debit == AVAILABLE else NO_CREDITS
+    return Credits(-entry.amount) if entry.debit == account else NO_CREDITS
 
 
 def _continues(line: Line, entry: Entry) -> bool:
-    """Whether the entry belongs to the line's movement: one order's, one gift's, or one lot's."""
+    """Whether the entry belongs to the line's movement: one order's, one reason's, or one lot's."""
     if (line.kind, line.at, line.order_id) != (entry.kind, entry.at, entry.order_id):
         return False
-    gift = entry.kind in {KIND_GIFT, KIND_GIFT_BACK} and line.reason == entry.reason
-    return entry.order_id is not None or gift or line.lot == entry.lot
+    if entry.order_id is not None or line.lot == entry.lot:
+        return True
+    # A grant fills one lot, and two of them may be two purchases; others go through many lots.
+    same = entry.kind not in _BY_LOT and line.reason == entry.reason
+    return same and (line.credits + line.debt > 0) == (_sum(entry) > 0)
+
+
+def _sum(entry: Entry) -> int:
+    return _effect(entry, AVAILABLE) + _effect(entry, DEBT)

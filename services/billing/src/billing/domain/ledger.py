@@ -73,7 +73,7 @@ class Ledger:
         """Set `amount` aside. Raises InDebtError or InsufficientCreditsError, moving nothing."""
         spendable = self._spendable(account)
         if account.debt:
-            raise InDebtError(available_credits=account.available)
+            raise InDebtError(available_credits=account.available, debt_credits=account.debt)
         if amount > account.available:
             raise InsufficientCreditsError(available_credits=account.available)
         self.accounts[account.user_id] = account
@@ -100,31 +100,15 @@ class Ledger:
 
     def void(self, account: Account, hold: Hold, reason: str, *, expired: bool = False) -> None:
         """Nobody is charged: what was held returns to its lots, after the debt, if there is one."""
-        # First, or what had expired in a lot would come back to life with the returned part.
-        self.expire_lots(account)
         self._end(account, hold, HOLD_EXPIRED if expired else VOIDED)
         source = HELD, KIND_VOID, reason
-        for number, amount in hold.parts:
-            self._pour(account, account.lots[number], source, amount, order_id=hold.order_id)
+        hold.debt_paid = self._return(account, hold.parts, source, order_id=hold.order_id)
 
     def credit_back(
         self, account: Account, order_id: OrderId, parts: Parts, reason: str
     ) -> Credits:
-        """Unspend: `parts` return to the lots they came from, after the debt. Returns what it took.
-
-        Raises InvalidError where the account cannot hold so many.
-        """
-        if not has_room(account, Credits(sum(amount for _, amount in parts))):
-            raise InvalidError("the amount is outside the limits")
-        # First, as for a void: what had expired in a lot is not to come back to life with it.
-        self.expire_lots(account)
-        self.accounts[account.user_id] = account
-        source = REVENUE, KIND_CREDIT_BACK, reason
-        owed = NO_CREDITS
-        for number, amount in parts:
-            paid = self._pour(account, account.lots[number], source, amount, order_id=order_id)
-            owed = Credits(owed + paid)
-        return owed
+        """Unspend: `parts` return to their lots, after the debt. Returns what the debt took."""
+        return self._return(account, parts, (REVENUE, KIND_CREDIT_BACK, reason), order_id=order_id)
 
     def grant(
         self,
@@ -180,7 +164,7 @@ class Ledger:
         paid = [lot for lot in lots.in_spend_order(account.lots.values()) if lot.kind == LOT_PAID]
         giveable = Credits(sum(lot.remaining for lot in paid))
         if account.debt:
-            raise InDebtError(available_credits=giveable)
+            raise InDebtError(available_credits=giveable, debt_credits=account.debt)
         if amount > giveable:
             raise InsufficientCreditsError(available_credits=giveable)
         self.accounts[account.user_id] = account
@@ -196,11 +180,7 @@ class Ledger:
 
     def take_back(self, account: Account, parts: Parts, reason: str) -> None:
         """Nobody opened a gift: it returns to the lots it came from, as a voided hold does."""
-        self.expire_lots(account)
-        self.accounts[account.user_id] = account
-        for number, amount in parts:
-            source = WAITING, KIND_GIFT_BACK, reason
-            self._pour(account, account.lots[number], source, amount)
+        self._return(account, parts, (WAITING, KIND_GIFT_BACK, reason))
 
     def restore(
         self, account: Account, number: int, parts: Parts, debt: Credits, reason: str
@@ -209,11 +189,8 @@ class Ledger:
 
         Debt is paid first, as by any credit; a lot that was closed meanwhile opens again.
         """
-        self.expire_lots(account)
-        self.accounts[account.user_id] = account
-        for lot_number, amount in (*parts, (number, debt)):
-            lot = account.lots[lot_number]
-            self._pour(account, lot, (REVOCATIONS, KIND_RESTORE, reason), amount)
+        source = REVOCATIONS, KIND_RESTORE, reason
+        self._return(account, (*parts, (number, debt)), source)
 
     def adjust(self, account: Account, amount: Credits, reason: str) -> Credits:
         """Add credits by hand, or take them (negative); what is not there becomes debt.
@@ -242,7 +219,7 @@ class Ledger:
         """Charge at once what needs no hold. Raises as `hold` does, moving nothing."""
         self.expire_lots(account)
         if account.debt:
-            raise InDebtError(available_credits=account.available)
+            raise InDebtError(available_credits=account.available, debt_credits=account.debt)
         if amount > account.available:
             raise InsufficientCreditsError(available_credits=account.available)
         self.accounts[account.user_id] = account
@@ -322,6 +299,24 @@ class Ledger:
         account.in_flight -= 1
         self.accounts[account.user_id] = account
 
+    def _return(
+        self,
+        account: Account,
+        parts: Parts,
+        source: tuple[str, str, str],
+        *,
+        order_id: OrderId | None = None,
+    ) -> Credits:
+        """Pour parts back into the lots they came from; return what the debt took of them."""
+        # First, or what had expired in a lot would come back to life with the returned part.
+        self.expire_lots(account)
+        self.accounts[account.user_id] = account
+        owed = [
+            self._pour(account, account.lots[number], source, amount, order_id=order_id)
+            for number, amount in parts
+        ]
+        return Credits(sum(owed))
+
     def _pour(
         self,
         account: Account,
@@ -382,35 +377,20 @@ class Ledger:
         reason: str = "",
     ) -> None:
         debit, credit = route
-        if debit == AVAILABLE:
-            account.available = Credits(account.available - amount)
-            lot.remaining = Credits(lot.remaining - amount)
-        elif debit == HELD:
-            account.held = Credits(account.held - amount)
-        elif debit == DEBT:
-            account.debt = Credits(account.debt + amount)
-        if credit == AVAILABLE:
-            account.available = Credits(account.available + amount)
-            lot.remaining = Credits(lot.remaining + amount)
-        elif credit == HELD:
-            account.held = Credits(account.held + amount)
-        elif credit == DEBT:
-            account.debt = Credits(account.debt - amount)
+        for side, signed in ((debit, -amount), (credit, amount)):
+            if side == AVAILABLE:
+                account.available = Credits(account.available + signed)
+                lot.remaining = Credits(lot.remaining + signed)
+            elif side == HELD:
+                account.held = Credits(account.held + signed)
+            elif side == DEBT:
+                account.debt = Credits(account.debt - signed)
         if AVAILABLE in route:
             self.lots[account.user_id, lot.number] = lot
         account.transfers += 1
+        owner, number = account.user_id, account.transfers
         self.transfers.append(
-            Transfer(
-                account.user_id,
-                account.transfers,
-                lot.number,
-                debit,
-                credit,
-                amount,
-                kind,
-                order_id,
-                reason,
-            )
+            Transfer(owner, number, lot.number, debit, credit, amount, kind, order_id, reason)
         )
 
 

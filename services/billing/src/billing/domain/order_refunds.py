@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from billing.domain.accounts import POSTED, Account, Parts
+from billing.domain.accounts import POSTED, Account, Parts, has_room
 from billing.domain.errors import AlreadyRefundedError, InvalidError, NotChargedError
 from billing.domain.ledger import Ledger
 from billing.domain.orders import Order
@@ -76,8 +76,13 @@ def give_back(
     ledger: Ledger,
     reason: str,
 ) -> Credits:
-    """Return `amount` (of amount_of) to the lots it came from. Returns what of it paid debt."""
+    """Return `amount` (of amount_of) to the lots it came from. Returns what of it paid debt.
+
+    Raises InvalidError where the account cannot hold so many.
+    """
     assert order.hold is not None
+    if not has_room(account, amount):
+        raise InvalidError("the account cannot hold so many credits")
     parts = parts_of(order.hold.parts, given_back(before), amount)
     return ledger.credit_back(account, order.order_id, parts, reason)
 

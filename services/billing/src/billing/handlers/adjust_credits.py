@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from billing.domain.errors import (
+    AlreadyApprovedError,
     InvalidError,
     NoAccountError,
     SameIdOtherBodyError,
@@ -27,6 +28,8 @@ async def adjust_credits(command: AdjustCredits, uow: UnitOfWork, *, till: Till)
     if known is not None:
         if _facts(known) != _facts(command):
             raise SameIdOtherBodyError
+        if known.approved_by or command.approved_by:
+            raise AlreadyApprovedError
         return
     if not command.reason or not command.actor:
         raise InvalidError("an adjustment has a reason and somebody who makes it")
@@ -68,7 +71,7 @@ async def adjust_credits(command: AdjustCredits, uow: UnitOfWork, *, till: Till)
 
 
 def _facts(each: Adjustment | AdjustCredits) -> tuple[object, ...]:
-    return each.user_id, each.credits, each.reason, each.actor, each.approved_by
+    return each.user_id, each.credits, each.reason, each.actor
 
 
 async def not_adjusted(

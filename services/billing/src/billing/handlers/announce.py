@@ -14,6 +14,7 @@ from contracts import billing, generator
 from contracts.catalogue import Workflow
 from contracts.envelope import Event
 from contracts.errors import RefusalError
+from contracts.ids import NOBODY
 from contracts.media import MediaRef
 from contracts.money import NO_CREDITS, Credits
 
@@ -73,6 +74,7 @@ def refused(uow: UnitOfWork, order: Order, error: OrderRefusedError) -> None:
         price_credits=error.price_credits,
         available_credits=error.available_credits,
         limit=error.limit,
+        debt_credits=error.debt_credits,
     )
     _tell(uow, event, order, order.traceparent)
     orders_count.add(1, {"outcome": "refused", "code": error.code})
@@ -114,6 +116,7 @@ def refunded(uow: UnitOfWork, order: Order, *, cancelled: bool, traceparent: str
         returned_credits=order.hold.amount,
         reason=order.reason,
         cancelled=cancelled,
+        debt_paid_credits=order.hold.debt_paid,
     )
     _tell(uow, event, order, traceparent)
     refunds_count.add(1, {"class": order.reason[:REFUND_CLASSES_MAX]})
@@ -130,7 +133,7 @@ def rejected(uow: UnitOfWork, received: Received[Any], error: RefusalError) -> N
         command_subject=message.subject,
         command_id=received.headers.id,
         code=error.code,
-        user_id=message.user_id,
+        user_id=getattr(message, "user_id", NOBODY),
         order_id=order_id,
     )
     uow.emit(event, order_id=order_id, traceparent=received.traceparent)

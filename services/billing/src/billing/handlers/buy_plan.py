@@ -22,6 +22,7 @@ from chassis.outbox import UnitOfWork
 from contracts import errors
 from contracts.billing import TIER_BY_PURCHASE
 from contracts.errors import RefusalError
+from contracts.money import NO_CREDITS, Credits
 from contracts.payments import BuyPlan, PlanBought, PlanRefused
 
 
@@ -89,7 +90,15 @@ async def plan_refused(uow: UnitOfWork, each: Received[Any], error: RefusalError
         user_id=command.user_id,
         plan_id=command.plan_id,
         code=error.code,
-        price_credits=figures.price_credits if figures is not None else None,
+        price_credits=_price(command, error),
         available_credits=figures.available_credits if figures is not None else None,
+        debt_credits=figures.debt_credits if figures is not None else NO_CREDITS,
     )
     uow.emit(event, order_id=command.order_id, traceparent=each.traceparent)
+
+
+def _price(command: BuyPlan, error: RefusalError) -> Credits | None:
+    """The price of now: where only the balance was too small for it, it is the one shown."""
+    if error.code in {errors.INSUFFICIENT_CREDITS, errors.IN_DEBT}:
+        return command.price_credits
+    return error.price_credits if isinstance(error, OrderRefusedError) else None

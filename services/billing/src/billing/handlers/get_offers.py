@@ -40,6 +40,7 @@ async def get_offers(
         ),
         priced_at=now,
         available_credits=available,
+        debt_credits=account.debt if account is not None else NO_CREDITS,
         subscriptions=tuple(
             Subscribed(
                 charge_id=each.charge_id, plan_id=each.plan_id, state=each.state, until=each.until

@@ -51,6 +51,7 @@ async def get_price(
         discount_until=offer.discount.valid_until if offer.discount is not None else None,
         priced_at=now,
         available_credits=available,
+        debt_credits=account.debt if account is not None else NO_CREDITS,
         free_left_today=left,
         tier=tier,
     )

@@ -43,10 +43,9 @@ async def record_provider_events(
             for event in together:
                 # Kept first: a payment that comes after the news of its refund looks for it.
                 new = await till.payments.keep_event(uow.connection, event, provider, way, uow.now)
-                if new and event.kind == EVENT_PARTLY_REFUNDED:
-                    part = f"{event.amount_minor} {event.currency} of {event.charge_id} went back"
-                    tell.alarmed(uow, provider, errors.STATEMENT_DIFFERS, part)
                 outcomes.append(await _apply(event, uow, till, provider))
+                if new and event.kind == EVENT_PARTLY_REFUNDED:
+                    await _tell_part(event, uow, till, provider)
     if events:
         handled = zip(events, outcomes, strict=True)
         await till.payments.keep_handled(uow.connection, handled, provider, way, uow.now)
@@ -92,9 +91,22 @@ async def _apply(event: ProviderEvent, uow: UnitOfWork, till: Till, provider: st
         back = event.kind == EVENT_CHARGED_BACK
         await take_back.unasked(uow, till, charge, charged_back=back)
         return GIVEN_BACK
+    if event.kind == EVENT_PARTLY_REFUNDED:
+        charge = await till.charges.find(uow.connection, provider, event.charge_id)
+        gone = event.amount_minor
+        known = charge is not None and await take_back.partly(uow, till, charge, gone)
+        return GIVEN_BACK if known else IGNORED
     if event.kind in (EVENT_EXPIRED, EVENT_CANCELLED) and event.payment_id is not None:
         return await _end(event, uow, till)
     return IGNORED
+
+
+async def _tell_part(event: ProviderEvent, uow: UnitOfWork, till: Till, provider: str) -> None:
+    """Operators should know of what none of them asked for here."""
+    charge = await till.charges.find(uow.connection, provider, event.charge_id)
+    if charge is None or not charge.actor:
+        part = f"{event.amount_minor} {event.currency} of {event.charge_id} went back"
+        tell.alarmed(uow, provider, errors.STATEMENT_DIFFERS, part)
 
 
 async def _end(event: ProviderEvent, uow: UnitOfWork, till: Till) -> str:

@@ -52,8 +52,11 @@ async def refund_charge(command: RefundCharge, uow: UnitOfWork, *, till: Till) -
         raise PaymentRefusedError(code=errors.PROVIDER_OFF)
     if charge.state == charges.REFUNDING and not charges.is_unclear(charge):
         return
+    part = command.amount_minor
+    if part is not None and part < charge.left_minor and not capabilities.partial_refunds:
+        raise PaymentRefusedError(code=errors.UNSUPPORTED)
     credited = charge.state == charges.PAID
-    charges.begin_refund(charge, reason=command.reason, actor=command.actor)
+    charges.begin_refund(charge, reason=command.reason, actor=command.actor, amount_minor=part)
     if credited:
         await take_back.take(uow, till, charge)
     await till.charges.save(connection, charge)
@@ -124,8 +127,10 @@ def effect(till: Till, providers: Mapping[str, PaymentProvider], database: Datab
 
 
 def refund_id_of(charge: charges.Charge) -> str:
-    """One per charge, for ever: asked twice, the money goes back once."""
-    return f"refund-{charge.charge_id}"
+    """One per charge and part, for ever: asked twice, the money goes back once."""
+    if charge.refunding_minor == charge.amount_minor:
+        return f"refund-{charge.charge_id}"
+    return f"refund-{charge.charge_id}-{charge.refunded_minor}-{charge.refunding_minor}"
 
 
 async def record_answer(uow: UnitOfWork, till: Till, asked: Asked, code: str) -> None:
@@ -136,7 +141,7 @@ async def record_answer(uow: UnitOfWork, till: Till, asked: Asked, code: str) ->
     if code:
         await take_back.give_again(uow, till, charge, code)
     else:
-        await take_back.unasked(uow, till, charge, charged_back=False)
+        await take_back.answered(uow, till, charge)
 
 
 async def record_unclear(uow: UnitOfWork, till: Till, asked: Asked) -> None:

@@ -8,6 +8,7 @@ from billing.domain import access, order_refunds
 from billing.domain.errors import (
     AlreadyRefundedError,
     InvalidError,
+    NeedsSecondPersonError,
     NoAccountError,
     NotYoursError,
     SameIdOtherBodyError,
@@ -31,14 +32,17 @@ ACTION = "refund_order"
 async def refund_order(command: RefundOrder, uow: UnitOfWork, *, till: Till) -> None:
     order, before = await _load(command, uow, till)
     amount = order_refunds.amount_of(order, command.credits, before)
+    # Of the order, not of the part: many small refunds are one large one.
+    of_order = order_refunds.given_back(before) + amount
+    if of_order > till.terms.adjust_alone_max and not command.approved_by:
+        raise NeedsSecondPersonError
     await second_person.check(
         command,
         uow,
         till,
         action=ACTION,
         subject_id=str(command.order_id),
-        # Of the order, not of the part: many small refunds are one large one.
-        amount=order_refunds.given_back(before) + amount,
+        amount=amount,
     )
     refund = await _give_back(command, uow, till, order, amount, before)
     await till.records.add_order_refund(uow.connection, refund, uow.now)

@@ -6,13 +6,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from billing.domain.by_hand import person_of
 from billing.domain.errors import InvalidError, NeedsSecondPersonError
-from billing.ports.payments import Till
+from billing.domain.quotas import shop_day
+from billing.ports.payments import PaymentTerms, Till
 from chassis.outbox import UnitOfWork
 
 APPROVED_BY = "approved_by"
-LOCAL = "cli:"
-"""How billing's own command line names who uses it."""
 
 
 class ByHand(Protocol):
@@ -25,15 +25,59 @@ class ByHand(Protocol):
     def approved_by(self) -> str: ...
 
 
+class Alone:
+    """What people did alone this shop day, theirs to add to until the transaction ends."""
+
+    def __init__(self, terms: PaymentTerms, sums: dict[str, int]) -> None:
+        self._terms = terms
+        self._sums = sums
+
+    @classmethod
+    async def open(cls, commands: list[Any], uow: UnitOfWork, till: Till) -> Alone:
+        people = {person_of(each.actor) for each in commands if not each.approved_by}
+        if not people:
+            return cls(till.terms, {})
+        day = shop_day(uow.now, till.terms.zone)
+        return cls(till.terms, await till.records.alone_on(uow.connection, sorted(people), day))
+
+    def add(self, actor: str, amount: int) -> None:
+        """Raises NeedsSecondPersonError: too much at once, or together with the rest of the day."""
+        person = person_of(actor)
+        total = self._sums.get(person, 0) + abs(amount)
+        if amount and (
+            abs(amount) > self._terms.adjust_alone_max or total > self._terms.adjust_alone_day_max
+        ):
+            raise NeedsSecondPersonError
+        self._sums[person] = total
+
+    async def save(self, uow: UnitOfWork, till: Till) -> None:
+        if self._sums:
+            day = shop_day(uow.now, self._terms.zone)
+            await till.records.save_alone(uow.connection, self._sums, day)
+
+
 async def check(
     command: ByHand, uow: UnitOfWork, till: Till, *, action: str, subject_id: str, amount: int
 ) -> None:
     """Raises NeedsSecondPersonError, or InvalidError where the first asked for no such thing."""
-    # The same person may have come by either command line.
-    if command.approved_by.removeprefix(LOCAL) in ("", command.actor.removeprefix(LOCAL)):
-        if command.approved_by or abs(amount) > till.terms.adjust_alone_max:
-            raise NeedsSecondPersonError
+    if is_agreed(command):
+        await check_agreed(command, uow, till, action=action, subject_id=subject_id)
         return
+    alone = await Alone.open([command], uow, till)
+    alone.add(command.actor, amount)
+    await alone.save(uow, till)
+
+
+def is_agreed(command: ByHand) -> bool:
+    """Whether somebody else agrees. Raises NeedsSecondPersonError for one's own consent."""
+    if command.approved_by and person_of(command.approved_by) in ("", person_of(command.actor)):
+        raise NeedsSecondPersonError
+    return bool(command.approved_by)
+
+
+async def check_agreed(
+    command: ByHand, uow: UnitOfWork, till: Till, *, action: str, subject_id: str
+) -> None:
     asked = await till.records.refused_alone(uow.connection, action, subject_id, command.actor)
     if not any(_words(each) == _words(msgspec.to_builtins(command)) for each in asked):
         raise InvalidError("a second person agrees to what the first one asked for, word for word")

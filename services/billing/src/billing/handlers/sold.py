@@ -10,7 +10,7 @@ from billing.handlers import announce
 from chassis import logs
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
-from contracts import vpn
+from contracts import errors, vpn
 from contracts.access import (
     KIND_TRAFFIC,
     KIND_TRIAL,
@@ -21,7 +21,7 @@ from contracts.access import (
     RenewAccess,
 )
 from contracts.errors import RefusalError
-from contracts.money import Credits
+from contracts.money import NO_CREDITS, Credits
 
 log = logs.get("billing.access")
 
@@ -98,8 +98,9 @@ def not_bought(
         user_id=command.user_id,
         plan_id=command.plan_id,
         code=error.code,
-        price_credits=figures.price_credits if figures is not None else None,
+        price_credits=_price(command, error),
         available_credits=figures.available_credits if figures is not None else None,
+        debt_credits=figures.debt_credits if figures is not None else NO_CREDITS,
         renewal=renewal is not None,
         subscription_id=renewal.subscription_id if renewal is not None else None,
         period_end=renewal.period_end if renewal is not None else None,
@@ -107,3 +108,11 @@ def not_bought(
     uow.emit(told, order_id=command.order_id, traceparent=each.traceparent)
     announce.orders_count.add(1, {"outcome": "refused", "code": error.code})
     log.info("access_order_refused", order_id=str(command.order_id), code=error.code)
+
+
+def _price(command: BuyAccess | RenewAccess, error: RefusalError) -> Credits | None:
+    """The price of now; where only the balance was too small for it, it is the one shown."""
+    short = error.code in {errors.INSUFFICIENT_CREDITS, errors.IN_DEBT}
+    if short and isinstance(command, BuyAccess):
+        return command.price_credits
+    return error.price_credits if isinstance(error, OrderRefusedError) else None

@@ -12,6 +12,7 @@ from contracts import errors
 from contracts.gateway import EditStarsSubscription
 
 REASON = "refund"
+REFUSED = "refund_refused"
 
 
 async def take(uow: UnitOfWork, till: Till, charge: Charge) -> None:
@@ -38,6 +39,8 @@ async def take(uow: UnitOfWork, till: Till, charge: Charge) -> None:
                 user_id=running.user_id, charge_id=running.charge_id, cancelled=True
             )
             uow.emit(command)
+    if charge.left_minor:
+        return  # what a charge earned others is theirs while any of it is ours
     for hook in till.on_taken_back:
         await hook(uow, charge)
 
@@ -52,10 +55,26 @@ async def give_again(uow: UnitOfWork, till: Till, charge: Charge, code: str) -> 
     await till.books.accounts.save(uow.connection, ledger)
     if account is not None:
         await tell.tier(uow, till, account, before, reason="refund_refused", actor=charge.provider)
-    credited = charge.lot is not None or bool(charge.tier)
-    charges.settle(charge, charges.PAID if credited else charges.REVIEW, uow.now)
+    charges.settle(charge, charges.resting_state(charge), uow.now)
     await till.charges.save(uow.connection, charge)
+    # The charge is as it was before: that it was refused, and why, is kept here alone.
+    await till.records.note_action(
+        uow.connection,
+        actor=charge.provider,
+        action=REFUSED,
+        subject_id=charge.charge_id,
+        detail={"code": code},
+        outcome=code,
+        now=uow.now,
+    )
     tell.refund_refused(uow, charge, code)
+
+
+async def answered(uow: UnitOfWork, till: Till, charge: Charge) -> None:
+    """The refund we asked for, of all or of a part, is on its way back."""
+    amount = charges.went_back(charge, uow.now, charged_back=False)
+    await till.charges.save(uow.connection, charge)
+    tell.refunded(uow, charge, amount, charged_back=False)
 
 
 async def unasked(uow: UnitOfWork, till: Till, charge: Charge, *, charged_back: bool) -> None:
@@ -65,13 +84,35 @@ async def unasked(uow: UnitOfWork, till: Till, charge: Charge, *, charged_back: 
     """
     if charge.state in charges.GIVEN_BACK:
         return
+    if charge.state == charges.REFUNDING and charge.left_minor:
+        await answered(uow, till, charge)  # of a part; the rest follows
     charged_back = charged_back or charge.state != charges.REFUNDING
-    if charge.state == charges.PAID:
-        await take(uow, till, charge)
-    state = charges.CHARGED_BACK if charged_back else charges.REFUNDED
-    charges.settle(charge, state, uow.now)
+    if charge.state != charges.REFUNDING:
+        held = charge.state != charges.PAID
+        charges.set_apart(charge, charge.left_minor)
+        if not held:
+            await take(uow, till, charge)
+    amount = charges.went_back(charge, uow.now, charged_back=charged_back)
     await till.charges.save(uow.connection, charge)
-    tell.refunded(uow, charge, charged_back=charged_back)
+    tell.refunded(uow, charge, amount, charged_back=charged_back)
     if charged_back:
         figures = f"{charge.taken_credits} credits taken back, {charge.debt_credits} of them owed"
         tell.alarmed(uow, charge.provider, errors.CHARGED_BACK, f"{charge.charge_id}: {figures}")
+
+
+async def partly(uow: UnitOfWork, till: Till, charge: Charge, gone_minor: int) -> bool:
+    """The provider says how much of it is gone by now. False: there is nothing to make of that."""
+    if charge.state == charges.REFUNDING:
+        if gone_minor != charge.refunded_minor + charge.refunding_minor:
+            return False  # its own answer is under way, and what was done by hand is told again
+        await answered(uow, till, charge)
+        return True
+    part = gone_minor - charge.refunded_minor
+    if charge.state != charges.PAID or charge.tier or not 0 < part < charge.left_minor:
+        return False
+    charges.set_apart(charge, part)
+    await take(uow, till, charge)
+    charges.went_back(charge, uow.now, charged_back=False)
+    await till.charges.save(uow.connection, charge)
+    tell.refunded(uow, charge, part, charged_back=False)
+    return True

@@ -88,6 +88,8 @@ def credited(
     available: Credits | None = None,
 ) -> None:
     """`available`: right after this charge, where others of its owner were credited since."""
+    given = charge.extended
+    higher = account.tier if given is not None and account.tier != charge.tier else ""
     event = PaymentCredited(
         payment_id=payment.payment_id,
         charge_id=charge.charge_id,
@@ -105,6 +107,8 @@ def credited(
         tier=charge.tier,
         until=charge.tier_until,
         order_id=payment.order_id,
+        added_to=higher,
+        added_days=(given.until - given.since).days if given is not None and higher else 0,
     )
     _emit(uow, event, charge.provider, "late" if charge.late else "credited", charge.traceparent)
 
@@ -122,16 +126,18 @@ def held(uow: UnitOfWork, charge: Charge) -> None:
     _emit(uow, event, charge.provider, f"held_{charge.reason}", charge.traceparent)
 
 
-def refunded(uow: UnitOfWork, charge: Charge, *, charged_back: bool) -> None:
+def refunded(uow: UnitOfWork, charge: Charge, amount_minor: int, *, charged_back: bool) -> None:
+    """So much went back now; the credits are those taken for it."""
     event = ChargeRefunded(
         charge_id=charge.charge_id,
         user_id=charge.user_id,
         provider=charge.provider,
-        amount_minor=charge.amount_minor,
+        amount_minor=amount_minor,
         currency=charge.currency,
-        taken_credits=charge.taken_credits,
-        debt_credits=charge.debt_credits,
+        taken_credits=charge.taken_now,
+        debt_credits=Credits(charge.debt_credits - charge.kept_debt),
         charged_back=charged_back,
+        left_minor=charge.left_minor,
     )
     outcome = "charged_back" if charged_back else "refunded"
     _emit(uow, event, charge.provider, outcome, charge.traceparent)

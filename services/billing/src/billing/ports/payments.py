@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from billing.domain import tiers
 from billing.domain.accounts import Account
-from billing.domain.charges import Charge
+from billing.domain.charges import CHARGE_ID_MAX, Charge
+from billing.domain.errors import InvalidError
 from billing.domain.invoice_payload import Seal
 from billing.domain.offers import Offers
 from billing.domain.payments import CANCELLED, Payment
@@ -29,6 +31,9 @@ EVENT_PARTLY_REFUNDED = "partly_refunded"
 """Somebody gave back a part by hand, at the provider: nothing is guessed about it."""
 EVENT_HINT = "hint"
 """An unproven word that something became of an invoice: nothing is done about it but asking."""
+EVENT_KEY_MAX = 300
+SINCE, UNTIL = datetime(2015, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""No money came before or comes after: near the calendar's ends a moment fits into no column."""
 WAY_WEBHOOK = "webhook"
 WAY_POLL = "poll"
 WAY_CHAT = "chat"
@@ -49,6 +54,18 @@ class ProviderEvent:
     at: datetime
     raw: bytes
     user_id: UserId = NOBODY
+
+    def __post_init__(self) -> None:
+        """Raises InvalidError for what no provider means and no table keeps."""
+        ids = (self.event_key, self.provider_ref, self.charge_id)
+        if not all(each.isascii() and each.isprintable() for each in ids):
+            raise InvalidError("an id has printable characters")
+        if not 1 <= len(self.charge_id) <= CHARGE_ID_MAX or len(self.event_key) > EVENT_KEY_MAX:
+            raise InvalidError("an id is of some length")
+        if self.at.tzinfo is None or not SINCE.year <= self.at.year < UNTIL.year:
+            raise InvalidError("a moment of these years, with its zone")
+        if self.amount_minor < (self.kind == EVENT_PAID):
+            raise InvalidError("money is more than nothing")
 
 
 Handled = Iterable[tuple[ProviderEvent, str]]
@@ -322,7 +339,11 @@ class PaymentTerms:
     valid: timedelta = timedelta(hours=1)
     """How long an invoice can be paid."""
     adjust_alone_max: int = 1_000
-    """Adjustments of more credits need a second person."""
+    """What is given by hand and worth more credits needs a second person."""
+    adjust_alone_day_max: int = 5_000
+    """So does what one person gives alone in one shop day, all together."""
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """Where the shop's day begins."""
     price_valid: timedelta = timedelta(minutes=15)
     polled_in_a_row_max: int = 5
     """So many payments found by asking, with no webhook: somebody should look."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -69,6 +69,16 @@ class Records(Protocol):
     ) -> list[Mapping[str, Any]]:
         """What this person asked for and was refused for want of a second one."""
         ...
+
+    async def alone_on(
+        self, connection: Connection, people: Sequence[str], day: date
+    ) -> dict[str, int]:
+        """What these people did alone that day, in credits; nobody else adds to it meanwhile."""
+        ...
+
+    async def save_alone(
+        self, connection: Connection, sums: Mapping[str, int], day: date
+    ) -> None: ...
 
     async def note_action(
         self,

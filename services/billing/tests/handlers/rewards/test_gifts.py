@@ -203,7 +203,8 @@ async def test_a_gift_out_of_two_lots_is_one_line_of_the_history(giving, postgre
     await giving.give(1, 25)
 
     request = billing.GetHistory(user_id=1)
-    page = await get_history(request, reads=PostgresReads(postgres_desk.database), page_max=50)
+    reads = PostgresReads(postgres_desk.database)
+    page = await get_history(request, reads=reads, plans={}, page_max=50)
 
     assert [(each.kind, each.credits) for each in page.entries] == [
         *(("gift", -25), ("grant", 20), ("grant", 10), ("trial", 20))

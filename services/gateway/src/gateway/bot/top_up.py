@@ -73,8 +73,8 @@ async def _waiting(
         key = "toast-already-ordered" if shown.state in order_screen.IN_FLIGHT else "toast-closed"
         turn.toast(say(key))
         return None
-    missing = max(shown.price_credits - offers.available_credits, 0)
-    return Waiting(order_id, shop.title(say, shown.workflow_id), Credits(missing))
+    missing = top_up.missing(shown.price_credits, offers)
+    return Waiting(order_id, shop.title(say, shown.workflow_id), missing)
 
 
 async def _waiting_access(
@@ -88,9 +88,8 @@ async def _waiting_access(
     if price is None or not checkout.may_go_on(shown):
         turn.toast(_already(say, shown))
         return None
-    missing = max(price.amount_minor - offers.available_credits, 0)
-    title = shop.title(say, shown.product_id)
-    return Waiting(OrderId(checkout_id), title, Credits(missing))
+    missing = top_up.missing(Credits(price.amount_minor), offers)
+    return Waiting(OrderId(checkout_id), shop.title(say, shown.product_id), missing)
 
 
 @router.callback_query(Tapped(ChoosePack))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from chassis.outbox import UnitOfWork
 from contracts.payments import PaymentCreated
 from gateway.domain import checkout, keys
-from gateway.domain.screens import plans, top_up
+from gateway.domain.screens import account, top_up
 from gateway.handlers import audience
 from gateway.ports import EDIT, SEND, Shop
 
@@ -22,7 +22,7 @@ async def payment_created(event: PaymentCreated, uow: UnitOfWork, *, shop: Shop)
     person = await audience.find(uow, event.user_id, shop=shop)
     if event.subscription_days:
         tier = shown.tier if shown is not None else ""
-        name = plans.name_of(person.say, tier, days=event.subscription_days)
+        name = account.plan_name(person.say, tier, days=event.subscription_days)
         screen = top_up.stars_subscription(person.say, event, name)
     else:
         screen = top_up.payable(person.say, event, person.zone)

@@ -16,6 +16,8 @@ from vpn.domain.terms import Terms
 from vpn.ports.registry import DOWN, STATE_ACTIVE, NodeConfig
 
 ONLINE_FRESH = timedelta(minutes=5)
+SILENCE_MAX = timedelta(seconds=30)
+"""Apps read a link twice a day: a node that is just being restarted must not vanish from it."""
 
 
 class PostgresReads:
@@ -53,8 +55,12 @@ class PostgresReads:
             )
             if row is None:
                 return None
-            states = await connection.fetch("SELECT name, state, health FROM nodes ORDER BY name")
-        found = {each["name"]: (each["state"], each["health"]) for each in states}
+            states = await connection.fetch(
+                "SELECT name, state, health <> $1 OR seen_at > $2 AS answers FROM nodes",
+                DOWN,
+                self._clock.now() - SILENCE_MAX,
+            )
+        found = {each["name"]: (each["state"], bool(each["answers"])) for each in states}
         since: datetime | None = row["devices_over_since"]
         return LinkView(
             state=row["state"],
@@ -70,12 +76,12 @@ class PostgresReads:
             and self._clock.now() - since >= self._terms.devices_grace,
         )
 
-    def _links(self, set_id: str, states: Mapping[str, tuple[str, str]]) -> tuple[NodeLink, ...]:
+    def _links(self, set_id: str, states: Mapping[str, tuple[str, bool]]) -> tuple[NodeLink, ...]:
         """Nodes of the set that new links may name: those that answer, unless none does."""
         mine = [
             (node.shown, states[name][1])
             for name, node in self._nodes.items()
             if name in states and states[name][0] == STATE_ACTIVE and serves(set_id, node.region)
         ]
-        answering = tuple(link for link, health in mine if health != DOWN)
+        answering = tuple(link for link, answers in mine if answers)
         return answering or tuple(link for link, _ in mine)

@@ -126,7 +126,7 @@ def give(
     if bought.renews is not None and (one.state == STATE_ENDED or bought.renews != one.until):
         raise StalePeriodError
     starts = now if one.state == STATE_ENDED else max(now, one.until)
-    until = _end_of(bought, plan, starts)
+    until = _end_of(bought, plan, terms, starts)
     left = _traffic_left(one)
     given = Given(
         order_id=bought.order_id,
@@ -154,13 +154,13 @@ def give(
     return given
 
 
-def _end_of(bought: Purchase, plan: AccessPlan, starts: datetime) -> datetime:
+def _end_of(bought: Purchase, plan: AccessPlan, terms: Terms, starts: datetime) -> datetime:
     if bought.until is not None and not bought.days:
         return whole(max(starts, bought.until))
     days = bought.days or plan.days
     if not 1 <= days <= plans.DAYS_MAX:
         raise InvalidError("a purchase gives days or traffic")
-    return whole(starts + timedelta(days=days))
+    return whole(starts + days * terms.day)
 
 
 def _traffic_left(one: Subscription) -> int | None:
@@ -209,7 +209,7 @@ def _run_until(one: Subscription, until: datetime) -> None:
 
 def extend(one: Subscription, days: int, terms: Terms, now: datetime) -> None:
     """Give days; whoever has used up their traffic gets the days and stays off the nodes."""
-    until = whole(max(now, one.until) + timedelta(days=days))
+    until = whole(max(now, one.until) + days * terms.day)
     spent = one.state == STATE_SUSPENDED and one.spent
     _run_until(one, until)
     if spent:

@@ -95,5 +95,7 @@ def next_due(one: Subscription, now: datetime, terms: Terms) -> datetime | None:
         reminders.next_at(one, now, terms),
         reminders.short_next_at(one, now, terms),
     ]
-    found = [each for each in candidates if each is not None]
+    # What is due and cannot be done now must neither fire for ever nor hide what comes next.
+    again = now + AGAIN_AFTER_MIN
+    found = [again if each <= now else each for each in candidates if each is not None]
     return min(found) if found else None

@@ -40,6 +40,17 @@ def begin(one: Subscription, now: datetime, terms: Terms) -> int:
     return one.renew_attempts
 
 
+def credited(one: Subscription, now: datetime, terms: Terms) -> bool:
+    """Money came: whoever lacked credits for the next period is tried once more, at once."""
+    if one.short_for != one.until or one.renew_for != one.until:
+        return False
+    if not one.auto_renew or one.trial or one.state not in RUNNING:
+        return False
+    one.renew_attempts = min(one.renew_attempts, terms.renew_attempts_max - 1)
+    one.renew_next_at = now
+    return True
+
+
 def refused(one: Subscription, period_end: datetime, code: str, terms: Terms) -> bool:
     """Note billing's no; return whether it was for want of credits. Of another period: nothing."""
     if one.until != period_end or one.renew_for != period_end:

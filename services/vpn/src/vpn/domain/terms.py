@@ -25,6 +25,8 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
+    day: timedelta = timedelta(days=1)
+    """How long a day that was bought or given lasts."""
     grace_policy: str = GRACE_OFF
     grace: timedelta = timedelta(days=3)
     retention: timedelta = timedelta(days=30)

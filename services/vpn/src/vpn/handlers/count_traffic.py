@@ -36,8 +36,8 @@ async def count_traffic(
         percent = access.use_traffic(one, added[one.id], terms)
         if one.state == STATE_SUSPENDED and percent:
             desk.changed(one, CAUSE_TRAFFIC_SPENT)
-        else:
-            desk.touched(one, CAUSE_TRAFFIC_SPENT)
+            continue
+        desk.touched(one, CAUSE_TRAFFIC_SPENT)
         if percent and one.reminders:
             desk.remind(one, REMINDER_TRAFFIC, percent=percent)
     await desk.close()

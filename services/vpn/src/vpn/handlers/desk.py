@@ -167,9 +167,6 @@ class Desk:
 
     def _set_timer(self, one: Subscription) -> None:
         due = care.next_due(one, self.now, self.terms)
-        if due is not None and due <= self.now:
-            # It could not be done now, though it is due: never a timer that fires for ever.
-            due = self.now + care.AGAIN_AFTER_MIN
         if due == one.due_at:
             return
         one.due_at = due

@@ -10,7 +10,12 @@ from vpn.ports.registry import DOWN, STATE_OFF, NodeConfig
 
 
 async def get_access(
-    request: GetAccess, *, reads: Reads, nodes: Mapping[str, NodeConfig], base_url: str
+    request: GetAccess,
+    *,
+    reads: Reads,
+    nodes: Mapping[str, NodeConfig],
+    regions: Mapping[str, str],
+    base_url: str,
 ) -> Access:
     """A person's subscription with its link, which is a secret: nobody logs this answer."""
     row = await reads.access(request.user_id)
@@ -34,16 +39,24 @@ async def get_access(
         limit_bytes=row["limit_bytes"] or 0,
         devices=row["devices"],
         devices_online=row["online"],
-        nodes=await _nodes(row, reads, nodes),
+        nodes=await _nodes(row, reads, nodes, regions),
     )
 
 
 async def _nodes(
-    row: Mapping[str, Any], reads: Reads, nodes: Mapping[str, NodeConfig]
+    row: Mapping[str, Any],
+    reads: Reads,
+    nodes: Mapping[str, NodeConfig],
+    regions: Mapping[str, str],
 ) -> tuple[NodeStatus, ...]:
     states = await reads.states()
-    return tuple(
-        NodeStatus(name=name, region=nodes[name].region, up=health != DOWN)
+    shown = (
+        (nodes[name], health)
         for name, (state, health) in states.items()
-        if name in nodes and state != STATE_OFF and serves(row["set_id"], nodes[name].region)
+        if name in nodes and state != STATE_OFF
+    )
+    return tuple(
+        NodeStatus(name=node.name, region=regions.get(node.region, node.region), up=health != DOWN)
+        for node, health in shown
+        if serves(row["set_id"], node.region)
     )

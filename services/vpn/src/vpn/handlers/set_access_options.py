@@ -32,4 +32,5 @@ async def set_access_options(
         desk.changed(one, CAUSE_OPTIONS)
     else:
         desk.touched(one, CAUSE_OPTIONS)
+    desk.look_after(one)
     await desk.close()

@@ -6,15 +6,16 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 import msgspec
 
+from billing.adapters.providers.wire import NOT_UNDERSTOOD
 from billing.domain.charges import Charge
-from billing.domain.currencies import exponent_of, to_minor, to_text
+from billing.domain.currencies import EXPONENTS, MINOR_MAX, exponent_of, to_minor, to_text
 from billing.domain.errors import InvalidError
 from billing.domain.offers import Tender
 from billing.domain.payments import Payment
@@ -52,8 +53,14 @@ IDS_MAX = 200
 LOOK_BACK = timedelta(days=2)
 """Invoices are listed by their age: one made so long before the cursor may be paid after it."""
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5, sock_read=10)
-FIAT_TOLERANCE = Decimal("0.01")
-"""What is paid for a fiat price differs from it by rounding and a moving rate, not by more."""
+MINOR_UNIT = Decimal(1)
+"""So far, and by one smallest unit of the asset, may what came be from a fiat price.
+
+A price in a currency is paid in an asset: its amount is the price by Crypto Pay's rate, rounded to
+the asset's digits, and the rate it then states is rounded too. It never states what came in the
+currency itself. Whatever differs by more than that rounding was not what was asked for.
+"""
+ASSET_DIGITS = 8
 SPEND_ID_USED = "SPEND_ID_ALREADY_USED"
 STATUS_UNAUTHORIZED = 401
 STATUS_SERVER_ERROR = 500
@@ -127,7 +134,7 @@ class CryptoPay:
             if update.get("update_type") != "invoice_paid":
                 return ()
             event = _event(update["payload"], raw)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, InvalidError) as error:
+        except (msgspec.DecodeError, *NOT_UNDERSTOOD) as error:
             raise WebhookRejectedError(400) from error
         return (event,) if event is not None else ()
 
@@ -219,8 +226,8 @@ def _events(items: Any) -> list[ProviderEvent]:
     for item in items:
         try:
             event = _event(item, msgspec.json.encode(item))
-        except (KeyError, ValueError, InvalidError):
-            log.warning("invoice_not_understood", invoice_id=str(item.get("invoice_id", "")))
+        except NOT_UNDERSTOOD:
+            log.warning("invoice_not_understood", invoice_id=str(item.get("invoice_id", ""))[:64])
             continue
         if event is not None:
             events.append(event)
@@ -228,7 +235,7 @@ def _events(items: Any) -> list[ProviderEvent]:
 
 
 def _event(invoice: Mapping[str, Any], raw: bytes) -> ProviderEvent | None:
-    """Raises KeyError, ValueError or InvalidError for what is no invoice."""
+    """Raises one of NOT_UNDERSTOOD for what is no invoice."""
     ref = str(invoice["invoice_id"])
     payment_id = _payment_id(invoice.get("payload"))
     if invoice["status"] == "expired":
@@ -258,18 +265,19 @@ def _paid(invoice: Mapping[str, Any]) -> tuple[int, str]:
         currency = str(invoice["paid_asset"])
         return to_minor(str(invoice["paid_amount"]), currency), currency
     currency = str(invoice["fiat"])
-    asked = Decimal(str(invoice["amount"]))
+    asked = Decimal(to_minor(str(invoice["amount"]), currency))
     rate = invoice.get("paid_fiat_rate")
     if rate is None:
-        return to_minor(str(asked), currency), currency
-    try:
-        came = Decimal(str(invoice["paid_amount"])) * Decimal(str(rate))
-    except InvalidOperation:
-        raise InvalidError("not an amount") from None
-    if abs(came - asked) > asked * FIAT_TOLERANCE:
-        minor = Decimal(1).scaleb(-exponent_of(currency))
-        asked = max(came.quantize(minor, ROUND_HALF_EVEN), minor)
-    return to_minor(str(asked), currency), currency
+        return int(asked), currency
+    # Both in minor units of the currency.
+    worth = Decimal(str(rate)).scaleb(exponent_of(currency))
+    came = Decimal(str(invoice["paid_amount"])) * worth
+    if not came.is_finite() or not 0 < came <= MINOR_MAX:
+        raise InvalidError("not an amount")
+    digits = EXPONENTS.get(str(invoice.get("paid_asset")), ASSET_DIGITS)
+    if abs(came - asked) <= MINOR_UNIT + worth.scaleb(-digits):
+        return int(asked), currency
+    return max(int(came.quantize(MINOR_UNIT, ROUND_HALF_EVEN)), 1), currency
 
 
 def _payment_id(payload: Any) -> PaymentId | None:

@@ -30,10 +30,21 @@ T = TypeVar("T")
 log = logs.get("billing.providers")
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5, sock_read=10)
 ASKED_AT_ONCE = 8
+REF_SHOWN = 64
 PAGE = "100"
 PAGES_MAX = 200
 STATUS_OK = 200
 STATUS_TOKEN = 401
+NOT_UNDERSTOOD = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    InvalidError,
+)
+"""What reading a thing of another form ends with: a provider, or who has its key, may send any."""
 REFUSED = frozenset({400, 403, 404, 405, 409, 415, 422})
 """A definite no. Anything else leaves open whether it happened."""
 
@@ -103,8 +114,9 @@ def understood(
     for item in items:
         try:
             events += tell(item)
-        except (AttributeError, KeyError, TypeError, ValueError, InvalidError):
-            log.warning("invoice_not_understood", ref=str(item.get("id", "")))
+        except NOT_UNDERSTOOD:
+            ref = str(item.get("id", ""))[:REF_SHOWN] if isinstance(item, dict) else ""
+            log.warning("invoice_not_understood", ref=ref)
     return events
 
 

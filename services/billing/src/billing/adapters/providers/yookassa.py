@@ -99,7 +99,7 @@ class YooKassa:
             told = msgspec.json.decode(raw, type=Json)
             refund = told["event"].startswith("refund.")
             ref = str(UUID(told["object"]["payment_id" if refund else "id"]))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (msgspec.DecodeError, *wire.NOT_UNDERSTOOD) as error:
             raise port.WebhookRejectedError(400) from error
         return (port.hint(ref, self._clock.now(), raw),)
 

@@ -101,7 +101,7 @@ terms =
     • You may only send photos you have the right to use. Anything unlawful or sexual is refused, and an account that keeps sending it is closed.
     • Credits, VIP and Black Gold are digital goods for use in this bot only; they cannot be paid out or sold on. You get them at once after paying.
     • Credits are spent only on results you receive. A failed or cancelled order costs nothing.
-    • Trial and bonus credits expire; credits you bought do not.
+    • Trial credits expire, and so do bonus credits with an end date, which /balance shows; credits you bought, and the bonus of a pack, do not.
     • A payment can be given back as a whole while what it bought is unused; ask with /paysupport. What it bought is taken back with it; what was spent already is owed.
     • A subscription is renewed by Telegram until you stop it in /vip. Stopping it takes nothing away that is paid.
     • Money that does not match its invoice is looked at by a person, and is never lost.
@@ -178,13 +178,21 @@ history-post =
        *[other] <b>{ $signed }</b> · charged { $credits } from the reserve · { $at }
     }
 history-void = <b>{ $signed }</b> · came back, not charged · { $at }
+history-credit-back = <b>{ $signed }</b> · given back by the shop · { $at }
 history-expire = <b>{ $signed }</b> · expired · { $at }
 history-grant = <b>{ $signed }</b> · received · { $at }
 history-trial = <b>{ $signed }</b> · trial credits · { $at }
 history-revoke = <b>{ $signed }</b> · taken back · { $at }
 history-restore = <b>{ $signed }</b> · restored after a refund that was refused · { $at }
 history-adjust = <b>{ $signed }</b> · corrected by the shop · { $at }
-history-plan = <b>{ $signed }</b> · a plan · { $at }
+history-plan = <b>{ $signed }</b> · { $plan } · { $at }
+history-refund = ↩️ <b>{ $plan }</b> refunded: { $price } · { $at }
+history-refund-taken =
+    { $days ->
+        [one] { $line } · { $days } day taken back
+       *[other] { $line } · { $days } days taken back
+    }
+history-free = <b>{ $signed }</b> · free, −{ $percent }% · { $at }
 history-gift = <b>{ $signed }</b> · a gift for somebody · { $at }
 history-gift-back = <b>{ $signed }</b> · a gift came back · { $at }
 history-grant-payment = <b>{ $signed }</b> · bought · { $at }
@@ -194,6 +202,8 @@ history-grant-referral = <b>{ $signed }</b> · invited friends · { $at }
 history-grant-newcomer = <b>{ $signed }</b> · welcome gift · { $at }
 history-grant-gift = <b>{ $signed }</b> · a gift from somebody · { $at }
 history-cheaper = { $line } · −{ $percent }%
+history-debt-paid = { $line } · { $credits } of it paid what you owed
+history-debt-made = { $line } · { $credits } of it is owed now
 history-drawn = 🎲 <b>{ $percent }% off</b> · won in the draw · { $at }
 history-discount = 🎟 <b>{ $percent }% off</b> · promo code · { $at }
 history-tier = ⭐ <b>{ $tier }</b> until { $until } · { $at }
@@ -321,6 +331,8 @@ refused-queue-full = The queue is full right now. Please try again in a few minu
 refused-unknown-workflow = This is no longer on offer. Please choose something else.
 refused-no-account = Your account is just being opened. Please try again in a moment.
 refused-in-debt = There is an open amount on your account. It has to be settled first: see your balance.
+refused-owing = You owe { amount }. The next credits you receive pay that first; until then nothing can be ordered.
+refused-owing-all = { amount } pay both that and this.
 refused-other = Something is not right with this order. Please start again from your photo.
 not-charged = You were not charged.
 not-charged-returned =
@@ -328,6 +340,7 @@ not-charged-returned =
         [one] You were not charged, { $credits } credit is back.
        *[other] You were not charged, { $credits } credits are back.
     }
+not-charged-debt = { amount } that had been reserved paid what you owed.
 
 refund-cancelled = ✖ <b>{ $title }</b>: cancelled.
 refund-bad-input = <b>{ $title }</b>: this photo could not be processed. Please try another one.
@@ -525,6 +538,11 @@ payment-credits = <b>+{ amount }</b>
 payment-bonus = { amount } of it on top, as a bonus.
 payment-tier = ⭐ <b>{ $tier }</b> until { $until }.
 payment-renewed = ⭐ <b>{ $tier }</b> is renewed until { $until }.
+payment-tier-added =
+    { $days ->
+        [one] ⭐ { $tier } is paid. <b>{ $higher }</b> runs and gives all of it, so it got { $days } day more, until { $until }.
+       *[other] ⭐ { $tier } is paid. <b>{ $higher }</b> runs and gives all of it, so it got { $days } days more, until { $until }.
+    }
 payment-late = The payment came after its invoice had closed. It counts all the same.
 payment-order-closed = The order this was for was closed meanwhile. The credits are yours for any other.
 payment-failed = The payment did not come about.
@@ -544,6 +562,8 @@ charge-charged-back = ↩️ The payment of { $price } was called back.
 charge-taken = Taken back for it: { amount }.
 charge-debt = { amount } had been spent already and are owed now. Credits you receive pay it first; new orders wait until then.
 refund-refused = The payment <code>{ $charge }</code> could not be given back. What had been taken for it is yours again. Questions: /paysupport
+order-credited-back = ↩️ { amount } of your order “{ $title }” came back to you.
+order-credited-back-left = Still charged for it: { amount }.
 credits-adjusted-up = ➕ Your balance was corrected: +{ amount }.
 credits-adjusted-down = ➖ Your balance was corrected: −{ amount }.
 credits-adjusted-reason = Reason: { $reason }
@@ -586,8 +606,8 @@ plan-refused = The plan could not be bought.
 subscriptions-title = Your subscriptions:
 subscription-renews = • { $plan }, renewed on { $until }
 subscription-ends = • { $plan }, ends on { $until }
-button-stop-renewals = ⏸ Stop renewals
-button-resume-renewals = ▶ Resume renewals
+button-stop-renewals = ⏸ Stop renewals: { $plan }
+button-resume-renewals = ▶ Resume renewals: { $plan }
 toast-renewals-asked = Asking Telegram…
 toast-renewals-so-already = It is so already.
 subscription-active = ▶ Your subscription renews on { $until }.
@@ -709,6 +729,8 @@ paysupport-contact = Write to { $contact }, and name the number of the payment.
 paysupport-write-here = Or send /paysupport followed by your question, in one message: what you expected, when it happened, the number of the payment. A person reads it.
 paysupport-passed-on = Passed on. A person reads it and comes back to you.
 paysupport-telegram = Telegram support cannot help with purchases made in this bot; we can.
+paysupport-nobody = Whom to write to is not set up here yet: the owner of this bot has given neither a contact (GATEWAY_SUPPORT_CONTACT) nor a chat for questions (GATEWAY_ADMIN_CHAT_ID), so what you write here is read by nobody. Please reach the owner where you found this bot, and name the number of the payment. Telegram support cannot help with purchases made in this bot.
+paysupport-unnamed = no longer on offer
 charge-state-review = being looked at
 charge-state-paid = paid
 charge-state-refunding = being given back

@@ -105,7 +105,7 @@ terms =
     • Присылайте только те фото, на которые у вас есть права. Незаконное и сексуальное не принимается, а счёт того, кто присылает это снова, закрывается.
     • Кредиты, VIP и Black Gold – цифровые товары только для этого бота; вывести или перепродать их нельзя. Вы получаете их сразу после оплаты.
     • Кредиты тратятся только на полученные результаты. Неудачный или отменённый заказ ничего не стоит.
-    • Пробные и бонусные кредиты сгорают, купленные – нет.
+    • Пробные кредиты сгорают, бонусные – если у них есть срок, его видно в /balance; купленные и бонус к пакету – нет.
     • Платёж возвращается целиком, пока купленное не использовано; просите через /paysupport. Купленное при этом отзывается, а уже потраченное становится долгом.
     • Подписку продлевает Telegram, пока вы не остановите её в /vip. Остановка не отнимает оплаченного.
     • Деньги, которые не сходятся со счётом, проверяет человек, и они не пропадают.
@@ -186,13 +186,23 @@ history-post =
        *[other] <b>{ $signed }</b> · списано из резерва { $credits } кредита · { $at }
     }
 history-void = <b>{ $signed }</b> · вернулось, не списано · { $at }
+history-credit-back = <b>{ $signed }</b> · возвращено магазином · { $at }
 history-expire = <b>{ $signed }</b> · срок истёк · { $at }
 history-grant = <b>{ $signed }</b> · начислено · { $at }
 history-trial = <b>{ $signed }</b> · пробные кредиты · { $at }
 history-revoke = <b>{ $signed }</b> · отозвано · { $at }
 history-restore = <b>{ $signed }</b> · возврат платежа отклонён, кредиты снова ваши · { $at }
 history-adjust = <b>{ $signed }</b> · исправлено магазином · { $at }
-history-plan = <b>{ $signed }</b> · тариф · { $at }
+history-plan = <b>{ $signed }</b> · { $plan } · { $at }
+history-refund = ↩️ <b>{ $plan }</b>: возвращено { $price } · { $at }
+history-refund-taken =
+    { $days ->
+        [one] { $line } · отозван { $days } день
+        [few] { $line } · отозвано { $days } дня
+        [many] { $line } · отозвано { $days } дней
+       *[other] { $line } · отозвано { $days } дня
+    }
+history-free = <b>{ $signed }</b> · бесплатно, −{ $percent } % · { $at }
 history-gift = <b>{ $signed }</b> · подарок кому-то · { $at }
 history-gift-back = <b>{ $signed }</b> · подарок вернулся · { $at }
 history-grant-payment = <b>{ $signed }</b> · куплено · { $at }
@@ -202,6 +212,8 @@ history-grant-referral = <b>{ $signed }</b> · за приглашённых д�
 history-grant-newcomer = <b>{ $signed }</b> · подарок новичку · { $at }
 history-grant-gift = <b>{ $signed }</b> · подарок от кого-то · { $at }
 history-cheaper = { $line } · −{ $percent } %
+history-debt-paid = { $line } · из них { $credits } – в счёт долга
+history-debt-made = { $line } · из них { $credits } – теперь долг
 history-drawn = 🎲 <b>скидка { $percent } %</b> · выиграна в розыгрыше · { $at }
 history-discount = 🎟 <b>скидка { $percent } %</b> · промокод · { $at }
 history-tier = ⭐ <b>{ $tier }</b> до { $until } · { $at }
@@ -377,6 +389,8 @@ refused-queue-full = Очередь сейчас заполнена. Попро�
 refused-unknown-workflow = Этого больше нет в списке. Выберите что-нибудь другое.
 refused-no-account = Ваш счёт как раз открывается. Попробуйте через мгновение.
 refused-in-debt = На вашем счёте есть долг. Сначала нужно его погасить: загляните в баланс.
+refused-owing = Ваш долг: { amount }. Он погасится из следующих поступлений, а до тех пор ничего не заказать.
+refused-owing-all = Чтобы хватило и на долг, и на это, нужно пополнить на { amount }.
 refused-other = С этим заказом что-то не так. Начните, пожалуйста, заново с фото.
 not-charged = Кредиты не списаны.
 not-charged-returned =
@@ -385,6 +399,13 @@ not-charged-returned =
         [few] Ничего не списано, { $credits } кредита вернулись.
         [many] Ничего не списано, { $credits } кредитов вернулись.
        *[other] Ничего не списано, { $credits } кредита вернулись.
+    }
+not-charged-debt =
+    { $credits ->
+        [one] Из резерва { amount } ушёл на погашение долга.
+        [few] Из резерва { amount } ушли на погашение долга.
+        [many] Из резерва { amount } ушло на погашение долга.
+       *[other] Из резерва { amount } ушло на погашение долга.
     }
 
 refund-cancelled = ✖ <b>{ $title }</b>: отменено.
@@ -639,6 +660,13 @@ payment-bonus =
     }
 payment-tier = ⭐ <b>{ $tier }</b> до { $until }.
 payment-renewed = ⭐ <b>{ $tier }</b>: продлено до { $until }.
+payment-tier-added =
+    { $days ->
+        [one] ⭐ { $tier } – оплачено. Действует <b>{ $higher }</b>, в котором всё это уже есть, поэтому он продлён на { $days } день, до { $until }.
+        [few] ⭐ { $tier } – оплачено. Действует <b>{ $higher }</b>, в котором всё это уже есть, поэтому он продлён на { $days } дня, до { $until }.
+        [many] ⭐ { $tier } – оплачено. Действует <b>{ $higher }</b>, в котором всё это уже есть, поэтому он продлён на { $days } дней, до { $until }.
+       *[other] ⭐ { $tier } – оплачено. Действует <b>{ $higher }</b>, в котором всё это уже есть, поэтому он продлён на { $days } дня, до { $until }.
+    }
 payment-late = Платёж пришёл, когда счёт уже закрылся. Он всё равно засчитан.
 payment-order-closed = Заказ, для которого это было, тем временем закрыт. Кредиты остаются вам для любого другого.
 payment-failed = Оплата не состоялась.
@@ -670,6 +698,8 @@ charge-debt =
        *[other] { amount } из них уже потрачено и теперь в долгу. Долг погасится из следующих поступлений; до тех пор новые заказы подождут.
     }
 refund-refused = Платёж <code>{ $charge }</code> вернуть не удалось. То, что было за него отозвано, снова ваше. Вопросы: /paysupport
+order-credited-back = ↩️ За заказ «{ $title }» вам возвращено { amount }.
+order-credited-back-left = За него остаётся оплачено: { amount }.
 credits-adjusted-up = ➕ Баланс исправлен: +{ amount }.
 credits-adjusted-down = ➖ Баланс исправлен: −{ amount }.
 credits-adjusted-reason = Причина: { $reason }
@@ -714,8 +744,8 @@ plan-refused = Купить статус не получилось.
 subscriptions-title = Ваши подписки:
 subscription-renews = • { $plan }, продлится { $until }
 subscription-ends = • { $plan }, закончится { $until }
-button-stop-renewals = ⏸ Остановить продление
-button-resume-renewals = ▶ Возобновить продление
+button-stop-renewals = ⏸ Остановить: { $plan }
+button-resume-renewals = ▶ Возобновить: { $plan }
 toast-renewals-asked = Прошу Telegram…
 toast-renewals-so-already = Так уже и есть.
 subscription-active = ▶ Подписка продлится { $until }.
@@ -851,6 +881,8 @@ paysupport-contact = Напишите { $contact } и назовите номе�
 paysupport-write-here = Или пришлите /paysupport и свой вопрос одним сообщением: чего вы ждали, когда это было, номер платежа. Его прочитает человек.
 paysupport-passed-on = Передано. Человек прочитает и ответит вам.
 paysupport-telegram = Поддержка Telegram с покупками в этом боте не поможет, а мы поможем.
+paysupport-nobody = Кому писать, здесь ещё не настроено: владелец бота не указал ни контакт (GATEWAY_SUPPORT_CONTACT), ни чат для вопросов (GATEWAY_ADMIN_CHAT_ID), и написанное здесь никто не прочитает. Обратитесь к владельцу там, где вы нашли этого бота, и назовите номер платежа. Поддержка Telegram с покупками в этом боте не поможет.
+paysupport-unnamed = больше не продаётся
 charge-state-review = проверяется
 charge-state-paid = оплачен
 charge-state-refunding = возвращается

@@ -21,6 +21,7 @@ from contracts.money import Credits
 from gateway.domain import callbacks
 from gateway.domain.callbacks import OpenHistory, OpenPage, pack
 from gateway.domain.moments import moment
+from gateway.domain.money import money
 from gateway.domain.screen import Button, Say, Screen
 from gateway.domain.screens.menu import menu_button
 
@@ -28,7 +29,7 @@ _MINUS = "−"
 _KINDS = frozenset(
     {
         *("hold", "post", "void", "expire", "grant", "trial", "revoke"),
-        *("restore", "adjust", "plan", "gift", "gift_back"),
+        *("restore", "adjust", "plan", "gift", "gift_back", "credit_back", "free"),
     }
 )
 _GRANTS = frozenset({"payment", "payment_bonus", "promo", "referral", "newcomer", "gift"})
@@ -101,6 +102,15 @@ def tier_name(say: Say, tier: str) -> str:
     return say(f"tier-{tier.replace('_', '-')}") if tier in _TIERS else escape(tier)
 
 
+def plan_name(say: Say, tier: str, *, days: int) -> str:
+    """Without a tier: the screen it was bought on, or the offer, is long gone."""
+    if not tier:
+        return say("plan-unnamed")
+    if not days:
+        return tier_name(say, tier)
+    return say("plan-name", tier=tier_name(say, tier), days=days)
+
+
 def _lot(say: Say, lot: LotBalance, zone: ZoneInfo) -> str:
     name = lot_name(say, lot.lot)
     if lot.expires_at is None:
@@ -130,16 +140,36 @@ def history(
 def _entry(say: Say, entry: HistoryEntry, titles: Mapping[str, str], zone: ZoneInfo) -> str:
     if entry.kind in {"tier", "discount"}:
         return _gain(say, entry, zone)
+    if entry.kind == "refund":
+        return _refund(say, entry, zone)
     line = say(
         f"history-{_words(entry)}",
+        plan=plan_name(say, entry.tier, days=entry.days),
+        percent=entry.percent,
         credits=entry.amount_credits,
-        signed=signed(entry.credits),
+        signed=signed(Credits(entry.credits + entry.debt_credits)),
         at=moment(say, entry.at, zone),
     )
+    if entry.debt_credits:
+        key = "history-debt-paid" if entry.debt_credits > 0 else "history-debt-made"
+        line = say(key, line=line, credits=abs(entry.debt_credits))
     title = titles.get(entry.workflow_id, escape(entry.workflow_id))
     if entry.percent and entry.kind == "hold":
         line = say("history-cheaper", line=line, percent=entry.percent)
     return f"{line} · {title}" if title else line
+
+
+def _refund(say: Say, entry: HistoryEntry, zone: ZoneInfo) -> str:
+    """A plan whose money went back; of a pack the credits that were taken are the line."""
+    line = say(
+        "history-refund",
+        plan=plan_name(say, entry.tier, days=entry.days),
+        price=money(entry.amount_minor, entry.currency),
+        at=moment(say, entry.at, zone),
+    )
+    if not entry.taken_days:
+        return line
+    return say("history-refund-taken", line=line, days=entry.taken_days)
 
 
 def _gain(say: Say, entry: HistoryEntry, zone: ZoneInfo) -> str:
@@ -160,7 +190,7 @@ def _gain(say: Say, entry: HistoryEntry, zone: ZoneInfo) -> str:
 def _words(entry: HistoryEntry) -> str:
     if entry.kind == "grant" and entry.reason in _GRANTS:
         return f"grant-{entry.reason.replace('_', '-')}"
-    if entry.kind == "gift" and entry.credits > 0:
+    if entry.kind == "gift" and entry.credits + entry.debt_credits > 0:
         return "grant-gift"
     return entry.kind.replace("_", "-") if entry.kind in _KINDS else "other"
 

@@ -35,10 +35,12 @@ def price(say: Say, shown: OrderScreen, workflow: Workflow, quote: Price, zone: 
         lines.append(say("price-free-left", count=quote.free_left_today))
     if shown.price_credits:
         lines.append(say("price-available", credits=quote.available_credits))
+    if quote.debt_credits:
+        lines.append(say("balance-debt", credits=quote.debt_credits))
     lines.append(say("price-takes", time=duration(say, workflow.expected_seconds)))
     lines.append(say("price-promise"))
     rows = _confirm_rows(say, shown)
-    if quote.available_credits < shown.price_credits:
+    if quote.debt_credits or quote.available_credits < shown.price_credits:
         rows = ((top_up.top_up_button(say, shown.order_id),), *rows)
     return Screen(text="\n".join(lines), buttons=rows)
 

@@ -74,6 +74,8 @@ def _refusal(say: Say, event: OrderRefused, shown: OrderScreen, *, renews: str) 
             available=say("amount", credits=available),
             missing=max(needed - available, 0),
         )
+    if event.code == errors.IN_DEBT and event.debt_credits:
+        return top_up.owing(say, event.debt_credits, shown.price_credits)
     if event.code == errors.QUOTA_EXCEEDED:
         return say("refused-quota", count=event.limit or 0, time=renews)
     if event.code == errors.IN_FLIGHT_CAP:
@@ -158,8 +160,11 @@ def as_file(say: Say, output: MediaRef, title: str) -> Screen:
 def refunded(say: Say, event: OrderRefunded, shown: OrderScreen | None, title: str) -> Screen:
     """What went wrong, and that the credits are back."""
     lines = [_reason(say, event, title), say("not-charged")]
-    if event.returned_credits:
-        lines[1] = say("not-charged-returned", credits=event.returned_credits)
+    back = Credits(event.returned_credits - event.debt_paid_credits)
+    if back:
+        lines[1] = say("not-charged-returned", credits=back)
+    if event.debt_paid_credits:
+        lines.append(say("not-charged-debt", credits=event.debt_paid_credits))
     again = _again_row(say, shown, "button-try-again") if shown is not None else ()
     return Screen(text="\n".join(lines), buttons=_rows(say, again))
 

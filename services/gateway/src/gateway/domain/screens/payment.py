@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from contracts import errors
 from contracts.ids import UserId
 from contracts.money import Credits
-from contracts.operators import CreditsAdjusted
+from contracts.operators import CreditsAdjusted, OrderCreditedBack
 from contracts.payments import (
     ChargeLine,
     ChargeRefunded,
@@ -24,7 +24,7 @@ from gateway.domain.callbacks import OpenPage, pack
 from gateway.domain.moments import moment
 from gateway.domain.money import money
 from gateway.domain.screen import Button, Say, Screen
-from gateway.domain.screens.account import signed, tier_name
+from gateway.domain.screens.account import plan_name, signed, tier_name
 from gateway.domain.screens.menu import menu_button
 from gateway.domain.screens.top_up import method_name
 
@@ -75,9 +75,7 @@ def credited(say: Say, event: PaymentCredited, zone: ZoneInfo, *, bonus: Credits
     if event.credits and bonus:
         lines.append(say("payment-bonus", credits=bonus))
     if event.tier and event.until is not None:
-        key = "payment-renewed" if event.recurring else "payment-tier"
-        tier = tier_name(say, event.tier)
-        lines.append(say(key, tier=tier, until=moment(say, event.until, zone)))
+        lines.append(_tier(say, event, moment(say, event.until, zone)))
     if event.debt_paid_credits:
         lines.append(say("credits-granted-debt", credits=event.debt_paid_credits))
     if event.late:
@@ -86,6 +84,15 @@ def credited(say: Say, event: PaymentCredited, zone: ZoneInfo, *, bonus: Credits
     data = pack(OpenPage(callbacks.BALANCE, fresh=True))
     row = (Button(say("button-balance"), data), menu_button(say, fresh=True))
     return Screen(text="\n".join(lines), buttons=(row,))
+
+
+def _tier(say: Say, event: PaymentCredited, until: str) -> str:
+    tier = tier_name(say, event.tier)
+    if event.added_to:
+        higher = tier_name(say, event.added_to)
+        days = event.added_days
+        return say("payment-tier-added", tier=tier, higher=higher, days=days, until=until)
+    return say("payment-renewed" if event.recurring else "payment-tier", tier=tier, until=until)
 
 
 def order_not_resumed(say: Say) -> Screen:
@@ -165,6 +172,19 @@ def adjusted(say: Say, event: CreditsAdjusted) -> Screen:
     return Screen(text="\n".join(lines), buttons=((Button(say("button-balance"), data),),))
 
 
+def credited_back(say: Say, event: OrderCreditedBack, title: str) -> Screen:
+    """Credits of a finished order were given back; vpn tells itself of access that ends."""
+    lines = [say("order-credited-back", credits=event.credits, title=title)]
+    if event.left_credits:
+        lines.append(say("order-credited-back-left", credits=event.left_credits))
+    lines.append(say("credits-adjusted-reason", reason=escape(event.reason)))
+    if event.debt_paid_credits:
+        lines.append(say("credits-granted-debt", credits=event.debt_paid_credits))
+    lines.append(say("topup-have", credits=event.available_credits))
+    data = pack(OpenPage(callbacks.BALANCE, fresh=True))
+    return Screen(text="\n".join(lines), buttons=((Button(say("button-balance"), data),),))
+
+
 def support(
     say: Say,
     charges: Sequence[ChargeLine] | None,
@@ -185,7 +205,7 @@ def support(
         lines.append(say("paysupport-contact", contact=escape(contact)))
     if read_here:
         lines.append(say("paysupport-write-here"))
-    lines.append(say("paysupport-telegram"))
+    lines.append(say("paysupport-telegram" if contact or read_here else "paysupport-nobody"))
     return Screen(text="\n".join(lines), buttons=((menu_button(say),),))
 
 
@@ -197,8 +217,18 @@ def _charge(say: Say, line: ChargeLine, zone: ZoneInfo) -> str:
         "paysupport-charge",
         at=moment(say, line.paid_at, zone),
         price=price,
-        what=signed(line.credits) if line.credits else escape(line.product_id),
+        what=_bought(say, line),
         method=method_name(say, line.provider),
         state=state,
         charge=escape(line.charge_id),
     )
+
+
+def _bought(say: Say, line: ChargeLine) -> str:
+    if line.credits:
+        return signed(line.credits)
+    if line.tier:
+        return plan_name(say, line.tier, days=line.days)
+    if line.pack_credits:
+        return say("amount", credits=line.pack_credits)
+    return say("paysupport-unnamed")

@@ -24,6 +24,7 @@ from gateway.domain.money import STARS_CURRENCY, money
 from gateway.domain.packed_ids import mark
 from gateway.domain.purchase_buttons import ChangeRenewals, ChoosePlan, PayWith
 from gateway.domain.screen import Button, Say, Screen
+from gateway.domain.screens import account, top_up
 from gateway.domain.screens.account import tier_name
 from gateway.domain.screens.menu import menu_button
 from gateway.domain.screens.top_up import pay_rows
@@ -37,27 +38,20 @@ def plans(say: Say, offers: Offers, zone: ZoneInfo) -> Screen:
     lines = [say("plans-title"), "", say("vip-gives"), "", say("black-gold-gives"), ""]
     lines += [_plan_line(say, each, offers) for each in offers.plans]
     running = [each for each in offers.subscriptions if each.state in {ACTIVE, CANCELLED}]
+    names = {each.id: plan_name(say, each) for each in offers.plans}
     if running:
-        names = {each.id: plan_name(say, each) for each in offers.plans}
         lines += ["", say("subscriptions-title")]
         lines += [_subscription_line(say, each, names, zone) for each in running]
     elif not offers.plans:
         lines.append(say("plans-closed"))
     lines += ["", say("plans-rules")]
     buy = tuple((Button(plan_name(say, each), pack(ChoosePlan(each.id))),) for each in offers.plans)
-    renewals = tuple((_renewal_button(say, each),) for each in running)
+    renewals = tuple((_renewal_button(say, each, names),) for each in running)
     return Screen(text="\n".join(lines), buttons=(*buy, *renewals, (menu_button(say),)))
 
 
 def plan_name(say: Say, plan: Plan) -> str:
-    return name_of(say, plan.tier, days=plan.days)
-
-
-def name_of(say: Say, tier: str, *, days: int) -> str:
-    """Empty: the screen it was bought on is long gone."""
-    if not tier:
-        return say("plan-unnamed")
-    return say("plan-name", tier=tier_name(say, tier), days=days)
+    return account.plan_name(say, plan.tier, days=plan.days)
 
 
 def _plan_line(say: Say, plan: Plan, offers: Offers) -> str:
@@ -78,9 +72,10 @@ def _subscription_line(say: Say, running: Subscribed, names: dict[str, str], zon
     return say(key, plan=name, until=moment(say, running.until, zone))
 
 
-def _renewal_button(say: Say, running: Subscribed) -> Button:
+def _renewal_button(say: Say, running: Subscribed, names: dict[str, str]) -> Button:
     stop = running.state == ACTIVE
-    label = say("button-stop-renewals") if stop else say("button-resume-renewals")
+    name = names.get(running.plan_id, say("plan-unnamed"))
+    label = say("button-stop-renewals" if stop else "button-resume-renewals", plan=name)
     return Button(label, pack(ChangeRenewals(mark(running.charge_id), cancelled=stop)))
 
 
@@ -108,11 +103,13 @@ def checkout(say: Say, shown: Checkout, plan: Plan, offers: Offers) -> Screen:
     lines = [say("checkout-plan", plan=plan_name(say, plan))]
     if gives is not None:
         lines.append(say(gives))
-    lines += ["", say("topup-have", credits=offers.available_credits), say("checkout-how")]
-    lines.append(say("checkout-terms"))
+    lines += ["", say("topup-have", credits=offers.available_credits)]
+    if offers.debt_credits:
+        lines.append(say("balance-debt", credits=offers.debt_credits))
+    lines += [say("checkout-how"), say("checkout-terms")]
     label = say("button-pay-credits", credits=plan.price_credits)
     rows = [(Button(label, pack(PayWith(shown.checkout_id, CREDITS))),), *pay_rows(say, shown)]
-    if offers.available_credits < plan.price_credits:
+    if offers.debt_credits or offers.available_credits < plan.price_credits:
         rows.append((_top_up(say),))
     back = Button(say("button-back"), pack(OpenPage(callbacks.VIP)))
     return Screen(text="\n".join(lines), buttons=(*rows, (back, menu_button(say))))
@@ -138,7 +135,8 @@ def bought(say: Say, event: PlanBought, zone: ZoneInfo) -> Screen:
 def refused(say: Say, event: PlanRefused) -> Screen:
     """Why not, that nothing was charged, and the way on."""
     again = Button(say("button-plans"), pack(OpenPage(callbacks.VIP, fresh=True)))
-    row = (_top_up(say), again) if event.code == errors.INSUFFICIENT_CREDITS else (again,)
+    short = event.code in {errors.INSUFFICIENT_CREDITS, errors.IN_DEBT}
+    row = (_top_up(say), again) if short else (again,)
     text = "\n".join([_refusal(say, event), say("not-charged")])
     return Screen(text=text, buttons=(row, (menu_button(say, fresh=True),)))
 
@@ -154,6 +152,8 @@ def _refusal(say: Say, event: PlanRefused) -> str:
         )
     if event.code == errors.PRICE_CHANGED and event.price_credits is not None:
         return say("plan-price-changed", credits=event.price_credits)
+    if event.code == errors.IN_DEBT and event.debt_credits:
+        return top_up.owing(say, event.debt_credits, event.price_credits)
     simple = {
         errors.PRICE_CHANGED: "price-changed",
         errors.PRICE_EXPIRED: "price-expired",

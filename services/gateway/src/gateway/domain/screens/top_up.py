@@ -37,6 +37,11 @@ class Waiting:
     missing: Credits
 
 
+def missing(price: Credits, offers: Offers) -> Credits:
+    """How many credits more a price takes: what is owed is paid before it."""
+    return Credits(max(price + offers.debt_credits - offers.available_credits, 0))
+
+
 def packs(say: Say, offers: Offers, *, waiting: Waiting | None = None) -> Screen:
     """What can be bought with the methods that are switched on."""
     listed = [each for each in offers.packs if amounts(each, offers.methods)]
@@ -44,6 +49,8 @@ def packs(say: Say, offers: Offers, *, waiting: Waiting | None = None) -> Screen
     if not listed:
         return Screen(text=say("topup-closed"), buttons=(last,))
     lines = [say("topup-title"), say("topup-have", credits=offers.available_credits)]
+    if offers.debt_credits:
+        lines.append(say("balance-debt", credits=offers.debt_credits))
     if waiting is not None and waiting.missing:
         lines.append(say("topup-missing", title=waiting.title, credits=waiting.missing))
     lines += ["", *(_pack_line(say, each, offers.methods) for each in listed)]
@@ -211,6 +218,14 @@ def dropped(say: Say, *, asked: bool) -> Screen:
     """`asked`: there may be an invoice, and what is paid on it counts all the same."""
     key = "payment-dropped-late" if asked else "payment-dropped"
     return Screen(text=say(key), buttons=((menu_button(say, fresh=True),),))
+
+
+def owing(say: Say, debt: Credits, price: Credits | None) -> str:
+    """Why nothing can be bought: what is owed, and what pays it."""
+    lines = [say("refused-owing", credits=debt)]
+    if price:
+        lines.append(say("refused-owing-all", credits=Credits(debt + price)))
+    return "\n".join(lines)
 
 
 def top_up_button(say: Say, order_id: OrderId) -> Button:

@@ -159,11 +159,12 @@ def checkout(say: Say, shown: Checkout, plan: AccessPlan, offers: Offers) -> Scr
     lines = [
         f"<b>{plan_name(say, plan)}</b>",
         say("topup-have", credits=offers.available_credits),
+        *([say("balance-debt", credits=offers.debt_credits)] if offers.debt_credits else []),
         say("checkout-terms"),
     ]
     label = say("button-pay-credits", credits=plan.price_credits)
     rows: list[Row] = [(Button(label, pack(PayWith(shown.checkout_id, CREDITS))),)]
-    if offers.available_credits < plan.price_credits:
+    if offers.debt_credits or offers.available_credits < plan.price_credits:
         waits = TopUpFor(OrderId(shown.checkout_id))
         rows = [(Button(say("button-top-up-continue"), pack(waits)),)]
     back = Button(say("button-back"), pack(OpenPage(callbacks.VPN_PLANS)))

@@ -18,6 +18,7 @@ from gateway.domain import callbacks
 from gateway.domain.callbacks import OpenPage, pack
 from gateway.domain.moments import dated, moment
 from gateway.domain.screen import Button, Say, Screen
+from gateway.domain.screens import top_up
 from gateway.domain.screens.menu import menu_button
 
 _REFUSALS = {
@@ -65,7 +66,7 @@ def bought(say: Say, event: AccessBought, zone: ZoneInfo) -> Screen:
 def not_bought(say: Say, event: AccessNotBought) -> Screen:
     """Why not, that nothing was charged, and the way on."""
     again = _extend(say)
-    short = event.code == errors.INSUFFICIENT_CREDITS
+    short = event.code in {errors.INSUFFICIENT_CREDITS, errors.IN_DEBT}
     row = (_top_up(say), again) if short else (again,)
     text = "\n".join([_refusal(say, event), say("not-charged")])
     return Screen(text=text, buttons=(row, (menu_button(say, fresh=True),)))
@@ -82,6 +83,8 @@ def _refusal(say: Say, event: AccessNotBought) -> str:
             available=say("amount", credits=available),
             missing=max(needed - available, 0),
         )
+    if event.code == errors.IN_DEBT and event.debt_credits:
+        return top_up.owing(say, event.debt_credits, event.price_credits)
     if event.code == errors.PRICE_CHANGED and event.price_credits is not None:
         return say("plan-price-changed", credits=event.price_credits)
     return say(_REFUSALS.get(event.code, "vpn-refused"))

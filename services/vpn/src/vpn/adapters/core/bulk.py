@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -36,11 +37,15 @@ async def put(client: CoreClient, user: CoreUser) -> None:
     try:
         await client.add(user.email, user.key, user.flow)
     except UserExistsError:
-        if await client.find(user.email) == user:
-            return
-        # Which key it has cannot be asked everywhere, and a wrong one must not stay.
-        await drop(client, user.email)
-        await client.add(user.email, user.key, user.flow)
+        await _replace(client, user)
+
+
+async def _replace(client: CoreClient, user: CoreUser) -> None:
+    if await client.find(user.email) == user:
+        return
+    # Which key it has cannot be asked everywhere, and a wrong one must not stay.
+    await drop(client, user.email)
+    await client.add(user.email, user.key, user.flow)
 
 
 async def drop(client: CoreClient, email: str) -> bool:
@@ -67,7 +72,10 @@ async def alter(
         result.removed += was_there
 
     async def put_one(user: CoreUser) -> None:
-        await put(client, user)
+        try:
+            await client.add(user.email, user.key, user.flow)
+        except UserExistsError:
+            await _replace(client, user)
         result.added += 1
 
     await _each(remove, drop_one, str, result, in_flight)
@@ -86,23 +94,19 @@ async def _each(
     queue = iter(items)
     first = [item for _, item in zip(range(in_flight), queue, strict=False)]
 
-    async def one(item: Item) -> None:
-        try:
-            await work(item)
-        except CoreUnreachableError as error:
-            result.failed[name(item)] = str(error)
-            result.unreachable = True
-        except CoreRefusedError as error:
-            result.failed[name(item)] = str(error)
-
-    async def worker(item: Item, rest: Iterator[Item]) -> None:
-        await one(item)
-        for following in rest:
+    async def worker(begin: Item) -> None:
+        for item in chain((begin,), queue):
             if result.unreachable:
-                result.failed.setdefault(name(following), "the core went away")
+                result.failed[name(item)] = "the core went away"
                 continue
-            await one(following)
+            try:
+                await work(item)
+            except CoreUnreachableError as error:
+                result.failed[name(item)] = str(error)
+                result.unreachable = True
+            except CoreRefusedError as error:
+                result.failed[name(item)] = str(error)
 
     async with asyncio.TaskGroup() as group:
         for item in first:
-            group.create_task(worker(item, queue))
+            group.create_task(worker(item))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import msgspec
 
 from vpn.adapters.core import corewire_pb2 as wire
 from vpn.adapters.core.errors import CoreRefusedError, UnsupportedError, translated
+from vpn.adapters.core.requests import Requests
 
 XRAY = "xray"
 V2RAY = "v2ray"
@@ -57,7 +58,7 @@ class CoreClient:
         self.lists_users = False
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._alter: Call | None = None
-        self._add_type = self._remove_type = self._account_type = ""
+        self._requests: Requests | None = None
 
     async def close(self) -> None:
         await self._channel.close(None)
@@ -80,9 +81,7 @@ class CoreClient:
     def _speak(self, kind: str) -> None:
         prefix = _PREFIXES[kind]
         self.kind = kind
-        self._add_type = f"{prefix}app.proxyman.command.AddUserOperation"
-        self._remove_type = f"{prefix}app.proxyman.command.RemoveUserOperation"
-        self._account_type = f"{prefix}proxy.vless.Account"
+        self._requests = Requests(prefix, self.inbound_tag)
         # Serialised by hand: the hottest call of a full re-sync.
         self._alter = self._channel.unary_unary(f"/{prefix}{_HANDLER}/AlterInbound")
 
@@ -107,28 +106,20 @@ class CoreClient:
             return True
         return True
 
-    async def add(self, email: str, key: UUID, flow: str = "") -> None:
+    def add(self, email: str, key: UUID, flow: str = "") -> Awaitable[None]:
         """Let a key pass. UserExistsError: the email is there already."""
-        account = wire.VlessAccount(id=str(key), flow=flow)
-        user = wire.User(
-            email=email,
-            account=wire.TypedMessage(type=self._account_type, value=account.SerializeToString()),
-        )
-        operation = wire.AddUserOperation(user=user)
-        await self._alter_inbound(self._add_type, operation.SerializeToString())
+        assert self._requests is not None, "probe first"
+        return self._alter_inbound(self._requests.add(email, key, flow))
 
-    async def remove(self, email: str) -> None:
+    def remove(self, email: str) -> Awaitable[None]:
         """Let an email pass no more. UserMissingError: it is not there."""
-        operation = wire.RemoveUserOperation(email=email)
-        await self._alter_inbound(self._remove_type, operation.SerializeToString())
+        assert self._requests is not None, "probe first"
+        return self._alter_inbound(self._requests.remove(email))
 
-    async def _alter_inbound(self, kind: str, operation: bytes) -> None:
+    async def _alter_inbound(self, request: bytes) -> None:
         assert self._alter is not None, "probe first"
-        request = wire.AlterInboundRequest(
-            tag=self.inbound_tag, operation=wire.TypedMessage(type=kind, value=operation)
-        )
         try:
-            await self._alter(request.SerializeToString(), timeout=CALL_TIMEOUT_SECONDS)
+            await self._alter(request, timeout=CALL_TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise translated(error) from error
 

@@ -1,0 +1,139 @@
+"""What must hold on VPN nodes at every moment of a storm, and after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import UUID
+
+import asyncpg
+
+from chassis.errors import TransientError
+from devstack.vpn_storm import NODES, REAL, Shop
+from simulators.vless_node import probe
+from simulators.vless_node.node import RealNode
+from vpn.domain.plans import serves
+
+HISTORY = "SELECT * FROM public.keys WHERE subscription_id = $1 ORDER BY seq"
+# Of what the node confirmed, the last word on each: all other keys are dead, but those that came
+# back to life after it (suspended and paid for again, it is the same key).
+DEAD = """
+WITH said AS (
+    SELECT DISTINCT ON (subscription_id) * FROM public.keys
+    WHERE generation <= (SELECT generation FROM vpn.nodes WHERE name = $1)
+    ORDER BY subscription_id, seq DESC)
+SELECT DISTINCT old.key, old.subscription_id, said.seq AS seen
+FROM public.keys old JOIN said USING (subscription_id)
+WHERE old.seq <= said.seq AND NOT (said.live AND said.key = old.key)
+    AND NOT EXISTS (SELECT FROM public.keys new WHERE new.subscription_id = said.subscription_id
+        AND new.seq > said.seq AND new.live AND new.key = old.key)
+ORDER BY old.key LIMIT 40
+"""
+WANTED = """
+SELECT subscription_id::text AS email, key, set_id FROM vpn.desired
+WHERE removed_for IS NULL AND expires_at > now()
+"""
+EXPIRED = """
+SELECT DISTINCT ON (subscription_id) key, live AND expires_at < now() - interval '3 s' AS over
+FROM public.keys WHERE generation <= (SELECT generation FROM vpn.nodes WHERE name = $1)
+ORDER BY subscription_id, seq DESC
+"""
+MADE = """
+SELECT (SELECT count(DISTINCT key) FROM public.keys) AS keys,
+    (SELECT generation FROM vpn.desired_head) AS generations,
+    (SELECT sum(timer_version) FROM vpn.subscriptions) AS timers,
+    (SELECT count(*) FROM public.told WHERE service = 'scheduler') AS firings
+"""
+UNHURT_SECONDS = 4.0
+"""An agent that was killed ends nobody until it is back; one that lives does by itself."""
+
+
+class Watcher:
+    """What must hold at every moment, whatever is being killed."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.wrong: list[str] = []
+        self.looked = Counter[str]()
+        self.settled = 0.0
+        """Seconds from the last kill's end until every node was in step."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.dead_keys()
+                await self.expired_keys()
+                await self.strangers()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TransientError):
+                self.looked["nobody there"] += 1
+            await asyncio.sleep(0.1)
+
+    async def dead_keys(self) -> None:
+        """A node refuses every key that was replaced or taken before what it confirmed."""
+        node = self.shop.nodes[REAL]
+        rows = await self.shop.fetch(DEAD, REAL)
+        self.looked["dead keys"] += len(rows)
+        for row in rows:
+            if not await self.passes(node, row["key"]):
+                continue
+            history = await self.shop.fetch(HISTORY, row["subscription_id"])
+            # Suspended and paid for again, it is the same key: it may have lived for a moment.
+            if any(
+                each["live"] and each["key"] == row["key"] and each["seq"] > row["seen"]
+                for each in history
+            ):
+                self.looked["revived keys"] += 1
+                continue
+            [now] = await self.shop.fetch("SELECT generation FROM vpn.nodes WHERE name = $1", REAL)
+            story = [tuple(each) for each in history]
+            self.wrong.append(f"a dead key passes at {now}: {row}; {story}; {self.shop.hurt}")
+
+    async def expired_keys(self) -> None:
+        """Whose time is over passes no more, though vpn and scheduler may be away."""
+        node, rows = self.shop.nodes[REAL], await self.shop.fetch(EXPIRED, REAL)
+        over = [row["key"] for row in rows if row["over"]]
+        self.looked["expired keys"] += len(over)
+        for key in over:
+            if await self.passes(node, key) and self.shop.unhurt(REAL, UNHURT_SECONDS):
+                self.wrong.append(f"an expired key passes: {key}")
+
+    async def passes(self, node: RealNode, key: UUID) -> bool:
+        return await probe.passes(node.params(key), self.shop.target.port, 1.0)
+
+    async def strangers(self) -> None:
+        for name, core in self.shop.cores.items():
+            life = core.life
+            users = await core.users()
+            if life % 2 and life == core.life:
+                self.looked["strangers"] += 1
+                missing = core.strangers.items() - users.items()
+                self.wrong += [f"{name}: a stranger is gone: {each}" for each in missing]
+
+
+async def in_step(shop: Shop) -> bool:
+    """Whether every node holds exactly whom it should, by its own word."""
+    wanted = await shop.fetch(WANTED)
+    for name, core in shop.cores.items():
+        mine = {r["email"]: r["key"] for r in wanted if serves(r["set_id"], NODES[name])}
+        if await core.users() != {**mine, **core.strangers}:
+            return False
+    node, port = shop.nodes[REAL], shop.target.port
+    here = [r["key"] for r in wanted if serves(r["set_id"], NODES[REAL])]
+    others = {r["key"] for r in await shop.fetch("SELECT DISTINCT key FROM public.keys")}
+    others -= set(here)
+    here.append(shop.stranger.key)
+    passing = await asyncio.gather(*(probe.passes(node.params(key), port) for key in here))
+    dead = await asyncio.gather(*(probe.passes(node.params(key), port) for key in others))
+    return all(passing) and not any(dead)
+
+
+async def report(shop: Shop, watcher: Watcher, what: str) -> None:
+    """Print what the storm was made of."""
+    [row] = await shop.fetch(MADE)
+    print(f"\n{what}")
+    for each in watcher.wrong:
+        print(f"WRONG: {each}")
+    print(f"{shop.kills.total()} kills: {dict(shop.kills)}")
+    print(
+        f"made: {dict(row)}; watched: {dict(watcher.looked)}; in step {watcher.settled:.1f} s after"
+    )
