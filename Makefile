@@ -50,6 +50,9 @@ kill-points: $(STAMP) ## billing killed at every statement of every way to pay, 
 	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_payment_kill_points.py \
 		tests/integration/test_access_kill_points.py --kill-points all -s
 
+vpn-storm: $(STAMP) ## 1,000 operations of VPN access while everything is killed
+	@$(BIN)/python -m pytest -p no:xdist tests/integration/test_vpn_storm.py --vpn-operations 1000 -s
+
 mutation: $(STAMP) ## planted faults that billing's tests must find
 	@$(BIN)/python tools/mutation/run.py --workers 2
 
@@ -65,4 +68,4 @@ proto: $(STAMP) ## write the Python of every .proto
 lock: $(STAMP) ## renew requirements.lock from requirements.in
 	@$(BIN)/uv pip compile requirements.in -o requirements.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
 
-.PHONY: help install up down reset test lint bench chaos kill-points mutation demo schemas proto lock
+.PHONY: help install up down reset test lint bench chaos kill-points vpn-storm mutation demo schemas proto lock

@@ -164,7 +164,7 @@ class Operations:
             user_id=self.person(),
             credits=10,
             reason="bench",
-            actor="bench",
+            actor=f"bench {new_id()}",  # one person gives only so much a day
         )
 
     def paid(self) -> Message:

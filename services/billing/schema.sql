@@ -156,6 +156,8 @@ CREATE TABLE billing.charges (
     traceparent text DEFAULT ''::text NOT NULL,
     refunded_minor bigint DEFAULT 0 NOT NULL,
     refunding_minor bigint DEFAULT 0 NOT NULL,
+    kept_parts integer DEFAULT 0 NOT NULL,
+    kept_debt integer DEFAULT 0 NOT NULL,
     CONSTRAINT charges_amount_minor_check CHECK ((amount_minor > 0)),
     CONSTRAINT charges_charge_id_check CHECK (((length(charge_id) >= 1) AND (length(charge_id) <= 200))),
     CONSTRAINT charges_check CHECK (((bonus_credits >= 0) AND (bonus_credits <= credits))),
@@ -165,7 +167,7 @@ CREATE TABLE billing.charges (
     CONSTRAINT charges_taken_seconds_check CHECK ((taken_seconds >= 0)),
     CONSTRAINT charges_user_id_check CHECK ((user_id >= 0)),
     CONSTRAINT charges_version_check CHECK ((version > 0)),
-    CONSTRAINT no_more_goes_back_than_came CHECK (((refunded_minor >= 0) AND (refunding_minor >= 0) AND ((refunded_minor + refunding_minor) <= amount_minor))),
+    CONSTRAINT no_more_goes_back_than_came CHECK (((refunded_minor >= 0) AND (refunding_minor >= 0) AND ((refunded_minor + refunding_minor) <= amount_minor) AND ((refunding_minor > 0) = (state = 'refunding'::text)))),
     CONSTRAINT nobody_is_credited CHECK (((user_id > 0) OR ((lot IS NULL) AND (tier = ''::text)))),
     CONSTRAINT paid_ones_have_a_payment_or_a_person CHECK (((state <> 'paid'::text) OR (payment_id IS NOT NULL) OR (actor <> ''::text)))
 )

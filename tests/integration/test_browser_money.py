@@ -73,7 +73,7 @@ PHRASES = {
     "line: pack": ("+300 · bought", "+300 · куплено"),
     "line: bonus": ("+30 · bonus for your payment", "+30 · бонус за оплату"),
     "line: small pack": ("+100 · bought", "+100 · куплено"),
-    "line: taken back": ("−300 · taken back", "−300 · отозвано"),
+    "line: taken back": ("−330 · taken back", "−330 · отозвано"),
     "line: plan": ("⭐ Black Gold until", "⭐ Black Gold до"),
     "line: paid": ("· paid ·", "· оплачено ·"),
     "line: won": ("🎲 50% off · won in the draw", "🎲 скидка 50 % · выиграна в розыгрыше"),

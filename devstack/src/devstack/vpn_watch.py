@@ -44,6 +44,10 @@ SELECT (SELECT count(DISTINCT key) FROM public.keys) AS keys,
     (SELECT sum(timer_version) FROM vpn.subscriptions) AS timers,
     (SELECT count(*) FROM public.told WHERE service = 'scheduler') AS firings
 """
+AWAY = (
+    *(OSError, TransientError, asyncpg.PostgresError, asyncpg.InterfaceError),
+    asyncpg.InternalClientError,  # what asyncpg makes of a server that dies between two steps
+)
 UNHURT_SECONDS = 4.0
 """An agent that was killed ends nobody until it is back; one that lives does by itself."""
 
@@ -64,7 +68,7 @@ class Watcher:
                 await self.dead_keys()
                 await self.expired_keys()
                 await self.strangers()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TransientError):
+            except AWAY:
                 self.looked["nobody there"] += 1
             await asyncio.sleep(0.1)
 

@@ -13,7 +13,7 @@ from chassis.broker import Broker
 from chassis.clock import SystemClock
 from contracts import rewards
 from contracts.billing import TIER_BLACK_GOLD, TIER_VIP
-from vitrine_tools import dead, gifts, money, reconcile
+from vitrine_tools import dead, gifts, held, money, reconcile
 from vitrine_tools.dead import DeadError
 from vitrine_tools.money import MoneyError
 from vitrine_tools.settings import Settings
@@ -39,10 +39,16 @@ def _parser() -> argparse.ArgumentParser:
     find.add_argument(
         "id", help="of a user, order, payment, charge, grant, gift or VPN subscription"
     )
-    refund = commands.add_parser("refund", help="give a charge's money back, once")
+    refund = commands.add_parser("refund", help="give a charge's money back, all or a part")
     refund.add_argument("provider")
     refund.add_argument("charge_id")
     refund.add_argument("user_id", type=int)
+    refund.add_argument(
+        "--amount",
+        type=int,
+        metavar="MINOR",
+        help="a part, in minor units (5000 is 50.00 RUB); without: all that is left. Not for Stars",
+    )
     order = commands.add_parser("refund-order", help="give a completed order's credits back")
     order.add_argument("order_id", type=UUID)
     order.add_argument("user_id", type=int)
@@ -61,11 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_reconcile(
         commands.add_parser("reconcile", help="providers' statements beside our charges")
     )
-    review = commands.add_parser("review", help="decide about money that matched no invoice")
-    review.add_argument("provider")
-    review.add_argument("charge_id")
-    review.add_argument("user_id", type=int)
-    review.add_argument("credits", type=int, help="0: none are given")
+    review = commands.add_parser(
+        "review", help="money that matched no invoice: list what waits, or decide about one"
+    )
+    review.add_argument("provider", nargs="?", help="without: the whole queue is listed")
+    review.add_argument("charge_id", nargs="?")
+    review.add_argument("user_id", nargs="?", type=int)
+    review.add_argument("credits", nargs="?", type=int, help="0: none are given")
+    review.add_argument("--reason", type=_reason)
     cancel = commands.add_parser("cancel", help="stop an order; nobody is charged for it")
     cancel.add_argument("order_id", type=UUID)
     cancel.add_argument("user_id", type=int)
@@ -75,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     gifts.add_grant(grant)
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     gifts.add_tier(tier)
-    for needs_reason in (refund, order, adjust, review, back, grant, tier):
+    for needs_reason in (refund, order, adjust, back, grant, tier):
         needs_reason.add_argument("--reason", required=True, type=_reason)
     for tried in (refund, order, adjust, approve, review, back, cancel, promo, grant, tier):
         tried.add_argument("--dry-run", action="store_true", help="only tell what it would do")
@@ -153,6 +162,8 @@ async def _run(arguments: argparse.Namespace) -> None:
             await _dead(broker, arguments, settings.who())
         elif arguments.command == "find":
             await money.show(broker, arguments.id)
+        elif arguments.command == "review" and arguments.provider is None:
+            await held.show(broker)
         elif arguments.command == "reconcile":
             until = arguments.until or SystemClock().now()
             agrees = await reconcile.reconcile(
@@ -180,7 +191,14 @@ async def _dead(broker: Broker, arguments: argparse.Namespace, who: str) -> None
 async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.Order:
     match given.command:
         case "refund":
-            return money.refund(given.provider, given.charge_id, given.user_id, given.reason, who)
+            return money.refund(
+                given.provider,
+                given.charge_id,
+                given.user_id,
+                given.reason,
+                who,
+                amount_minor=given.amount,
+            )
         case "refund-order":
             return money.refund_order(
                 given.order_id, given.user_id, given.credits, given.reason, who
@@ -190,6 +208,8 @@ async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.O
         case "approve":
             return await money.approval(broker, given.id, who)
         case "review":
+            if given.credits is None or given.reason is None:
+                raise MoneyError("review: provider, charge, user, credits and --reason; or nothing")
             return money.review(
                 given.provider, given.charge_id, given.user_id, given.credits, given.reason, who
             )

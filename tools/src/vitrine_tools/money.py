@@ -57,7 +57,7 @@ def _console(width: int | None = None) -> Console:
 
 async def show(broker: Broker, query: str) -> None:
     """Tell everything recorded under an id, in words and in the order of time."""
-    found = await _ask(broker, operators.FindRecords(query=query), operators.Records)
+    found = await ask(broker, operators.FindRecords(query=query), operators.Records)
     console = _console()
     if not console.is_terminal:
         console = _console(WIDTH_OF_A_FILE)  # for grep: no line is broken in two
@@ -108,7 +108,7 @@ async def _try(broker: Broker, command: Command, actor: str) -> None:
     request = operators.TryCommand(
         command_subject=command.subject, body=command.encode(), actor=actor
     )
-    tried = await _ask(broker, request, operators.Tried)
+    tried = await ask(broker, request, operators.Tried)
     console = _console()
     if tried.code:
         raise MoneyError(f"it would be refused: {tried.code}")
@@ -164,7 +164,7 @@ def _tell(command: Command, event: Event) -> None:
     _console().print(f"{name}: {msgspec.json.encode(event).decode()}")
 
 
-async def _ask(broker: Broker, request: Any, reply: type[Any]) -> Any:
+async def ask(broker: Broker, request: Any, reply: type[Any]) -> Any:
     try:
         return await rpc.request(broker, request, reply)
     except rpc.RpcFailedError as error:
@@ -173,9 +173,23 @@ async def _ask(broker: Broker, request: Any, reply: type[Any]) -> Any:
         raise MoneyError("billing does not answer: is it running?") from error
 
 
-def refund(provider: str, charge_id: str, user_id: int, reason: str, actor: str) -> Order:
+def refund(
+    provider: str,
+    charge_id: str,
+    user_id: int,
+    reason: str,
+    actor: str,
+    *,
+    amount_minor: int | None = None,
+) -> Order:
+    """`amount_minor` None: all that is still ours."""
     command = payments.RefundCharge(
-        provider=provider, charge_id=charge_id, user_id=UserId(user_id), reason=reason, actor=actor
+        provider=provider,
+        charge_id=charge_id,
+        user_id=UserId(user_id),
+        reason=reason,
+        actor=actor,
+        amount_minor=amount_minor,
     )
     answers = (payments.ChargeRefunded, payments.RefundRefused)
     return Order(command, answers, lambda event: event.charge_id == charge_id)
@@ -195,7 +209,7 @@ def adjust(user_id: int, credits_: int, reason: str, actor: str) -> Order:
 
 async def approval(broker: Broker, asked_id: str, approver: str) -> Order:
     """What somebody else asked for last and was refused alone, with this person's consent."""
-    found = await _ask(broker, operators.FindRecords(query=asked_id), operators.Records)
+    found = await ask(broker, operators.FindRecords(query=asked_id), operators.Records)
     asked = [
         fact
         for fact in found.facts

@@ -29,6 +29,7 @@ UNAVAILABLE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -38,7 +39,8 @@ UNAVAILABLE = (
     asyncpg.InvalidCatalogNameError,
 )
 """What asyncpg raises while Postgres is away, starting, stopping, full or no longer primary, or
-has not got this role or database yet: a missing role and a wrong password look alike."""
+has not got this role or database yet: a missing role and a wrong password look alike. One that dies
+between two steps of the protocol looks like a mistake of the client."""
 
 RETRYABLE = (*UNAVAILABLE, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 

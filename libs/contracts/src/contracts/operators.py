@@ -167,6 +167,34 @@ class Records(Reply, frozen=True, kw_only=True, omit_defaults=True):
     """There were more than `limit`."""
 
 
+class GetHeld(Request, frozen=True, kw_only=True, omit_defaults=True):
+    """Money that waits for a person to decide, the oldest first."""
+
+    subject: ClassVar[str] = "billing.rpc.held"
+
+    limit: int = 100
+
+
+class HeldCharge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    provider: str
+    charge_id: str
+    code: str
+    """Why it matched no invoice."""
+    amount_minor: int
+    currency: str
+    exponent: int
+    """Digits of its minor unit."""
+    paid_at: datetime
+    user_id: UserId = NOBODY
+    payment_id: PaymentId | None = None
+
+
+class Held(Reply, frozen=True, kw_only=True, omit_defaults=True):
+    charges: tuple[HeldCharge, ...] = ()
+    cut: bool = False
+    """There were more than `limit`."""
+
+
 class TryCommand(Request, frozen=True, kw_only=True, omit_defaults=True):
     """Handle a command and roll it back: what would it do? Audited as a dry run."""
 

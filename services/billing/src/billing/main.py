@@ -165,6 +165,7 @@ def _operator_answers(
         search=PostgresSearch(outbox.database),
         try_command=DryRun(outbox, table, queues).try_command,
         ledgers=PostgresLedgers(outbox.database),
+        seen=PostgresPaymentReads(outbox.database),
         till=till,
         providers=providers,
     )

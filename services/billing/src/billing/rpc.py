@@ -13,6 +13,7 @@ from billing.handlers.find_records import find_records
 from billing.handlers.get_balance import get_balance
 from billing.handlers.get_charges import get_charges
 from billing.handlers.get_draw_proof import get_draw_proof
+from billing.handlers.get_held import get_held
 from billing.handlers.get_history import get_history
 from billing.handlers.get_offers import get_offers
 from billing.handlers.get_price import get_price
@@ -28,7 +29,7 @@ from contracts import billing, payments
 from contracts import rewards as given
 from contracts.catalogue import Workflow
 from contracts.envelope import Reply, Request
-from contracts.operators import FindRecords, Reconcile, Tried, TryCommand
+from contracts.operators import FindRecords, GetHeld, Reconcile, Tried, TryCommand
 
 Answer = tuple[type[Request], Callable[[Any], Awaitable[Reply]]]
 
@@ -38,6 +39,7 @@ def operator_table(
     search: Search,
     try_command: Callable[[TryCommand], Awaitable[Tried]],
     ledgers: Ledgers,
+    seen: PaymentReads,
     till: Till,
     providers: Mapping[str, PaymentProvider],
 ) -> tuple[Answer, ...]:
@@ -47,6 +49,7 @@ def operator_table(
         (FindRecords, partial(find_records, search=search)),
         (TryCommand, try_command),
         (Reconcile, compare),
+        (GetHeld, partial(get_held, seen=seen)),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from billing.adapters.providers.crypto_pay import CryptoPay
 from billing.adapters.providers.yookassa import Shop, YooKassa
-from billing.domain.charges import PAID, Charge
+from billing.domain.charges import REFUNDING, Charge
 from billing.domain.offers import Tender
 from billing.domain.payments import Payment
 from billing.ports.payments import (
@@ -73,7 +73,8 @@ class Case(ABC):
             event.amount_minor,
             event.currency,
             event.at,
-            PAID,
+            REFUNDING,
+            refunding_minor=event.amount_minor,
         )
 
     def key(self, ref: str) -> Any:

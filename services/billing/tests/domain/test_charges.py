@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from billing.domain import charges, plans
 from billing.domain.accounts import KIND_PLAN, Account
@@ -206,6 +208,7 @@ def test_an_end_is_final_and_has_its_moment():
 def test_a_refund_takes_both_lots_and_names_the_transfers(ledger, account):
     made = charge(lot=1, bonus_lot=2)
 
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, ledger)
 
     assert (made.taken, made.debt_credits, made.taken_seconds) == (((1, 100), (2, 30)), 0, 0)
@@ -218,6 +221,7 @@ def test_what_is_spent_already_becomes_debt_of_both_lots(ledger, account):
     ledger.spend(account, 120, KIND_PLAN, "plan")
     made = charge(lot=1, bonus_lot=2)
 
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, ledger)
 
     assert (made.taken, made.debt_credits) == (((1, 10),), 120)
@@ -229,6 +233,7 @@ def test_only_what_this_refund_took_is_remembered(ledger, account):
     ledger.revoke(account, 3, 50, "other")
     made = charge(lot=1, bonus_lot=None, credits=100, bonus_credits=0)
 
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, ledger)
 
     assert made.taken == ((1, 100),)
@@ -240,6 +245,7 @@ def test_credits_that_expire_at_the_refund_are_not_taken_by_it(ledger, account):
     later = Ledger(NOW + HOUR)
     made = charge(lot=1, bonus_lot=2)
 
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, later)
 
     assert made.taken == ((1, 100), (2, 30))
@@ -258,6 +264,7 @@ def test_without_an_account_nothing_is_taken_nor_given():
 def test_a_refused_refund_gives_everything_again(ledger, account):
     ledger.spend(account, 120, KIND_PLAN, "plan")
     made = charge(lot=1, bonus_lot=2)
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, ledger)
 
     charges.give_again(made, account, ledger)
@@ -274,6 +281,7 @@ def test_a_refund_takes_the_days_that_are_left(account):
     made.tier_from, made.tier_until, made.tier_replaced = given.since, given.until, given.replaced
     later = Ledger(NOW + timedelta(days=10))
 
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, later)
 
     assert made.taken_seconds == timedelta(days=20).total_seconds()
@@ -298,6 +306,7 @@ def test_money_of_a_lower_plan_takes_back_what_it_added_to_the_higher_one(accoun
     made = charge(credits=0, bonus_credits=0, tier="vip")
     made.tier_from, made.tier_until, made.tier_replaced = vip.since, vip.until, vip.replaced
 
+    charges.set_apart(made, made.left_minor)
     charges.take(made, account, Ledger(NOW))
 
     assert made.taken_seconds == MONTH.total_seconds(), "days of VIP, as they were bought"
@@ -314,3 +323,30 @@ def test_a_tier_without_end_needs_no_days_back(account):
     charges.give_again(made, account, Ledger(NOW))
 
     assert (account.tier_until, made.tier_from, made.taken_seconds) == (None, None, 0)
+
+
+# --- a part of it ------------------------------------------------------------------------------
+
+
+@given(
+    st.integers(1, 10**9),
+    st.integers(0, 10**6),
+    st.lists(st.integers(1, 10**9), max_size=6),
+)
+def test_shares_of_all_parts_are_what_was_bought(whole, bought, parts):
+    gone, taken = 0, 0
+    for part in parts:
+        after = min(gone + part, whole)
+        share = charges.share(bought, after, whole) - charges.share(bought, gone, whole)
+        assert 0 <= share <= bought - taken
+        gone, taken = after, taken + share
+        assert abs(taken - bought * gone / whole) <= 0.5 + 1e-6
+
+    assert (
+        taken + charges.share(bought, whole, whole) - charges.share(bought, gone, whole) == bought
+    )
+
+
+@pytest.mark.parametrize(("part", "share"), [(1, 0), (4, 0), (5, 1), (6, 1), (14, 1), (15, 2)])
+def test_a_half_is_rounded_up(part, share):
+    assert charges.share(10, part, 100) == share

@@ -47,7 +47,7 @@ class MoneyMachine(RuleBasedStateMachine):
         return Sitting()
 
     def charge(self, **fields):
-        made = Charge("p", str(len(self.charges)), None, 1, "x", 1, "USD", self.now, "paid")
+        made = Charge("p", str(len(self.charges)), None, 1, "x", 7, "USD", self.now, "paid")
         for name, value in fields.items():
             setattr(made, name, value)
         self.charges.append(made)
@@ -73,7 +73,10 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def begin_refund(self, data):
         chosen = data.draw(st.sampled_from(self.of("paid")))
-        charges.begin_refund(chosen, reason="asked", actor="op")
+        part = None
+        if not chosen.tier and chosen.left_minor > 1:
+            part = data.draw(st.none() | st.integers(1, chosen.left_minor))
+        charges.begin_refund(chosen, reason="asked", actor="op", amount_minor=part)
         with self.sitting() as ledger:
             charges.take(chosen, self.account, ledger)
 
@@ -86,15 +89,16 @@ class MoneyMachine(RuleBasedStateMachine):
                 charges.give_again(chosen, self.account, ledger)
             charges.settle(chosen, charges.PAID, self.now)
         else:
-            charges.settle(chosen, charges.REFUNDED, self.now)
+            charges.went_back(chosen, self.now, charged_back=False)
 
     @precondition(lambda self: self.of("paid"))
     @rule(data=st.data())
     def charge_back(self, data):
         chosen = data.draw(st.sampled_from(self.of("paid")))
+        charges.set_apart(chosen, chosen.left_minor)
         with self.sitting() as ledger:
             charges.take(chosen, self.account, ledger)
-        charges.settle(chosen, charges.CHARGED_BACK, self.now)
+        charges.went_back(chosen, self.now, charged_back=True)
 
     @rule(amount=st.sampled_from([-200, -15, 5, 60]))
     def adjust(self, amount):
@@ -168,8 +172,14 @@ class MoneyMachine(RuleBasedStateMachine):
     @invariant()
     def a_refund_takes_exactly_what_was_bought(self):
         for each in self.charges:
-            taken = each.state in ("refunding", "refunded", "charged_back")
-            assert each.taken_credits == (each.credits if taken else 0)
+            assert (each.left_minor == 0) == (
+                each.state in ("refunded", "charged_back")
+                or (each.state == "refunding" and each.refunding_minor + each.refunded_minor == 7)
+            )
+            gone = each.refunded_minor + each.refunding_minor
+            bonus = each.bonus_credits
+            shares = [charges.share(part, gone, 7) for part in (each.credits - bonus, bonus)]
+            assert each.taken_credits == sum(shares)
         moved = sum(
             each.amount * {"revoke": 1, "restore": -1}.get(each.kind, 0) for each in self.transfers
         )

@@ -4,10 +4,12 @@ import asyncio
 import json
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from billing.adapters.providers.crypto_pay import CryptoPay
+from billing.domain.charges import share
 from billing.webhooks import BODY_BYTES_MAX
 from chassis.clock import new_id
 from contracts import payments
@@ -335,3 +337,22 @@ async def test_payments_found_only_by_asking_raise_the_alarm_once(teller):
     ]
     assert alarms[0] in told[1]
     assert (await teller.cashier.account()).available == 20 + 10 * 330
+
+
+async def test_parts_of_a_charge_go_back_as_transfers_of_their_share(teller):
+    _, made = await teller.invoice()
+    await teller.control.pay(made["invoice_id"], asset="TON")
+    await teller.control.wait_webhook(made["invoice_id"])
+    ref = str(made["invoice_id"])
+
+    for part in (150, 250):  # a transfer is worth a dollar or more
+        await teller.cashier.refund(ref, provider=CRYPTO_PAY, amount_minor=part)
+        await teller.work()
+
+    _, answer = await teller.control.api(TOKEN, "getTransfers")
+    sent = [Decimal(each["amount"]) for each in answer["result"]["items"]]
+    paid = Decimal((await teller.control.invoice(made["invoice_id"]))["paid_amount"])
+    charge = await teller.cashier.charge(ref, CRYPTO_PAY)
+    assert (len(sent), sum(sent)) == (2, paid * 400 / 549)
+    assert (charge.state, charge.refunded_minor) == ("paid", 400)
+    assert charge.taken_credits == share(300, 400, 549) + share(30, 400, 549)

@@ -91,7 +91,7 @@ async def stored(teller):
 
 async def test_signed_junk_is_refused_and_nothing_of_it_is_kept(teller):
     bodies = [body_of(each) for each in JUNK]
-    bodies += [b'{"a":' * 100_000, b"[" * 100_000, b'"\xff"', b"[]", b"null", b""]
+    bodies += [b'{"a":' * 40_000, b"[" * 100_000, b'"\xff"', b"[]", b"null", b""]
 
     for body in bodies:
         status = await teller.post(body, headers={SIGNATURE_HEADER: sign(TOKEN, body)})

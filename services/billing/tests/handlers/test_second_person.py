@@ -8,6 +8,7 @@ import pytest
 
 from billing.adapters.postgres_rewards import postgres_rewards
 from billing.handlers.checked import checked
+from billing.handlers.get_held import get_held
 from billing.handlers.orders_and_grants import place_and_grant
 from billing.handlers.save_promo import save_promos
 from billing.handlers.set_tier import set_tiers
@@ -258,3 +259,45 @@ async def test_a_tier_for_long_is_given_by_two(cashier, hand):
     assert refused == ["needs_second_person"] * 3
     assert [short.tier, agreed.tier, taken.tier] == ["vip", "vip", "none"]
     assert agreed.until is None
+
+
+# --- held money --------------------------------------------------------------------------------
+
+
+async def test_the_queue_of_held_money_lists_the_oldest_first(cashier):
+    for number in (1, 2, 3):
+        created = await cashier.invoice()
+        at = cashier.now - timedelta(minutes=number)
+        await cashier.pay(created, f"charge-{number}", amount_minor=200, paid_at=at)
+    (unsaid,) = await cashier.resolve("charge-2", 0, reason=" ")
+    await cashier.resolve("charge-2", 0)
+
+    all_held = await get_held(operators.GetHeld(), seen=cashier.seen)
+    first = await get_held(operators.GetHeld(limit=1), seen=cashier.seen)
+
+    assert unsaid.code == "invalid"
+    assert [each.charge_id for each in all_held.charges] == ["charge-3", "charge-1"]
+    assert {(each.code, each.user_id) for each in all_held.charges} == {("wrong_amount", USER)}
+    assert (len(first.charges), first.cut, all_held.cut) == (1, True, False)
+
+
+async def test_nothing_is_done_by_hand_without_saying_why(cashier):
+    await cashier.bought()
+
+    told = [
+        *await cashier.refund(reason=" "),
+        *await cashier.adjust(5, reason=""),
+        *await cashier.refund(actor=""),
+    ]
+
+    assert [each.code for each in told] == ["invalid"] * 3
+    assert (await cashier.charge()).state == "paid"
+
+
+async def test_stars_are_given_back_whole(cashier):
+    await cashier.bought()
+
+    (part,) = await cashier.refund(amount_minor=100)
+    (whole,) = await cashier.refund(amount_minor=275)
+
+    assert (part.code, whole.charge_id) == ("unsupported", "charge-1")

@@ -78,8 +78,11 @@ async def test_a_subscription_whose_money_went_back_is_over(cashier):
 
     await cashier.refunded("charge-1-again")
     await cashier.refunded("charge-1")
+    (too_soon,) = await cashier.change("charge-1", cancelled=False)
+    stoppable = [each.state for each in (await offers(cashier)).subscriptions]
     await cashier.edited("charge-1", cancelled=True)
 
+    assert (too_soon.code, stoppable) == ("already_finished", ["active"])
     assert before == ["charge-1"]
     assert (await cashier.account()).tier == "none"
     assert (await offers(cashier)).subscriptions == ()

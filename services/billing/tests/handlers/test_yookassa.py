@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from billing.adapters.audit import audit
 from billing.adapters.providers.yookassa import Shop, YooKassa
+from billing.domain.charges import share
 from contracts.payments import YOOKASSA
 from simulators.yookassa.testing import ControlClient, YooKassaSimulator
 
@@ -41,6 +43,12 @@ async def claim(teller, ref, **changes):
 
 async def available(teller):
     return (await teller.cashier.account()).available
+
+
+async def books_are_broken(teller):
+    async with teller.cashier.desk.database.read() as connection:
+        report = await audit(connection)
+    return [check.name for check in report.checks if check.broken_by]
 
 
 async def test_a_paid_payment_is_credited_by_its_webhook_once(teller):
@@ -197,20 +205,100 @@ async def test_a_charge_back_no_webhook_told_is_found_in_the_statement(teller):
     assert (account.available, account.debt) == (0, 280)
 
 
-async def test_a_part_given_back_by_hand_takes_nothing_and_alarms_once(teller):
+async def test_a_part_given_back_by_hand_takes_its_share_once_and_the_rest_can_follow(teller):
     charge_id = await bought(teller)
+    price = teller.price[0]
     before = await teller.ids()
 
     refund = await teller.control.refund(charge_id, amount="50.00")
     sent = await teller.control.wait_webhook(refund["id"])
     await teller.control.resend(sent["id"])
 
-    (alarm,) = await teller.events_since(before)
+    told, alarm = await teller.events_since(before)
     assert (alarm.code, alarm.detail) == (
         "statement_differs",
         f"5000 RUB of {charge_id} went back",
     )
-    assert await available(teller) == 350
+    assert (told.amount_minor, told.left_minor, told.charged_back) == (5_000, price - 5_000, False)
+    assert told.taken_credits == share(300, 5_000, price) + share(30, 5_000, price)
+    assert await available(teller) == 350 - told.taken_credits
+    charge = await teller.cashier.charge(charge_id, YOOKASSA)
+    assert (charge.state, charge.refunded_minor) == ("paid", 5_000)
+
+    await teller.cashier.refund(charge_id, provider=YOOKASSA)
+    (rest,) = await teller.work(3)
+
+    assert (rest.amount_minor, rest.left_minor) == (price - 5_000, 0)
+    assert rest.taken_credits + told.taken_credits == 330
+    assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "refunded"
+    assert await available(teller) == 20
+    assert await books_are_broken(teller) == []
+
+
+async def test_parts_are_given_back_until_nothing_is_left(teller):
+    charge_id = await bought(teller)
+    price = teller.price[0]
+    taken = []
+
+    async def give(amount):
+        rejected = await teller.cashier.refund(charge_id, provider=YOOKASSA, amount_minor=amount)
+        told = await teller.work(3)
+        taken.extend(each.taken_credits for each in told)
+        assert await books_are_broken(teller) == []
+        return [each.code for each in rejected], await available(teller)
+
+    assert await give(price + 1) == (["wrong_amount"], 350)
+    assert await give(0) == (["wrong_amount"], 350)
+    assert await give(10_000) == ([], 350 - sum(taken))
+    assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "paid"
+    assert await give(price - 9_999) == (["wrong_amount"], 350 - sum(taken))
+    assert await give(101) == ([], 350 - sum(taken))
+    # Told by webhooks as well, they are the same refunds.
+    for refund in await teller.control.refunds():
+        await teller.control.wait_webhook(refund["id"])
+    assert await give(price - 10_101) == ([], 20)
+    assert await give(1) == (["already_refunded"], 20)
+
+    assert sum(taken) == 330
+    assert len(await teller.control.refunds()) == 3
+    assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "refunded"
+
+
+async def test_a_refused_part_gives_its_credits_again_and_no_others(teller):
+    charge_id = await bought(teller)
+    await teller.cashier.refund(charge_id, provider=YOOKASSA, amount_minor=10_000)
+    (first,) = await teller.work()
+    await teller.cashier.adjust(-(await available(teller)))
+    await teller.control.fault("refund_canceled", times=1, reason="insufficient_funds")
+
+    await teller.cashier.refund(charge_id, provider=YOOKASSA, amount_minor=10_000)
+    owed = (await teller.cashier.account()).debt
+    (refused,) = await teller.work()
+
+    account = await teller.cashier.account()
+    charge = await teller.cashier.charge(charge_id, YOOKASSA)
+    assert (owed, refused.code) == (first.taken_credits, "insufficient_funds")
+    assert (account.available, account.debt) == (0, 0)
+    assert (charge.state, charge.refunded_minor, charge.refunding_minor) == ("paid", 10_000, 0)
+    assert charge.taken_credits == first.taken_credits
+    assert await books_are_broken(teller) == []
+
+
+async def test_a_charge_back_after_a_part_takes_the_rest(teller):
+    charge_id = await bought(teller)
+    await teller.cashier.refund(charge_id, provider=YOOKASSA, amount_minor=10_000)
+    (first,) = await teller.work()
+    before = await teller.ids()
+
+    left = f"{(teller.price[0] - 10_000) / 100:.2f}"
+    refund = await teller.control.refund(charge_id, amount=left)
+    await teller.control.wait_webhook(refund["id"])
+
+    told = {type(each).__name__: each for each in await teller.events_since(before)}
+    assert told["ChargeRefunded"].taken_credits == 330 - first.taken_credits
+    assert (await teller.cashier.charge(charge_id, YOOKASSA)).state == "charged_back"
+    assert await available(teller) == 20
+    assert await books_are_broken(teller) == []
 
 
 async def test_a_refund_of_ours_is_no_charge_back(teller):

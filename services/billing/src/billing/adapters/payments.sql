@@ -110,6 +110,14 @@ SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, curre
        traceparent, refunded_minor, refunding_minor, kept_parts, kept_debt
 FROM charges WHERE user_id = $1 ORDER BY paid_at DESC, charge_id LIMIT $2
 
+-- name: held_charges
+-- Money that waits for a person to decide, the oldest first.
+SELECT provider, charge_id, payment_id, user_id, product_id, amount_minor, currency, paid_at,
+       state, version, reason, actor, credits, bonus_credits, lot, bonus_lot, tier, tier_from,
+       tier_until, tier_replaced, taken, debt_credits, taken_seconds, late, recurring, settled_at,
+       traceparent, refunded_minor, refunding_minor, kept_parts, kept_debt
+FROM charges WHERE state = 'review' ORDER BY paid_at, charge_id LIMIT $1
+
 -- name: add_charges
 -- Charges are recorded once, whatever way told us of them.
 INSERT INTO charges (provider, charge_id, payment_id, user_id, product_id, amount_minor, currency,
@@ -172,14 +180,23 @@ SELECT charge_id, user_id, plan_id, payment_id, state, until, version
 FROM subscriptions WHERE payment_id = $1 ORDER BY until DESC LIMIT 1 FOR NO KEY UPDATE
 
 -- name: live_subscriptions
--- A person's subscriptions whose time has not passed, and whose last money did not go back.
+-- A person's subscriptions whose time has not passed. One whose last money went back is over once
+-- its renewals are stopped; until then it is there to be stopped, and no second one is sold.
 SELECT charge_id, user_id, plan_id, payment_id, state, until, version
 FROM subscriptions AS s
 WHERE user_id = $1 AND until > $2 AND state <> 'ended'
-  AND coalesce((SELECT c.state FROM charges AS c WHERE c.payment_id = s.payment_id AND c.tier <> ''
-       ORDER BY c.paid_at DESC, c.charge_id LIMIT 1), '')
-      NOT IN ('refunding', 'refunded', 'charged_back')
+  AND (state = 'active'
+       OR coalesce((SELECT c.state FROM charges AS c
+                    WHERE c.payment_id = s.payment_id AND c.tier <> ''
+                    ORDER BY c.paid_at DESC, c.charge_id LIMIT 1), '')
+          NOT IN ('refunding', 'refunded', 'charged_back'))
 ORDER BY until
+
+-- name: is_given_back
+-- Whether the last money of a subscription went back, or is on its way.
+SELECT coalesce((SELECT state FROM charges WHERE payment_id = $1 AND tier <> ''
+                 ORDER BY paid_at DESC, charge_id LIMIT 1), '')
+       IN ('refunding', 'refunded', 'charged_back')
 
 -- name: save_subscription
 -- A subscription as it is now.

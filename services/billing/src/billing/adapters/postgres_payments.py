@@ -202,6 +202,10 @@ class PostgresCharges:
         rows = await connection.fetch(SQL["live_subscriptions"], user_id, now)
         return [Subscription(*row) for row in rows]
 
+    async def is_given_back(self, connection: Connection, payment_id: PaymentId) -> bool:
+        given_back: bool = await connection.fetchval(SQL["is_given_back"], payment_id)
+        return given_back
+
     async def save_subscription(self, connection: Connection, subscription: Subscription) -> None:
         await connection.execute(SQL["save_subscription"], *astuple(subscription))
 
@@ -220,6 +224,11 @@ class PostgresPaymentReads:
     async def charges(self, user_id: UserId, limit: int) -> list[Charge]:
         async with self._database.read() as connection:
             return await self._charges.last_of(connection, user_id, limit)
+
+    async def held(self, limit: int) -> list[Charge]:
+        async with self._database.read() as connection:
+            rows = await connection.fetch(SQL["held_charges"], limit)
+        return [_charge(row) for row in rows]
 
     async def subscriptions(self, user_id: UserId, now: datetime) -> list[Subscription]:
         async with self._database.read() as connection:

@@ -1,6 +1,6 @@
 -- name: charges_of_period
 -- Charges of a period, and others by their id.
-SELECT charge_id, payment_id, user_id, amount_minor, currency, paid_at, state
+SELECT charge_id, payment_id, user_id, amount_minor, currency, paid_at, state, refunded_minor
 FROM charges
 WHERE provider = $1 AND ((paid_at >= $2 AND paid_at < $3) OR charge_id = ANY($4::text[]))
 

@@ -184,8 +184,8 @@ def set_apart(charge: Charge, amount_minor: int) -> None:
     """So much of it goes back now. Raises PaymentRefusedError where there is not so much left."""
     if not 1 <= amount_minor <= charge.left_minor:
         raise PaymentRefusedError(code=errors.WRONG_AMOUNT)
-    if charge.tier and amount_minor < charge.left_minor:
-        # A part of a plan's days is no plan: they are given back together.
+    if amount_minor < charge.left_minor and (charge.tier or charge.lot is None):
+        # A part of a plan's days is no plan, and of what was not credited nobody knows a part.
         raise PaymentRefusedError(code=errors.UNSUPPORTED)
     charge.refunding_minor = amount_minor
     charge.kept_parts = len(charge.taken)

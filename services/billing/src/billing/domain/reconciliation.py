@@ -47,6 +47,7 @@ class Ours:
     currency: str
     paid_at: datetime
     state: str
+    refunded_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ def _compare_refund(found: Compared, line: Line, mine: Ours) -> None:
         found.differences.append(_difference(RECONCILED_REFUND_MISSING_WITH_US, line, mine))
     elif back and not line.refunded:
         found.differences.append(_difference(RECONCILED_REFUND_MISSING_THERE, line, mine))
-    if line.part_minor and not line.refunded:
+    part = line.part_minor
+    if part and not line.refunded and (mine.state, mine.refunded_minor) != (charges.PAID, part):
         found.differences.append(_difference(RECONCILED_PARTLY_REFUNDED, line, mine))
 
 

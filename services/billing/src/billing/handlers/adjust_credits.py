@@ -31,7 +31,7 @@ async def adjust_credits(command: AdjustCredits, uow: UnitOfWork, *, till: Till)
         if known.approved_by or command.approved_by:
             raise AlreadyApprovedError
         return
-    if not command.reason or not command.actor:
+    if not command.reason.strip() or not command.actor:
         raise InvalidError("an adjustment has a reason and somebody who makes it")
     await second_person.check(
         command,

@@ -18,11 +18,10 @@ async def change_subscription(command: ChangeSubscription, uow: UnitOfWork, *, t
         raise NotYoursError
     if found.until <= uow.now:
         raise AlreadyFinishedError
-    if not command.cancelled:
-        # Stopping one whose money went back harms nobody; resuming it would charge for nothing.
-        live = await till.charges.subscriptions(uow.connection, found.user_id, uow.now)
-        if found.charge_id not in {each.charge_id for each in live}:
-            raise AlreadyFinishedError
+    # Stopping one whose money went back harms nobody; resumed, it would charge for nothing.
+    resumed = not command.cancelled
+    if resumed and await till.charges.is_given_back(uow.connection, found.payment_id):
+        raise AlreadyFinishedError
     ask = EditStarsSubscription(
         user_id=found.user_id, charge_id=found.charge_id, cancelled=command.cancelled
     )

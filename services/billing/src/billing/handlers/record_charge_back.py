@@ -25,7 +25,7 @@ async def record_charge_back(command: RecordChargeBack, uow: UnitOfWork, *, till
         raise NotYoursError
     if charge.state in charges.GIVEN_BACK:
         raise PaymentRefusedError(code=errors.ALREADY_REFUNDED)
-    if not command.reason or not command.actor:
+    if not command.reason.strip() or not command.actor:
         raise InvalidError("a charge-back has a reason and somebody who knows of it")
     await second_person.check(
         command,

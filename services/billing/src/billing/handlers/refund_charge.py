@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from billing.domain import charges
-from billing.domain.errors import NotYoursError, PaymentRefusedError
+from billing.domain.errors import InvalidError, NotYoursError, PaymentRefusedError
 from billing.handlers import operator_action, take_back, tell
 from billing.ports.payments import (
     Capabilities,
@@ -55,6 +55,8 @@ async def refund_charge(command: RefundCharge, uow: UnitOfWork, *, till: Till) -
     part = command.amount_minor
     if part is not None and part < charge.left_minor and not capabilities.partial_refunds:
         raise PaymentRefusedError(code=errors.UNSUPPORTED)
+    if not command.reason.strip() or not command.actor:
+        raise InvalidError("a refund has a reason and somebody who makes it")
     credited = charge.state == charges.PAID
     charges.begin_refund(charge, reason=command.reason, actor=command.actor, amount_minor=part)
     if credited:

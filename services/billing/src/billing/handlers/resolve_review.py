@@ -27,8 +27,8 @@ async def resolve_review(command: ResolveReview, uow: UnitOfWork, *, till: Till)
         raise PaymentRefusedError(code=errors.UNKNOWN_PAYMENT)
     if charge.state != charges.REVIEW:
         raise PaymentRefusedError(code=errors.ALREADY_FINISHED)
-    if command.credits < 0 or not command.actor:
-        raise InvalidError("credits are given or not; somebody decides")
+    if command.credits < 0 or not command.actor or not command.reason.strip():
+        raise InvalidError("credits are given or not; somebody decides, and says why")
     if charge.user_id not in (NOBODY, command.user_id):
         raise PaymentRefusedError(code=errors.NOT_YOURS)
     await second_person.check(

@@ -28,7 +28,7 @@ EVENT_CANCELLED = "cancelled"
 EVENT_REFUNDED = "refunded"
 EVENT_CHARGED_BACK = "charged_back"
 EVENT_PARTLY_REFUNDED = "partly_refunded"
-"""Somebody gave back a part by hand, at the provider: nothing is guessed about it."""
+"""A part went back, by us or by hand there; the event's amount is all that is gone by now."""
 EVENT_HINT = "hint"
 """An unproven word that something became of an invoice: nothing is done about it but asking."""
 EVENT_KEY_MAX = 300
@@ -137,6 +137,8 @@ class Capabilities:
     """A payer can have the money called back, and its statement or a webhook shows that."""
     states_refunds: bool = True
     """Its statement shows money that went back."""
+    partial_refunds: bool = False
+    """A part of a charge can be given back, several times."""
     creates_once: bool = False
     """It has a key against making an invoice twice: repeating the call is safe."""
     webhook_hints: bool = False
@@ -273,6 +275,10 @@ class PaymentReads(Protocol):
 
     async def charges(self, user_id: UserId, limit: int) -> list[Charge]: ...
 
+    async def held(self, limit: int) -> list[Charge]:
+        """Those that wait for a person to decide, the oldest first."""
+        ...
+
     async def subscriptions(self, user_id: UserId, now: datetime) -> list[Subscription]: ...
 
     async def suspended(self) -> frozenset[str]: ...
@@ -324,7 +330,11 @@ class Charges(Protocol):
     async def subscriptions(
         self, connection: Connection, user_id: UserId, now: datetime
     ) -> list[Subscription]:
-        """Those whose time has not passed."""
+        """Those whose time has not passed; without those that stopped as their money went back."""
+        ...
+
+    async def is_given_back(self, connection: Connection, payment_id: PaymentId) -> bool:
+        """Whether the last money of a subscription went back, or is on its way."""
         ...
 
     async def save_subscription(

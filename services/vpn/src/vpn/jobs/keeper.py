@@ -209,7 +209,7 @@ class Keeper:
     def _is_ours(self, state: node_api.State, head: Head) -> bool:
         """Whether an answer was lost, or given to another replica: what we remember is old."""
         base, there = self.pushing.base, (state.hash, state.generation)
-        if there == (base.hash, base.generation) or not state.hash:
+        if there == (base.hash, base.generation) or not state.hash or not state.core.synced:
             return False
         return there in ((head.hash, head.generation), self.pushing.sent)
 

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import Any
 from uuid import UUID
 
@@ -77,7 +77,11 @@ class CryptoPay:
     ) -> None:
         # Coins are not called back; what was sent back as a transfer is in no list of invoices.
         self.capabilities = Capabilities(
-            webhooks=webhooks, polling=True, charge_backs=False, states_refunds=False
+            webhooks=webhooks,
+            polling=True,
+            charge_backs=False,
+            states_refunds=False,
+            partial_refunds=True,
         )
         self._token = token
         self._base_url = base_url.rstrip("/")
@@ -169,7 +173,7 @@ class CryptoPay:
                 "transfer",
                 user_id=charge.user_id,
                 asset=paid["paid_asset"],
-                amount=str(paid["paid_amount"]),
+                amount=_part_of(paid, charge),
                 spend_id=refund_id,
             )
         except ProviderRefusedError as error:
@@ -208,6 +212,22 @@ class CryptoPay:
         if status >= STATUS_SERVER_ERROR or status == STATUS_TOO_MANY:
             raise ProviderUnclearError(f"{method}: {reason}")
         raise ProviderRefusedError(reason)
+
+
+def _part_of(paid: Mapping[str, Any], charge: Charge) -> str:
+    """The part that goes back, in the asset; all parts together are what was paid, to the digit."""
+    whole = Decimal(str(paid["paid_amount"]))
+    if charge.refunding_minor == charge.amount_minor:
+        return str(paid["paid_amount"])
+    digit = Decimal(1).scaleb(-EXPONENTS.get(str(paid["paid_asset"]), ASSET_DIGITS))
+
+    def gone(minor: int) -> Decimal:
+        if minor == charge.amount_minor:
+            return whole
+        return (whole * minor / charge.amount_minor).quantize(digit, ROUND_DOWN)
+
+    part = gone(charge.refunded_minor + charge.refunding_minor) - gone(charge.refunded_minor)
+    return f"{part:f}"
 
 
 def _created(invoice: Mapping[str, Any]) -> Created:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -27,6 +27,7 @@ NETWORKS = wire.networks(
     "185.71.76.0/27 185.71.77.0/27 77.75.153.0/25 77.75.154.128/25 "
     "77.75.156.11/32 77.75.156.35/32 2a02:5180::/32"
 )
+ABLE = Capabilities(webhook_hints=True, polling=True, creates_once=True, partial_refunds=True)
 FIND_WITHIN = timedelta(days=1)  # as long as an Idempotence-Key is remembered
 LOOK_BACK = timedelta(days=2)  # a refund is listed by its birth and may succeed later
 
@@ -51,9 +52,7 @@ class YooKassa:
     name = YOOKASSA
 
     def __init__(self, shop: Shop, *, clock: Clock, webhooks: bool) -> None:
-        self.capabilities = Capabilities(
-            webhooks=webhooks, webhook_hints=True, polling=True, creates_once=True
-        )
+        self.capabilities = replace(ABLE, webhooks=webhooks)
         self._shop = shop
         self._clock = clock
         self._api = wire.JsonCaller(shop.base_url, shop.shop_id, shop.secret)
@@ -117,13 +116,17 @@ class YooKassa:
         return events, wire.moment_text(began) if all_paid and all_refunds else cursor
 
     async def refund(self, charge: Charge, refund_id: str) -> Refunded | Refused:
-        body = {"payment_id": charge.charge_id, "amount": _amount(charge)}
+        part = to_text(charge.refunding_minor, charge.currency)
+        amount = {"value": part, "currency": charge.currency}
+        body = {"payment_id": charge.charge_id, "amount": amount}
+        gone = charge.refunded_minor + charge.refunding_minor
         try:
             made = await self._post("/refunds", refund_id, body)
         except port.ProviderRefusedError as error:
             # Asked before, longer ago than the key is remembered, or done by hand.
             item = await self._payment(charge.charge_id)
-            return Refunded() if item and _is_given_back(item) else Refused(str(error))
+            done = item and to_minor(str(_given_back(item)), charge.currency) >= gone
+            return Refunded() if done else Refused(str(error))
         if made["status"] == "pending":  # the kept answer to the same key may be old
             made = await self._api.call("GET", f"/refunds/{made['id']}")
         if made["status"] == "canceled":
@@ -147,7 +150,7 @@ class YooKassa:
         return await self._api.call("POST", path, headers={"Idempotence-Key": key}, json=body)
 
 
-def _amount(money: Payment | Charge) -> Json:
+def _amount(money: Payment) -> Json:
     return {"value": to_text(money.amount_minor, money.currency), "currency": money.currency}
 
 
@@ -170,7 +173,7 @@ def _given_back(item: Json) -> Decimal:
 
 
 def _is_given_back(item: Json) -> bool:
-    """The whole of it. A part given back by hand is left to the people who did it."""
+    """The whole of it."""
     return _given_back(item) == Decimal(item["amount"]["value"])
 
 
