@@ -337,7 +337,9 @@ BROKEN_ACCESS = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "sql"), BROKEN_ACCESS)
+@pytest.mark.parametrize(
+    ("rule", "sql"), BROKEN_ACCESS, ids=[f"{n}" for n in range(len(BROKEN_ACCESS))]
+)
 async def test_access_is_broken_in_every_way_it_can_be(shop_dsn: str, rule: str, sql: str) -> None:
     async with planted(shop_dsn, sql) as connection:
         findings = await judge(connection, SEEN)
