@@ -185,6 +185,7 @@ CREATE TABLE vpn.nodes (
     boot_id text DEFAULT ''::text NOT NULL,
     uptime_seconds double precision DEFAULT 0 NOT NULL,
     seen_at timestamp with time zone,
+    emptied boolean DEFAULT false NOT NULL,
     CONSTRAINT nodes_health_check CHECK ((health = ANY (ARRAY['up'::text, 'down'::text, 'syncing'::text, 'sick'::text]))),
     CONSTRAINT nodes_state_check CHECK ((state = ANY (ARRAY['active'::text, 'draining'::text, 'off'::text])))
 );

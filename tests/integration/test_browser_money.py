@@ -250,7 +250,9 @@ async def test_a_code_an_invitation_and_a_gift_bring_credits(
 async def kindnesses(steady: Stage, open_chat: Any, words: Words, new_user: Any) -> None:
     friend_id, code = next(new_user), f"AUTUMN{next(new_user)}"
     await steady.register(friend_id, "Fred", words.language)
-    made = await steady.run("vitrine", "promo", code, "--kind", "credits", "--value", "40")
+    made = await steady.run(
+        "vitrine", "promo", code, "--kind", "credits", "--value", "40", "--uses-max", "5"
+    )
     async with open_chat("Emma", words.language) as (screen, customer):
         await screen.start(words["trial"])
         await screen.say(f"/promo {code.lower()}")

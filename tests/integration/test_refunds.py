@@ -117,7 +117,9 @@ async def test_granted_credits_are_told_and_black_gold_takes_the_priority_lane(
     code, said = await steady.run(*grant)
     again, said_again = await steady.run(*grant)
     await customer.chat.wait_for(lambda message: "You received 50 credits" in message.text, "grant")
-    tier, _ = await steady.run("billing", "set-tier", user_id, "black_gold", "--reason", "test")
+    tier, _ = await steady.run(
+        "billing", "set-tier", user_id, "black_gold", "--reason", "test", "--days", "30"
+    )
     await customer.chat.wait_for(lambda message: "Black Gold" in message.text, "tier notice")
     quote = await customer.order(coffee, PRODUCT_SCENE)
     await customer.result(quote)

@@ -239,6 +239,8 @@ async def running_platform(
                     **os.environ,
                     "VITRINE_STATE_DIR": str(state),
                     "VITRINE_PORT_BASE": str(free_port_base()),
+                    # One operator acts in all tests; what a person may give in a day is theirs.
+                    "BILLING_ADJUST_ALONE_DAY_MAX": "1000000",
                     **(environment or {}),
                 },
                 stdout=output,

@@ -1,11 +1,17 @@
 """Ids carry their time, and ids made from others are the same whenever made."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.ids import derived_id, renewal_order_id, uuid7_time
+from contracts.ids import (
+    RENEWAL_ORDERS_MAX,
+    derived_id,
+    renewal_order_id,
+    renewal_order_ids,
+    uuid7_time,
+)
 
 BASE = UUID("01939f9c-5c00-7abc-8def-0123456789ab")
 
@@ -35,3 +41,14 @@ def test_a_period_has_one_order_id_in_every_time_zone() -> None:
     end = datetime(2026, 12, 1, tzinfo=UTC)
 
     assert renewal_order_id(BASE, end) == renewal_order_id(BASE, end.astimezone())
+
+
+def test_a_period_has_its_order_ids_in_a_row_and_shares_none_with_another() -> None:
+    end = datetime(2026, 12, 21, 12, tzinfo=UTC)
+
+    ids = renewal_order_ids(BASE, end)
+    others = renewal_order_ids(BASE, end + timedelta(seconds=1))
+
+    assert ids[0] == renewal_order_id(BASE, end)
+    assert ids[1] == renewal_order_id(BASE, end, 1)
+    assert len(set(ids + others)) == 2 * RENEWAL_ORDERS_MAX

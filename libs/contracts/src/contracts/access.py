@@ -52,7 +52,8 @@ class BuyAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
 class RenewAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
     """Charge for the period after `period_end`. `order_id` is made from it: charged once.
 
-    Sent by vpn for a subscription that renews itself; `attempt` counts from 1.
+    Sent by vpn for a subscription that renews itself; `attempt` counts from 1. Asked again after
+    the period's order was voided, billing opens the next of `ids.renewal_order_ids`.
     """
 
     subject: ClassVar[str] = "billing.cmd.renew_access.v1"
@@ -86,7 +87,8 @@ class AccessBought(Event, frozen=True, kw_only=True, omit_defaults=True):
 class AccessNotBought(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Nothing was charged (`code`): refused before a hold, or the hold was voided.
 
-    vpn counts a renewal's attempt by it; a later attempt has the same `order_id`.
+    vpn counts a renewal's attempt by it, and knows it by `period_end`, or, where a hold was
+    voided, by `order_id` (`ids.renewal_order_ids`); asking again it names the first of those.
     """
 
     subject: ClassVar[str] = "billing.evt.access_not_bought.v1"

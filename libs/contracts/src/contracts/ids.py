@@ -26,6 +26,8 @@ _VERSION_7 = 0x7 << 76
 _VARIANT_RFC = 0b10 << 62
 _VERSION_MASK = ~(0xF << 76)
 _VARIANT_MASK = ~(0b11 << 62)
+RENEWAL_ORDERS_MAX = 16
+"""So many orders of one period may end with nobody charged; asked again, it stays at that."""
 _PERIODS = UUID("5f1d3a44-6b0e-5f0b-9c0a-5e0f6a1c7d21")
 
 
@@ -53,7 +55,19 @@ def derived_id(base: UUID, *parts: object) -> MessageId:
     return MessageId(UUID(int=value))
 
 
-def renewal_order_id(subscription: UUID, period_end: datetime) -> OrderId:
-    """The one order id of a subscription's period: charging a period twice becomes impossible."""
+def renewal_order_id(subscription: UUID, period_end: datetime, again: int = 0) -> OrderId:
+    """The order id of a subscription's period: charging a period twice becomes impossible.
+
+    `again` counts the period's orders that ended with nobody charged: the next id is used only
+    once the one before it is refunded for good, so at most one of them is ever open or charged.
+    """
     moment = period_end.astimezone(UTC).isoformat()
-    return OrderId(uuid5(_PERIODS, f"{subscription}:{moment}"))
+    suffix = f":{again}" if again else ""
+    return OrderId(uuid5(_PERIODS, f"{subscription}:{moment}{suffix}"))
+
+
+def renewal_order_ids(subscription: UUID, period_end: datetime) -> tuple[OrderId, ...]:
+    """Every id that an order of a subscription's period can have, in the order of their use."""
+    return tuple(
+        renewal_order_id(subscription, period_end, again) for again in range(RENEWAL_ORDERS_MAX)
+    )

@@ -82,7 +82,10 @@ def payment(amount_minor: int = 19_900) -> Payment:
 
 def charge_of(ref: str, amount_minor: int = 19_900) -> Charge:
     now = datetime.now(UTC)
-    return Charge(YOOKASSA, ref, None, UserId(42), "credits_100", amount_minor, "RUB", now, PAID)
+    return Charge(
+        *(YOOKASSA, ref, None, UserId(42), "credits_100", amount_minor, "RUB", now, PAID),
+        refunding_minor=amount_minor,
+    )
 
 
 async def paid(yookassa: YooKassa, control: ControlClient, wanted: Payment | None = None) -> str:

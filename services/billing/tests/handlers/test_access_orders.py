@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from billing.adapters import access_file
@@ -15,7 +16,7 @@ from chassis.clock import new_id
 from chassis.errors import ConfigurationError
 from contracts import billing, errors, vpn
 from contracts.access import AccessPlan, BuyAccess, RenewAccess
-from contracts.ids import renewal_order_id
+from contracts.ids import renewal_order_id, renewal_order_ids
 
 USER = 7
 MONTH = AccessPlan(id="vpn_30", price_credits=200, days=30, traffic_gib=100)
@@ -211,6 +212,63 @@ async def test_a_period_is_charged_once_at_the_price_of_the_day(shop):
     assert (bought.renewal, bought.charged_credits) == (True, 200)
     assert await shop.ask(shop.renewal(period_end, attempt=3)) == []
     assert await shop.money() == (300, 0, 0)
+
+
+async def test_a_renewal_that_vpn_refused_may_be_asked_for_again_and_is_charged_once(shop):
+    period_end = shop.desk.now + timedelta(days=1)
+    (first,) = await shop.ask(shop.renewal(period_end))
+    (told,) = await shop.refused(first_order := shop.renewal(period_end))
+
+    (second,) = await shop.ask(shop.renewal(period_end, attempt=2))
+    open_again = await shop.ask(shop.renewal(period_end, attempt=3))
+    held = await shop.money()
+    (bought,) = await shop.granted(msgspec.structs.replace(first_order, order_id=second.order_id))
+
+    ids = renewal_order_ids(SUBSCRIPTION, period_end)
+    assert (told.code, told.order_id, told.renewal) == ("no_nodes", ids[0], True)
+    assert (first.order_id, second.order_id, second.renews) == (*ids[:2], period_end)
+    assert (open_again, held) == ([], (300, 200, 1))
+    assert (bought.order_id, bought.renewal, bought.charged_credits) == (ids[1], True, 200)
+    assert await shop.ask(shop.renewal(period_end, attempt=4)) == []
+    assert await shop.money() == (300, 0, 0)
+
+
+async def test_a_renewal_whose_hold_expired_may_be_asked_for_again(shop):
+    period_end = shop.desk.now + timedelta(days=1)
+    await shop.ask(shop.renewal(period_end))
+    shop.desk.clock.advance(shop.desk.terms.access_hold)
+    (expired,) = await shop.desk.sweep(expire_holds)
+
+    (again,) = await shop.ask(shop.renewal(period_end, attempt=2))
+    (late,) = await shop.granted(shop.renewal(period_end))
+
+    assert (expired.code, expired.renewal) == ("hold_expired", True)
+    assert again.order_id == renewal_order_ids(SUBSCRIPTION, period_end)[1]
+    assert (type(late).__name__, late.order_id) == ("RevokeAccess", expired.order_id)
+    assert await shop.money() == (300, 200, 1)
+
+
+async def test_a_period_has_so_many_orders_and_no_more(shop):
+    period_end = shop.desk.now + timedelta(days=1)
+    renewal = shop.renewal(period_end)
+    for order_id in renewal_order_ids(SUBSCRIPTION, period_end):
+        (grant,) = await shop.ask(renewal)
+        assert grant.order_id == order_id
+        await shop.refused(msgspec.structs.replace(renewal, order_id=order_id))
+
+    (told,) = await shop.ask(renewal)
+
+    assert (type(told).__name__, told.code) == ("AccessNotBought", "no_nodes")
+    assert await shop.money() == (500, 0, 0)
+
+
+async def test_a_renewal_under_an_id_that_is_not_its_periods_is_refused(shop):
+    period_end = shop.desk.now + timedelta(days=1)
+
+    (told,) = await shop.ask(msgspec.structs.replace(shop.renewal(period_end), order_id=new_id()))
+
+    assert (type(told).__name__, told.code) == ("AccessNotBought", "invalid")
+    assert await shop.money() == (500, 0, 0)
 
 
 async def test_a_renewal_that_was_short_of_credits_succeeds_once_they_are_there(shop):

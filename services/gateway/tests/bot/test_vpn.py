@@ -198,12 +198,29 @@ async def test_options_say_how_it_shall_be(chat):
 async def test_a_key_is_replaced_only_when_that_is_confirmed(chat):
     asked = edited(await chat.tap(pack(ReplaceKey(confirmed=False))))
     assert await chat.emitted(RotateKey) == []
-    (yes,) = taps_of(asked, ReplaceKey)
+    key_only, _ = taps_of(asked, ReplaceKey)
 
-    await chat.tap(pack(yes))
+    shown = edited(await chat.tap(pack(key_only)))
 
     (command,) = await chat.emitted(RotateKey)
     assert (command.user_id, command.link_too) == (chat.user_id, False)
+    assert shown.text == "🔑 Replacing your key…"
+
+
+async def test_a_link_that_leaked_is_replaced_with_its_key(chat):
+    asked = edited(await chat.tap(pack(ReplaceKey(confirmed=False))))
+    _, both = taps_of(asked, ReplaceKey)
+
+    shown = edited(await chat.tap(pack(both)))
+
+    (command,) = await chat.emitted(RotateKey)
+    assert (command.user_id, command.link_too) == (chat.user_id, True)
+    assert shown.text == "🔑 Replacing your key and your link…"
+
+
+def test_a_button_of_before_still_replaces_the_key_alone():
+    assert parse("vk:1:do") == ReplaceKey(confirmed=True, link_too=False)
+    assert parse("vk:1:ask") == ReplaceKey(confirmed=False)
 
 
 async def test_vpn_silent_means_try_again(chat):
@@ -243,6 +260,7 @@ async def test_a_zone_is_chosen_by_button_or_name_and_told_to_vpn(chat):
     [
         ChooseAccess("vpn_30"),
         ReplaceKey(confirmed=True),
+        ReplaceKey(confirmed=True, link_too=True),
         ReplaceKey(confirmed=False),
         SetOption("renew", on=True),
         SetOption("remind", on=False),

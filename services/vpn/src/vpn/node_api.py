@@ -131,6 +131,8 @@ class HeldUser(msgspec.Struct, frozen=True):
     email: str
     key: UUID
     flow: str = ""
+    expires_at: datetime | None = None
+    """Until when it is to pass; None: nobody there knows."""
 
 
 SOURCE_CORE = "core"

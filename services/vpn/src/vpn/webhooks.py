@@ -24,7 +24,7 @@ from vpn.domain.formats.clients import BY_PATH, Format, choose
 from vpn.domain.formats.headers import headers
 from vpn.domain.formats.render import render
 from vpn.domain.links import TOKEN, LinkView, Shop
-from vpn.domain.rates import Buckets, Rate
+from vpn.domain.rates import Buckets, Rate, Recent
 from vpn.ports.links import Links
 
 log = logs.get("vpn.webhooks")
@@ -37,6 +37,8 @@ BODY_SECONDS_MAX = 1.0
 LINE_BYTES_MAX = 4_096
 HEADERS_BYTES_MAX = 8_192
 BUSY_SECONDS = 2
+ABSENT_SECONDS = 60.0
+"""A link that is not there is not looked up again so long: new ones are never old ones again."""
 DEVICE_HEADER = "x-hwid"
 METHODS = ("GET", "HEAD")
 IPV6_PREFIX: Final = 64
@@ -58,6 +60,9 @@ class Limits(NamedTuple):
     address: Rate = Rate(per_second=5.0, burst=100)
     unknown: Rate = Rate(per_second=0.05, burst=10)
     """Of one client, for links there are not."""
+    suspicious: Rate = Rate(per_second=20.0, burst=100)
+    """Looked up for all clients that guessed too often: behind an address of theirs may be others
+    with a link that there is."""
     keys_max: int = 50_000
     requests_max: int = 256
     """Under way at once; a request more is told to come again."""
@@ -93,7 +98,10 @@ class SubscriptionLinks:
         kept = self._limits.keys_max
         self._tokens = Buckets(self._limits.token, keys_max=kept)
         self._addresses = Buckets(self._limits.address, keys_max=kept)
+        self._elsewhere = Buckets(self._limits.address, keys_max=kept)
         self._unknown = Buckets(self._limits.unknown, keys_max=kept)
+        self._suspicious = Buckets(self._limits.suspicious, keys_max=1)
+        self._absent = Recent(ABSENT_SECONDS, keys_max=kept)
         self._running = 0
         application = web.Application(client_max_size=1)
         application.router.add_route("*", "/{tail:.*}", self._receive)
@@ -162,16 +170,21 @@ class SubscriptionLinks:
             )
         now = asyncio.get_running_loop().time()
         client = self._client(request)
-        if wait := self._addresses.take(client, now):
-            return "", _later(wait)
         asked = _asked(request.rel_url.raw_path)
         if asked is None:
-            return "", _no_link()
+            wait = self._elsewhere.take(client, now)
+            return "", _later(wait) if wait else _no_link()
         token, kind = asked
         known = token in self._tokens
-        wait = self._tokens.take(token, now) if known else self._unknown.wait_seconds(client, now)
-        if wait:
+        if known and (wait := self._of_a_link(token, client, now)):
             return "", _later(wait)
+        if not known and self._absent.holds(token, now):
+            return "", self._guessed(client, now)
+        # Somebody else's guesses must not close a link that there is: only the answers to guesses
+        # are limited, and, for the database's sake, how many of such an address are looked up.
+        guesses = not known and self._unknown.wait_seconds(client, now) > 0
+        if guesses and (wait := self._suspicious.take("", now)):
+            return "", _later(wait, HTTPStatus.SERVICE_UNAVAILABLE)
         try:
             async with asyncio.timeout(LOOKUP_SECONDS_MAX):
                 view = await self._links.by_token(token)
@@ -180,10 +193,10 @@ class SubscriptionLinks:
             return "", _later(BUSY_SECONDS, HTTPStatus.SERVICE_UNAVAILABLE)
         if view is None:
             self._tokens.forget(token)
-            self._unknown.take(client, now)
-            return "", _no_link()
-        if not known:
-            self._tokens.take(token, now)
+            self._absent.add(token, now)
+            return "", self._guessed(client, now)
+        if not known and (wait := self._of_a_link(token, client, now)):
+            return "", _later(wait)
         chosen = choose(
             kind,
             request.headers.get("User-Agent", ""),
@@ -194,6 +207,14 @@ class SubscriptionLinks:
         if chosen is Format.PAGE:
             return chosen, self._draw(request, token, view)
         return chosen, self._render(request, token, view, chosen)
+
+    def _of_a_link(self, token: str, client: str, now: float) -> float:
+        """How long to wait with a link that there is: it, or its client, was served too often."""
+        return self._tokens.take(token, now) or self._addresses.take(client, now)
+
+    def _guessed(self, client: str, now: float) -> web.Response:
+        wait = self._unknown.take(client, now)
+        return _later(wait) if wait else _no_link()
 
     def _render(
         self, request: web.Request, token: str, view: LinkView, kind: Format

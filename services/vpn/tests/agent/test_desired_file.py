@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -124,21 +125,83 @@ def test_a_half_written_snapshot_is_never_seen(folder: Path):
     assert loaded(folder).generation == 1
 
 
-@pytest.mark.parametrize("at", [0, 10, 25, -1])
-def test_a_damaged_snapshot_is_set_aside_and_said(folder: Path, at: int):
+@pytest.mark.parametrize(
+    ("at", "kept"), [(0, {1, 2}), (10, {1, 2}), (25, {1, 2}), (-1, {1}), (-60, {1})]
+)
+def test_a_damaged_snapshot_claims_nothing_and_serves_what_is_readable(
+    folder: Path, at: int, kept: set[int]
+):
     file = loaded(folder)
-    file.change(5, Difference((one(1),), ()))
+    file.change(5, Difference((one(1), one(2)), ()))
     file.compact()
+    file.change(6, Difference((one(3),), ()))
     file.close()
-    data = bytearray((folder / SNAPSHOT).read_bytes())
-    data[at] ^= 0xFF
-    (folder / SNAPSHOT).write_bytes(data)
+    flip(folder / SNAPSHOT, at)
 
     again = loaded(folder)
 
-    assert again.damage
-    assert (again.generation, again.entries) == (0, {})
+    assert "damaged" in again.damage
+    assert again.generation == 0
+    assert again.entries == {one(number).email: one(number) for number in {*kept, 3}}
     assert (folder / (SNAPSHOT + ".damaged")).exists()
+    again.close()
+    still = loaded(folder)  # until the control plane sends the whole set
+    assert (still.generation, still.entries, still.damage) == (0, again.entries, again.damage)
+    still.change(7, Difference((one(1), one(2)), ()))
+    still.close()
+    mended = loaded(folder)
+    assert (mended.generation, len(mended.entries), mended.damage) == (7, 3, "")
+    mended.close()
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x01
+    path.write_bytes(data)
+
+
+def test_any_flipped_bit_of_the_journal_is_noticed_and_costs_one_record(folder: Path):
+    file = loaded(folder)
+    for number in range(1, 6):
+        file.change(number, Difference((one(number),), ()))
+    file.close()
+    whole = (folder / JOURNAL).read_bytes()
+
+    for at in range(len(whole)):
+        (folder / SNAPSHOT).unlink(missing_ok=True)
+        (folder / JOURNAL).write_bytes(whole)
+        flip(folder / JOURNAL, at)
+        again = loaded(folder)
+        again.close()
+        assert again.damage, at
+        assert (again.generation, len(again.entries)) == (0, 4), at
+        assert (folder / (JOURNAL + ".damaged")).exists()
+
+
+def test_a_lost_snapshot_is_noticed_by_what_the_journal_goes_on_from(folder: Path):
+    file = loaded(folder)
+    file.change(1, Difference((one(1),), ()))
+    file.compact()
+    file.change(2, Difference((one(2),), ()))
+    file.close()
+    (folder / SNAPSHOT).unlink()
+
+    again = loaded(folder)
+
+    assert "missing" in again.damage
+    assert (again.generation, set(again.entries)) == (0, {"person-2"})
+    again.close()
+
+
+def test_a_snapshot_of_the_first_version_is_read(folder: Path):
+    old = {"version": 1, "sequence": 3, "generation": 9, "entries": [one(1)], "core": "life"}
+    journal.replace(folder / SNAPSHOT, journal.framed(msgspec.msgpack.encode(old)))
+
+    again = loaded(folder)
+
+    assert (again.generation, again.core, again.damage) == (9, "life", "")
+    assert again.entries == {"person-1": one(1)}
+    again.close()
 
 
 def test_the_journal_is_compacted_and_stays_small(folder: Path):

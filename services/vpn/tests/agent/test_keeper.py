@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from chassis.background import Background
@@ -36,10 +37,12 @@ class MovableClock:
 class Bench:
     """A keeper over a load core."""
 
-    def __init__(self, folder, core: LoadCore) -> None:
+    def __init__(self, folder, core: LoadCore, ahead: timedelta = timedelta()) -> None:
         self.core = core
         self.clock = MovableClock()
-        self.skew = Skew(self.clock)
+        self.clock.ahead = ahead
+        self.skew = Skew(self.clock, folder)
+        self.skew.load()
         self.background = Background()
         self.file = DesiredFile(folder)
         self.file.load()
@@ -148,6 +151,73 @@ async def test_a_wrong_clock_expires_nobody_and_brings_back_whom_it_cut(bench: B
     bench.clock.ahead = timedelta()
     await wait_until(lambda: not bench.keeper.expiry_paused, "the clock is right again", 3)
     assert bench.holds(mine)
+
+
+@pytest.mark.parametrize("machine_too", [False, True])
+async def test_a_wrong_clock_is_remembered_over_a_restart(
+    bench: Bench, stack, folder, monkeypatch, machine_too
+):
+    mine = new_entry(300)
+    bench.clock.ahead = timedelta(minutes=10)
+    bench.skew.hear(SystemClock().now())
+    await bench.put_all(1, mine)
+    await bench.stop()
+    if machine_too:
+        monkeypatch.setattr("vpn.agent.skew._boot", lambda: "another boot")
+    again = await another_life(bench, stack, folder, timedelta(minutes=10))
+
+    assert again.keeper.expiry_paused
+    assert [one.email for one in again.keeper.wanted()] == [mine.email]
+    await again.start()
+    await wait_until(lambda: again.keeper.synced, "in step", 3)
+    await asyncio.sleep(1.2)
+    assert again.holds(mine)
+
+    again.skew.hear(SystemClock().now() + timedelta(minutes=10))  # it was right after all
+    again.keeper.wake()
+    await wait_until(again.holds, "expired", 3)
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+async def test_a_jump_of_the_clock_while_no_agent_ran_is_seen(
+    bench: Bench, stack, folder, monkeypatch, minutes
+):
+    bench.skew.hear(SystemClock().now())
+    assert not bench.keeper.expiry_paused
+    await bench.stop()
+
+    again = await another_life(bench, stack, folder, timedelta(minutes=minutes))
+    assert again.keeper.expiry_paused
+    monkeypatch.setattr("vpn.agent.skew._boot", lambda: "another boot")
+    rebooted = await another_life(bench, stack, folder, timedelta(minutes=minutes))
+    assert rebooted.keeper.expiry_paused == (minutes < 0)  # ahead, it may have been off that long
+
+
+async def test_a_clock_set_right_while_the_control_plane_is_away_is_remembered(
+    bench: Bench, stack, folder, monkeypatch
+):
+    bench.clock.ahead = timedelta(minutes=10)
+    bench.skew.hear(SystemClock().now())
+    bench.clock.ahead = timedelta()
+    saved = folder / "skew"
+
+    async def noted() -> bool:
+        return abs(msgspec.json.decode(saved.read_bytes())["skew"]) < 1.0
+
+    bench.keeper.wake()
+    await wait_until(noted, "the verdict is saved", 3)
+    await bench.stop()
+
+    monkeypatch.setattr("vpn.agent.skew._boot", lambda: "another boot")
+    again = await another_life(bench, stack, folder, timedelta())
+    assert not again.keeper.expiry_paused
+
+
+async def another_life(bench: Bench, stack, folder, ahead: timedelta) -> Bench:
+    """Return the agent's next life over the same core and folder, not started yet."""
+    again = Bench(folder, bench.core, ahead)
+    stack.push_async_callback(again.stop)
+    return again
 
 
 async def test_before_it_ever_heard_a_clock_the_agent_trusts_its_own(bench: Bench):

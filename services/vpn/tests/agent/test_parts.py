@@ -178,6 +178,11 @@ def test_the_operators_configuration_is_kept_and_completed(kind: str):
     assert [one["email"] for one in people["settings"]["clients"]] == ["operator", "a"]
     assert people["streamSettings"] == {"security": "reality"}
     assert config["routing"]["rules"][-1]["outboundTag"] == "block"
+    refusing = [one for one in config["routing"]["rules"] if one.get("inboundTag") == ["people"]]
+    assert config["routing"]["rules"][kind == "v2ray" :][:4] == refusing
+    assert {one["outboundTag"] for one in refusing} == {config["outbounds"][-1]["tag"]}
+    assert [one.get("port") for one in refusing] == [4711, 4711, None, None]
+    assert config["outbounds"][0]["settings"]["domainStrategy"] == "UseIP"
     assert config["log"]["access"] == "none"  # where people go is written nowhere
     assert config["policy"]["levels"]["0"]["statsUserUplink"]
     if kind == "xray":
@@ -202,7 +207,14 @@ def test_the_fingerprint_changes_with_the_base_and_not_with_people():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"inbounds":[{"tag":"people","protocol":"vmess"}]}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"inbounds":[{"tag":"people","protocol":"vmess"}]}',
+        '{"inbounds":[{"tag":"people","protocol":"vless"}],"inbound":{"protocol":"socks"}}',
+    ],
 )
 def test_a_configuration_without_our_inbound_is_refused(folder: Path, text: str):
     (folder / "base.json").write_text(text)

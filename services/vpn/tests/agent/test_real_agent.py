@@ -134,3 +134,32 @@ async def test_a_core_that_somebody_else_runs_is_filled_through_the_agent(stack,
     assert not state.cut.supported
     listed = await driver.users()
     assert (listed.source, len(listed.users)) == ("core", 500)
+
+
+async def test_a_damaged_journal_is_alarmed_and_cuts_nobody(control, node: RealNode, opened):
+    lost, mine, other = new_entry(), new_entry(), new_entry()
+    await control.put(lost)
+    await control.put(mine)
+    await control.put(other)
+    client, neighbour = await opened(lost), await opened(mine)
+    stream = await client.stream()
+    await node.kill()
+    journal = node.folder / "state" / "desired.journal"
+    data = bytearray(journal.read_bytes())
+    data[25] ^= 1
+    journal.write_bytes(data)
+
+    node.start()
+    await node.wait_ready()
+
+    state = await control.driver.state()
+    assert (state.generation, state.entries) == (0, 2)
+    assert any("are readable and served" in one for one in state.alerts)
+    assert await stream.goes_on()
+    assert await client.passes()
+    assert await neighbour.passes()
+    await control.put_all([lost, mine, other])
+    state = await control.driver.state()
+    assert (state.generation, state.hash, state.alerts) == (control.generation, control.hash, [])
+    assert await client.passes()
+    assert await stream.goes_on()

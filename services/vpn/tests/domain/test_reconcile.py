@@ -1,6 +1,6 @@
 """What may be done about a node that holds something else than it should."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,7 +21,7 @@ def people(*numbers):
 
 
 def held(entries):
-    return [(each.email, each.key) for each in entries.values()]
+    return [(each.email, each.key, each.expires_at) for each in entries.values()]
 
 
 def ids(entries, *, recorded):
@@ -41,23 +41,38 @@ def test_the_missing_and_those_with_another_key_are_put():
     wanted = people(1, 2, 3)
     there = {**wanted}
     other = next(iter(wanted))
-    pairs = [(email, uuid4() if email == other else each.key) for email, each in there.items()][:2]
+    pairs = [
+        (email, uuid4() if email == other else each.key, each.expires_at)
+        for email, each in there.items()
+    ][:2]
 
     found = reconcile.compare(wanted, pairs, ids(wanted, recorded=False))
 
     assert {each.email for each in found.missing} == {other, list(wanted)[2]}
 
 
+def test_an_older_end_is_put_and_an_unknown_one_with_what_is_held_back():
+    wanted = people(1, 2)
+    old, unknown = wanted.values()
+    stranger = ("bob", uuid4(), None)
+    pairs = [(old.email, old.key, UNTIL - timedelta(days=30)), (unknown.email, unknown.key, None)]
+
+    found = reconcile.compare(wanted, [*pairs, stranger], {})
+
+    assert found.missing == (old,)
+    assert reconcile.mend(found, CAPS) == reconcile.Mending((old, unknown), (), reconcile.FOREIGN)
+
+
 def test_emails_are_compared_as_the_core_does():
     wanted = people(1)
     [one] = wanted.values()
 
-    assert not reconcile.compare(wanted, [(one.email.upper(), one.key)], {}).missing
+    assert not reconcile.compare(wanted, [(one.email.upper(), one.key, UNTIL)], {}).missing
 
 
 def test_only_what_was_issued_is_ever_removed():
     ours, theirs = people(1), people(2)
-    pairs = [*held(ours), *held(theirs), ("bob", uuid4()), ("", uuid4())]
+    pairs = [*held(ours), *held(theirs), ("bob", uuid4(), None), ("", uuid4(), None)]
 
     found = reconcile.compare({}, pairs, ids(ours, recorded=True))
     mending = reconcile.mend(found, CAPS)

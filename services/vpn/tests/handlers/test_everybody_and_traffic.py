@@ -125,8 +125,9 @@ async def test_traffic_of_all_nodes_adds_up_and_the_same_page_adds_nothing(count
     await count(counter, "eu-1", {7: 10 * GIB})
     await count(counter, "us-1", {7: 5 * GIB})
     await count(counter, "eu-1", {7: 12 * GIB})
-    # The node lost its disk: it counts from nothing again.
+    # The node lost its disk: what it counted until this page is not known, and costs nobody.
     await count(counter, "eu-1", {7: GIB})
+    await count(counter, "eu-1", {7: 2 * GIB})
 
     assert (await counter.row()).used_bytes == 18 * GIB
 

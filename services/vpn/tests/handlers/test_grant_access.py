@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
+
 from chassis.clock import new_id
 from contracts import errors
 from contracts.ids import renewal_order_id
@@ -106,6 +108,25 @@ async def test_nothing_is_sold_that_no_node_may_serve(counter, find):
 
     assert refused.code == errors.NO_NODES
     find(AccessGranted, await counter.grant("vpn_30"))
+
+
+@pytest.mark.parametrize("state", ["draining", "off"])
+async def test_nodes_taken_out_of_use_refuse_nobody_who_has_access(counter, find, state):
+    await counter.grant()
+    row = await counter.row()
+    await counter.execute("UPDATE nodes SET state = $1", state)
+
+    renewed = find(AccessGranted, await counter.grant(renews=row.until))
+    extended = find(AccessGranted, await counter.grant())
+    find(AccessGranted, await counter.grant("vpn_more", days=0, traffic_bytes=GIB))
+
+    assert renewed.until == row.until + timedelta(days=30)
+    assert extended.until == row.until + timedelta(days=60)
+    for plan in ("vpn_30", "vpn_trial"):
+        newcomer = find(AccessRefused, await counter.grant(plan, user_id=8))
+        assert newcomer.code == errors.NO_NODES
+    moved = find(AccessRefused, await counter.grant("vpn_eu"))
+    assert moved.code == errors.NO_NODES, "it would move where nobody serves"
 
 
 async def test_the_trial_is_given_once_a_person(counter, find):

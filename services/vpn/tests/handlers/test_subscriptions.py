@@ -8,7 +8,7 @@ from msgspec import structs
 from chassis.clock import new_id
 from contracts import errors
 from contracts.access import AccessBought, AccessNotBought, RenewAccess
-from contracts.ids import renewal_order_id
+from contracts.ids import renewal_order_id, renewal_order_ids
 from contracts.payments import PaymentCredited
 from contracts.vpn import (
     CAUSE_OPTIONS,
@@ -167,6 +167,68 @@ async def test_a_renewal_is_asked_of_billing_by_the_period_and_a_refusal_told_on
     await counter.later(hours=6)
     again = find(RenewAccess, await counter.check())
     assert (again.attempt, again.order_id) == (2, asked.order_id)
+
+
+async def renewing(counter, find):
+    """Somebody whose renewal was just asked for the first time."""
+    await counter.grant()
+    await counter.handle(SetAccessOptions(user_id=7, auto_renew=True, reminders=False))
+    await counter.later(days=29, seconds=1)
+    return find(RenewAccess, await counter.check())
+
+
+def voided(asked, code, again=0):
+    """What billing says of an order that held and ended: it names no period."""
+    order_id = renewal_order_ids(asked.subscription_id, asked.period_end)[again]
+    return AccessNotBought(order_id=order_id, user_id=7, plan_id="vpn_30", code=code, renewal=True)
+
+
+async def test_a_voided_renewal_goes_on_after_its_spacing_as_often_as_any(counter, find):
+    asked = await renewing(counter, find)
+    for attempt in range(2, counter.terms.renew_attempts_max + 1):
+        assert await counter.handle(voided(asked, errors.NO_NODES, attempt - 2)) == []
+        assert await counter.check() == []
+        await counter.later(hours=6)
+        again = find(RenewAccess, await counter.check())
+        assert (again.order_id, again.attempt) == (asked.order_id, attempt)
+
+    await counter.handle(voided(asked, errors.NO_NODES, 2))
+    await counter.later(hours=6)
+
+    assert await counter.check() == []
+
+
+async def test_a_renewal_that_was_voided_for_good_is_given_up(counter, find):
+    asked = await renewing(counter, find)
+
+    await counter.handle(voided(asked, errors.UNKNOWN_PRODUCT))
+    await counter.later(hours=6)
+
+    assert await counter.check() == []
+
+
+async def test_attempts_that_met_an_open_hold_do_not_use_a_renewal_up(counter, find):
+    asked = await renewing(counter, find)
+    for _ in range(counter.terms.renew_attempts_max - 1):
+        await counter.later(hours=6)
+        find(RenewAccess, await counter.check())
+    await counter.later(hours=6)
+    assert await counter.check() == []
+
+    again = find(RenewAccess, await counter.handle(voided(asked, errors.HOLD_EXPIRED)))
+
+    assert (again.order_id, again.period_end) == (asked.order_id, asked.period_end)
+
+
+async def test_what_was_voided_of_another_period_changes_nothing(counter, find):
+    asked = await renewing(counter, find)
+    other = structs.replace(asked, period_end=asked.period_end - timedelta(days=30))
+    before = await counter.row()
+
+    for event in (voided(other, errors.UNKNOWN_PRODUCT), voided(other, errors.HOLD_EXPIRED)):
+        assert await counter.handle(event) == []
+
+    assert await counter.row() == before
 
 
 async def test_a_top_up_lets_a_renewal_go_on_that_lacked_credits(counter, find):

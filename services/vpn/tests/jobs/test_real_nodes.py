@@ -12,7 +12,7 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.testing import drain
 from contracts import errors
-from contracts.vpn import KeyRotated, ReconcileNodes, RevokeAccess, RotateKey
+from contracts.vpn import KeyRotated, ReconcileNodes, RevokeAccess, RotateKey, SetNode
 from devstack.testing import scratch_folder
 from simulators.vless_node.client import vless_client
 from simulators.vless_node.load_core import XRAY, LoadCore
@@ -118,6 +118,25 @@ async def test_whatever_the_core_does_nobody_who_paid_is_cut(shop, core, fault):
     assert paid.items() <= during.items()
     assert core.faults.foreign == strangers
     assert set(core.users).isdisjoint(strangers)
+
+
+async def test_a_node_switched_off_lets_none_of_ours_pass_and_leaves_strangers_alone(shop, core):
+    await shop.grant(1, 2, 3)
+    await in_step(shop, core)
+    strangers = {"stranger-1": uuid4()}
+    core.faults.foreign = strangers
+
+    await shop.handle(SetNode(node=NAME, state="off", actor="op"))
+
+    async def emptied():
+        return await shop.fetch("SELECT emptied FROM nodes") == [(True,)]
+
+    await drain(emptied, what="the node emptied")
+    assert not core.users
+    assert core.faults.foreign == strangers
+
+    await shop.handle(SetNode(node=NAME, state="active", actor="op"))
+    await in_step(shop, core)
 
 
 async def test_a_core_that_forgot_everybody_has_them_back(shop, core):

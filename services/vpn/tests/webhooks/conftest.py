@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest_asyncio
@@ -53,9 +54,16 @@ Build = Callable[..., Awaitable[Stand]]
 async def build() -> AsyncIterator[Build]:
     stands: list[Stand] = []
 
-    async def built(*, shop: Shop = SHOP, trusted: str = "", **limits: object) -> Stand:
-        links = MemoryLinks({TOKEN: RUNNING, OTHER: RUNNING})
-        clock = FakeClock(NOW)
+    async def built(
+        *,
+        shop: Shop = SHOP,
+        trusted: str = "",
+        links: Any = None,
+        clock: FakeClock | None = None,
+        **limits: object,
+    ) -> Stand:
+        links = links or MemoryLinks({TOKEN: RUNNING, OTHER: RUNNING})
+        clock = clock or FakeClock(NOW)
         server = SubscriptionLinks(
             links,
             shop,

@@ -29,20 +29,41 @@ async def test_a_link_may_be_asked_for_so_often_by_everybody_together(build):
 async def test_an_address_may_ask_so_often_for_anything(build):
     stand = await build(address=Rate(per_second=0.01, burst=3))
 
-    statuses = [(await stand.ask(path))[0] for path in (f"/sub/{TOKEN}", "/", f"/sub/{OTHER}", "/")]
+    paths = (f"/sub/{TOKEN}", "/", f"/sub/{OTHER}", "/", f"/sub/{TOKEN}", f"/sub/{OTHER}")
+    statuses = [(await stand.ask(path))[0] for path in (*paths, "/", "/")]
 
-    assert statuses == [200, 404, 200, 429]
+    # Links that there are, and everything else, are counted apart.
+    assert statuses == [200, 404, 200, 404, 200, 429, 404, 429]
 
 
 async def test_who_guesses_links_is_stopped_before_the_database(build):
-    stand = await build(unknown=Rate(per_second=0.01, burst=3))
+    stand = await build(
+        unknown=Rate(per_second=0.01, burst=3), suspicious=Rate(per_second=0.01, burst=5)
+    )
     assert (await stand.ask())[0] == 200
 
     statuses = [(await stand.ask(f"/sub/{'x' * 30}{number:02}"))[0] for number in range(20)]
 
-    assert statuses == [404] * 3 + [429] * 17
-    assert stand.links.asked == 1 + 3
+    assert statuses == [404] * 3 + [429] * 5 + [503] * 12
+    assert stand.links.asked == 1 + 3 + 5
     assert (await stand.ask())[0] == 200, "a neighbour's known link goes on working"
+
+
+async def test_a_link_never_opened_is_served_to_a_neighbour_of_who_guesses(build):
+    stand = await build(unknown=Rate(per_second=0.01, burst=3))
+    for number in range(60):
+        await stand.ask(f"/sub/{'x' * 30}{number:02}")
+
+    assert (await stand.ask(f"/sub/{OTHER}"))[0] == 200
+
+
+async def test_the_same_wrong_link_is_looked_up_once(build):
+    stand = await build(unknown=Rate(per_second=0.01, burst=3))
+
+    statuses = [(await stand.ask(f"/sub/{'x' * 32}"))[0] for _ in range(6)]
+
+    assert statuses == [404] * 3 + [429] * 3
+    assert stand.links.asked == 1
 
 
 async def test_a_replaced_link_counts_as_a_guess(build):
@@ -90,7 +111,7 @@ async def test_addresses_are_remembered_in_bounded_memory(build):
     for number in range(20):
         await stand.ask(f"/sub/{'x' * 30}{number:02}", X_Real_IP=f"192.0.2.{number}")
 
-    assert len(stand.server._addresses) == len(stand.server._unknown) == 5
+    assert len(stand.server._absent) == len(stand.server._unknown) == 5
     assert len(stand.server._tokens) == 0
 
 

@@ -300,6 +300,9 @@ SELECT user_id FROM moved AS m FULL JOIN told AS t USING (user_id)
 WHERE coalesce(m.credits, 0) <> coalesce(t.credits, 0)
 UNION ALL
 SELECT user_id FROM refunds WHERE taken <> bought
+UNION ALL
+SELECT user_id FROM charges
+WHERE (state IN ('refunded', 'charged_back')) <> (refunded_minor = amount_minor)
 
 -- name: audit_by_hand
 -- People whose adjustments or bought plans differ from the transfers they left.

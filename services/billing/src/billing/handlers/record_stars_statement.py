@@ -52,8 +52,13 @@ async def record_stars_statement(event: StarsStatementRead, uow: UnitOfWork, *, 
 
 def _is_sane(line: StarsTransaction, user_id: UserId) -> bool:
     """Whether the books can hold it at all."""
-    named = 1 <= len(line.charge_id) <= CHARGE_ID_MAX and "\x00" not in line.charge_id
-    return named and abs(line.amount_minor) <= MINOR_MAX and 0 <= user_id <= USER_ID_MAX
+    named = 1 <= len(line.charge_id) <= CHARGE_ID_MAX and _is_plain(line.charge_id)
+    dated = line.at.tzinfo is not None
+    return named and dated and abs(line.amount_minor) <= MINOR_MAX and 0 <= user_id <= USER_ID_MAX
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 async def _paid(line: StarsTransaction, uow: UnitOfWork, till: Till) -> bool:
@@ -96,7 +101,8 @@ async def _keep(line: StarsTransaction, kind: str, key: str, uow: UnitOfWork, ti
     told = ProviderEvent(
         key,
         kind,
-        line.invoice_payload,
+        # One that we did not write is kept in the line's raw bytes alone.
+        line.invoice_payload if _is_plain(line.invoice_payload) else "",
         None,
         line.charge_id,
         abs(line.amount_minor),

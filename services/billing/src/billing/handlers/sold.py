@@ -68,7 +68,7 @@ def bought(
 
 
 def voided(uow: UnitOfWork, order: Order, traceparent: str) -> None:
-    """Nobody is charged; a renewal may be asked for again only under another period."""
+    """Nobody is charged; a renewal's period may be asked for again, as another of its orders."""
     told = AccessNotBought(
         order_id=order.order_id,
         user_id=order.user_id,

@@ -100,8 +100,8 @@ async def replace_key(query: CallbackQuery, tap: ReplaceKey, turn: Turn, say: Sa
     if not tap.confirmed:
         show(turn, query, vpn.key_asked(say))
         return
-    turn.uow.emit(RotateKey(user_id=turn.person.user_id))
-    show(turn, query, vpn.key_being_replaced(say))
+    turn.uow.emit(RotateKey(user_id=turn.person.user_id, link_too=tap.link_too))
+    show(turn, query, vpn.key_being_replaced(say, link_too=tap.link_too))
 
 
 @router.callback_query(Tapped(SetOption))

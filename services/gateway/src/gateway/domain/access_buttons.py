@@ -9,7 +9,7 @@ AUTO_RENEW = "renew"
 REMINDERS = "remind"
 _OPTIONS = frozenset({AUTO_RENEW, REMINDERS})
 _ON, _OFF = "on", "off"
-_ASK, _DO = "ask", "do"
+_ASK, _DO, _LINK_TOO = "ask", "do", "both"
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{1,47}")
 
 
@@ -22,9 +22,10 @@ class ChooseAccess:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceKey:
-    """Replace the key; without `confirmed` it is asked whether that is meant."""
+    """Replace the key, or key and link; without `confirmed` it is asked which is meant."""
 
     confirmed: bool
+    link_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class SetZone:
     zone: str
 
 
+_REPLACEMENTS = {
+    _ASK: ReplaceKey(confirmed=False),
+    _DO: ReplaceKey(confirmed=True),
+    _LINK_TOO: ReplaceKey(confirmed=True, link_too=True),
+}
 AccessTap = ChooseAccess | ReplaceKey | SetOption | SetZone
 
 
@@ -50,8 +56,10 @@ def parts(tap: AccessTap) -> tuple[str, str]:
     match tap:
         case ChooseAccess(plan_id=plan_id):
             return "va", plan_id
-        case ReplaceKey(confirmed=confirmed):
-            return "vk", _DO if confirmed else _ASK
+        case ReplaceKey(confirmed=True, link_too=link_too):
+            return "vk", _LINK_TOO if link_too else _DO
+        case ReplaceKey():
+            return "vk", _ASK
         case SetOption(option=option, on=on):
             return "vo", f"{option}:{_ON if on else _OFF}"
         case SetZone(zone=zone):
@@ -63,7 +71,7 @@ def read(prefix: str, rest: str) -> AccessTap | None:
     if prefix == "va":
         return ChooseAccess(rest) if rest else None
     if prefix == "vk":
-        return ReplaceKey(rest == _DO) if rest in {_ASK, _DO} else None
+        return _REPLACEMENTS.get(rest)
     if prefix == "vo":
         option, _, value = rest.partition(":")
         known = option in _OPTIONS and value in {_ON, _OFF}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from chassis import logs
 from chassis.database import Connection, Database
 from chassis.outbox import UnitOfWork
 from contracts import errors
@@ -14,6 +15,9 @@ from contracts.vpn import KeyRotated, NodeAlarmed, NodeDrift
 from vpn.ports.keeping import NodeRow, Seen
 from vpn.ports.registry import NodeConfig
 
+log = logs.get("vpn.nodes")
+LEFT_THE_FILE = "file of nodes"
+
 
 class PostgresNodes:
     """Implements ports.NodeStates."""
@@ -21,11 +25,13 @@ class PostgresNodes:
     async def set_state(
         self, connection: Connection, node: str, state: str, actor: str, reason: str, now: datetime
     ) -> bool:
-        # Off, it may miss anything: switched on again it is compared from the start.
+        # Off, it may miss anything: switched on again it is compared from the start. It is waited
+        # for until it holds nobody; of one that is gone an operator says that it never will again.
         status = await connection.execute(
-            "UPDATE nodes SET state = $2, state_actor = $3, state_reason = $4, state_at = $5, "
-            "generation = CASE WHEN $2 = 'off' THEN 0 ELSE generation END, "
-            "hash = CASE WHEN $2 = 'off' THEN '' ELSE hash END WHERE name = $1",
+            "UPDATE nodes SET state = CASE WHEN $2 = 'gone' THEN 'off' ELSE $2 END, "
+            "emptied = $2 = 'gone', state_actor = $3, state_reason = $4, state_at = $5, "
+            "generation = CASE WHEN $2 IN ('off', 'gone') THEN 0 ELSE generation END, "
+            "hash = CASE WHEN $2 IN ('off', 'gone') THEN '' ELSE hash END WHERE name = $1",
             node,
             state,
             actor,
@@ -46,7 +52,10 @@ class NodeKeeping:
         self._database = database
 
     async def register(self, nodes: Sequence[NodeConfig]) -> None:
-        """Make the table that of the file; what operators decided about a node is kept."""
+        """Make the table that of the file; what operators decided about a node is kept.
+
+        One that left the file is off. It is forgotten when it is known to hold nobody.
+        """
         async with self._database.read() as connection:
             async with connection.transaction():
                 await connection.execute(
@@ -54,18 +63,33 @@ class NodeKeeping:
                     "ON CONFLICT (name) DO UPDATE SET region = excluded.region, "
                     "generation = CASE WHEN nodes.region = excluded.region THEN nodes.generation "
                     "ELSE 0 END, hash = CASE WHEN nodes.region = excluded.region THEN nodes.hash "
-                    "ELSE '' END",
+                    "ELSE '' END, state = CASE WHEN nodes.state_actor = $3 THEN 'active' "
+                    "ELSE nodes.state END, state_actor = CASE WHEN nodes.state_actor = $3 THEN '' "
+                    "ELSE nodes.state_actor END",
                     [each.name for each in nodes],
                     [each.region for each in nodes],
+                    LEFT_THE_FILE,
                 )
+                names = [each.name for each in nodes]
                 await connection.execute(
-                    "DELETE FROM nodes WHERE name <> ALL($1)", [each.name for each in nodes]
+                    "DELETE FROM nodes WHERE name <> ALL($1) AND state = 'off' AND emptied", names
                 )
+                left = await connection.fetch(
+                    "UPDATE nodes SET health = 'down', detail = 'not in the file of nodes', "
+                    "emptied = false, generation = 0, hash = '', "
+                    "state_actor = CASE WHEN state = 'off' THEN state_actor ELSE $2 END, "
+                    "state = 'off' WHERE name <> ALL($1) RETURNING name",
+                    names,
+                    LEFT_THE_FILE,
+                )
+        for row in left:
+            log.warning("node_left_the_file_with_people", node=row["name"])
 
     async def row(self, node: str) -> NodeRow | None:
         async with self._database.read() as connection:
             row = await connection.fetchrow(
-                "SELECT state, health, generation, hash, boot_id, uptime_seconds FROM nodes "
+                "SELECT state, health, generation, hash, boot_id, uptime_seconds, emptied "
+                "FROM nodes "
                 "WHERE name = $1",
                 node,
             )
@@ -99,6 +123,13 @@ class NodeKeeping:
                 node,
                 generation,
                 hash_,
+            )
+
+    async def emptied(self, node: str) -> None:
+        """It is off and holds nobody of ours."""
+        async with self._database.read() as connection:
+            await connection.execute(
+                "UPDATE nodes SET emptied = true WHERE name = $1 AND state = 'off'", node
             )
 
     async def all_confirmed(self) -> int:
@@ -183,7 +214,8 @@ async def tell_rotated(uow: UnitOfWork, patience: timedelta) -> int:
     rows = await uow.connection.fetch(
         "SELECT r.*, w.waiting, w.reachable FROM rotations r, LATERAL ("
         " SELECT count(*)::int AS waiting, (count(*) FILTER (WHERE health <> 'down'))::int "
-        " AS reachable FROM nodes WHERE state <> 'off' AND generation < r.generation) w "
+        " AS reachable FROM nodes WHERE CASE state WHEN 'off' THEN NOT emptied "
+        " ELSE generation < r.generation END) w "
         "WHERE w.waiting = 0 OR (r.told_waiting IS NULL AND (w.reachable = 0 "
         "OR r.asked_at < $1)) "
         "ORDER BY r.subscription_id LIMIT 500 FOR UPDATE OF r SKIP LOCKED",

@@ -8,18 +8,18 @@ from uuid import UUID
 
 from chassis.database import Connection
 from contracts.ids import UserId
+from vpn.ports.traffic import Counted
 
 
 class PostgresTraffic:
     """Implements ports.traffic.Traffic."""
 
-    async def counted(
-        self, connection: Connection, node: str, seen: Mapping[UUID, int]
-    ) -> dict[UUID, int]:
-        """Record absolute counters of one node; return what each added since the last time.
+    async def counted(self, connection: Connection, node: str, seen: Mapping[UUID, int]) -> Counted:
+        """Record absolute counters of one node; say what each added since the last time.
 
-        A counter below the last one began anew (the node lost its disk): all of it is new. The same
-        page again adds nothing.
+        A counter below the last one is that of a restored or new disk: what it counted since is not
+        known, and nobody pays twice, so it is only where counting goes on. The same page again adds
+        nothing.
         """
         ids = sorted(seen)
         before = await connection.fetch(
@@ -37,7 +37,11 @@ class PostgresTraffic:
             changed,
             [seen[each] for each in changed],
         )
-        return {each: _added(last.get(each, 0), seen[each]) for each in changed}
+        steps = {each: seen[each] - last.get(each, 0) for each in changed}
+        return Counted(
+            {each: max(step, 0) for each, step in steps.items()},
+            fallen=-sum(step for step in steps.values() if step < 0),
+        )
 
     async def connected(
         self, connection: Connection, node: str, addresses: Mapping[UUID, int], now: datetime
@@ -68,7 +72,3 @@ class PostgresTraffic:
             limit,
         )
         return {row["user_id"]: row["addresses"] for row in rows}
-
-
-def _added(last: int, seen: int) -> int:
-    return seen - last if seen >= last else seen

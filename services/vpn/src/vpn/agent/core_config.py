@@ -12,9 +12,12 @@ from typing import Any
 import msgspec
 
 from vpn.adapters.core.client import V2RAY, CoreUser
+from vpn.agent import core_targets
 
 API_TAG = "vitrine-api"
 LOOPBACK = "127.0.0.1"
+OLD_FORMS = ("inbound", "inboundDetour", "outbound", "outboundDetour")
+"""V2Ray still reads them; the rules that refuse know only of `inbounds` and `outbounds`."""
 
 
 class BaseConfigError(Exception):
@@ -42,6 +45,9 @@ def read_base(path: Path, tag: str) -> dict[str, Any]:
         raise BaseConfigError(f"{path}: {error}") from error
     if not isinstance(base, dict):
         raise BaseConfigError(f"{path}: not an object")
+    for old in OLD_FORMS:
+        if old in base:
+            raise BaseConfigError(f"{path}: {old!r} is the old form: use inbounds and outbounds")
     inbound = _inbound(base, tag)
     if inbound.get("protocol") != "vless":
         raise BaseConfigError(f"{path}: inbound {tag!r} is not vless")
@@ -103,6 +109,7 @@ class Template:
         config["stats"] = config.get("stats", {})
         self._add_policy(config)
         self._add_log(config)
+        core_targets.guard(config, api_port, allow_private=self._allow_private)
         self._add_api(config, api_port)
         if self._kind != V2RAY and self._allow_private:
             for outbound in config.get("outbounds", ()):

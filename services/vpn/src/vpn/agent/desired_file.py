@@ -18,19 +18,24 @@ log = logs.get("vpn.agent.desired")
 SNAPSHOT = "desired.set"
 JOURNAL = "desired.journal"
 COMPACT_BYTES_MIN = 1 << 20
-VERSION = 1
+VERSION = 2
 
 
 class Stored(msgspec.Struct):
-    """All that must survive the agent."""
+    """The head of a snapshot; so many `people` follow, a record each, so that damage stays small.
+
+    Before version 2 they were all in `entries`.
+    """
 
     version: int = VERSION
     sequence: int = 0
     generation: int = 0
     entries: list[Entry] = []
+    people: int = 0
     doubt: list[str] = []
     core: str = ""
     """The life of the core that confirmed last."""
+    damage: str = ""
 
 
 class Changed(msgspec.Struct, tag="change", array_like=True):
@@ -47,6 +52,7 @@ class Confirmed(msgspec.Struct, tag="confirm", array_like=True):
 
 _record = msgspec.msgpack.Decoder(Changed | Confirmed)
 _stored = msgspec.msgpack.Decoder(Stored)
+_entry = msgspec.msgpack.Decoder(Entry)
 
 
 class DesiredFile:
@@ -65,33 +71,56 @@ class DesiredFile:
         self._sequence = 0
 
     def load(self) -> None:
-        stored = self._read_snapshot()
-        self._sequence = stored.sequence
-        self.generation = stored.generation
-        self.entries = {one.email: one for one in stored.entries}
-        self.doubt = set(stored.doubt)
-        self.core = stored.core
+        """Read what is there. After damage what is readable is kept, under no generation at all."""
+        lost = self._read_snapshot()
         for payload in self._journal.open():
             record = _record.decode(payload)
-            if record.sequence > self._sequence:
-                self._take(record)
+            if record.sequence <= self._sequence:
+                continue
+            if record.sequence > self._sequence + 1:
+                lost = lost or "records are missing from the journal"
+            if isinstance(record, Changed):
+                self.damage = ""
+            self._take(record)
+        if self._journal.damaged:
+            lost = lost or "the journal of the set was damaged and is kept aside"
+        if lost:
+            self._disclaim(lost)
 
-    def _read_snapshot(self) -> Stored:
+    def _disclaim(self, damage: str) -> None:
+        """Claim no generation, so that the control plane sends the whole set; till then, serve."""
+        self.damage = f"{damage}: {len(self.entries)} entries are readable and served"
+        self.generation = 0
+        self.doubt = set(self.entries)
+        self.core = ""
+        log.error("stored_set_damaged", why=damage, entries=len(self.entries))
+        self._try_to_compact()
+
+    def _read_snapshot(self) -> str:
+        """Take what the snapshot holds; return what is wrong with it."""
         try:
             data = self._snapshot.read_bytes()
         except FileNotFoundError:
-            return Stored()
-        records, whole = journal.unframed(data)
-        if len(records) == 1 and whole == len(data):
-            self._snapshot_bytes = len(data)
-            stored = _stored.decode(records[0])
-            if stored.version == VERSION:
-                return stored
-        aside = self._snapshot.with_name(SNAPSHOT + ".damaged")
-        self._snapshot.replace(aside)
-        self.damage = f"the stored set was damaged and is kept as {aside.name}"
-        log.error("stored_set_damaged", bytes=len(data))
-        return Stored()
+            return ""
+        self._snapshot_bytes = len(data)
+        records, whole, damaged = journal.salvaged(data)
+        stored = Stored(version=0)
+        for payload in records:
+            try:
+                one = _entry.decode(payload)
+            except msgspec.ValidationError:
+                stored = _stored.decode(payload)
+            else:
+                self.entries[one.email] = one
+        self.entries.update((one.email, one) for one in stored.entries)
+        self._sequence, self.generation = stored.sequence, stored.generation
+        self.doubt, self.core = set(stored.doubt), stored.core
+        self.damage = stored.damage
+        whole_set = not damaged and whole == len(data) and stored.version in (1, VERSION)
+        if whole_set and len(self.entries) == stored.people + len(stored.entries):
+            return ""
+        journal.keep_aside(self._snapshot, data)
+        return "the stored set was damaged and is kept aside"
 
     def _take(self, record: Changed | Confirmed) -> None:
         self._sequence = record.sequence
@@ -123,8 +152,10 @@ class DesiredFile:
         self._take(record)
 
     def _compact_if_long(self) -> None:
-        if self._journal.size <= max(COMPACT_BYTES_MIN, self._snapshot_bytes):
-            return
+        if self._journal.size > max(COMPACT_BYTES_MIN, self._snapshot_bytes):
+            self._try_to_compact()
+
+    def _try_to_compact(self) -> None:
         try:
             self.compact()
         except OSError as error:
@@ -136,11 +167,13 @@ class DesiredFile:
         stored = Stored(
             sequence=self._sequence,
             generation=self.generation,
-            entries=list(self.entries.values()),
+            people=len(self.entries),
             doubt=sorted(self.doubt),
             core=self.core,
+            damage=self.damage,
         )
-        data = journal.framed(msgspec.msgpack.encode(stored))
+        records = map(msgspec.msgpack.encode, (stored, *self.entries.values()))
+        data = b"".join(map(journal.framed, records))
         journal.replace(self._snapshot, data)
         self._snapshot_bytes = len(data)
         self._journal.clear()

@@ -33,6 +33,52 @@ def unframed(data: bytes) -> tuple[list[bytes], int]:
     return records, at
 
 
+def salvaged(data: bytes) -> tuple[list[bytes], int, bool]:
+    """Return every whole record, where the last one ends, and whether any other was damaged.
+
+    A tail that a kill cut short was acknowledged to nobody, so it counts as no damage.
+    """
+    records, at = unframed(data)
+    damaged = False
+    while at < len(data):
+        following = _next_whole(data, at)
+        if following == len(data):
+            return records, at, damaged or not _torn(data[at:])
+        damaged = True
+        more, length = unframed(data[following:])
+        records += more
+        at = following + length
+    return records, at, damaged
+
+
+def _next_whole(data: bytes, bad: int) -> int:
+    """Return where the next whole record begins; the end of `data` when there is none."""
+    if bad + _HEAD.size <= len(data):
+        behind: int = bad + _HEAD.size + _HEAD.unpack_from(data, bad)[0]
+        if _is_whole(data, behind):
+            return behind
+    return next((at for at in range(bad + 1, len(data)) if _is_whole(data, at)), len(data))
+
+
+def _is_whole(data: bytes, at: int) -> bool:
+    if at + _HEAD.size > len(data):
+        return False
+    length, digest = _HEAD.unpack_from(data, at)
+    begin = at + _HEAD.size
+    fits: bool = begin + length <= len(data)
+    return fits and _digest(data[begin : begin + length]) == digest
+
+
+def _torn(tail: bytes) -> bool:
+    """Whether a kill may have left this: less than it says it is, or never filled."""
+    if len(tail) < _HEAD.size or not tail.strip(b"\0"):
+        return True
+    length, digest = _HEAD.unpack_from(tail)
+    payload = tail[_HEAD.size :]
+    short: bool = len(payload) < length
+    return short and _digest(payload) != digest
+
+
 def _digest(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16).digest()
 
@@ -47,6 +93,15 @@ def replace(path: Path, payload: bytes) -> None:
         os.fsync(file.fileno())
     beside.replace(path)
     _sync_folder(path.parent)
+
+
+def keep_aside(path: Path, data: bytes) -> None:
+    """Keep a damaged file as it was, for whoever looks into it; a full disk is no reason to end."""
+    aside = path.with_name(path.name + ".damaged")
+    try:
+        replace(aside, data)
+    except OSError as error:
+        log.warning("damaged_file_not_kept", file=path.name, why=error.strerror)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -64,13 +119,18 @@ class Journal:
         self._path = path
         self._descriptor = -1
         self.size = 0
+        self.damaged = False
+        """Whether acknowledged records could not be read; the file as it was is kept aside."""
 
     def open(self) -> list[bytes]:
         """Return every whole record; a torn tail, which nobody was told of, is cut off."""
         created = not self._path.exists()
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, PRIVATE)
         data = self._path.read_bytes()
-        records, self.size = unframed(data)
+        records, self.size, self.damaged = salvaged(data)
+        if self.damaged:
+            keep_aside(self._path, data)
+            log.error("journal_damaged", bytes=len(data), readable=len(records))
         if self.size < len(data):
             log.warning("journal_tail_dropped", kept=self.size, dropped=len(data) - self.size)
             os.ftruncate(self._descriptor, self.size)

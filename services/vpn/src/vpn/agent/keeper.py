@@ -65,7 +65,7 @@ class Keeper:
         self._wake = asyncio.Event()
         self._dirty: set[str] = set()
         self._ends: list[tuple[int, str]] = []
-        self._paused = False
+        self._paused = skew.too_great  # known from an earlier life: no core starts without them
         self._looked_at = clock.now().timestamp()
         self._remember_ends(self.holding.entries.values())
 
@@ -279,6 +279,7 @@ class Keeper:
         if turned:
             self._paused = self.expiry_paused
             log.warning("expiry_paused" if self._paused else "expiry_resumed")
+        self._skew.save_if_due()
         if turned or now < self._looked_at - LOOK_AT_CLOCK_SECONDS:
             # The clock was not what it seemed: whoever ended by it is judged again.
             until = max(now, self._looked_at)

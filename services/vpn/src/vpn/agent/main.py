@@ -49,7 +49,8 @@ class Agent:
         self.file.load()
         self.traffic = Traffic(folder, clock)
         self.traffic.load()
-        skew = Skew(clock)
+        skew = Skew(clock, folder)
+        skew.load()
         base = None if settings.core_api else _base(settings)
         port = core_config.inbound_port(base, settings.inbound_tag) if base else 0
         follow = settings.follow_connections and base is not None

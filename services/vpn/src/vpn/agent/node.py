@@ -119,8 +119,16 @@ class Node:
             held = self.keeper.wanted()
             source = node_api.SOURCE_AGENT
         return node_api.Users(
-            source, [node_api.HeldUser(one.email, one.key, one.flow) for one in held]
+            source,
+            [
+                node_api.HeldUser(one.email, one.key, one.flow, self._end_of(one.email))
+                for one in held
+            ],
         )
+
+    def _end_of(self, email: str) -> datetime | None:
+        one = self.keeper.holding.entries.get(email.lower())
+        return None if one is None else one.expires_at
 
     async def traffic_page(self, after: str) -> node_api.TrafficPage:
         if not after:

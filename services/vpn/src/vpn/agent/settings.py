@@ -41,7 +41,7 @@ class AgentSettings(ServiceSettings):
     vless_host: str = "0.0.0.0"  # noqa: S104 - people connect here
     vless_port: Annotated[int, Field(ge=0, le=65535)] = 443
     allow_private_targets: bool = False
-    """Whether newer Xray may connect people to private addresses; tests on loopback need it."""
+    """Whether people may reach private addresses (never the core's API); tests on loopback do."""
     keep_core: bool = True
     """Leave the core running when the agent stops, so that its upgrade cuts nobody.
 

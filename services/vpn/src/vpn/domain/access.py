@@ -110,6 +110,11 @@ def whole(moment: datetime) -> datetime:
     return moment if not moment.microsecond else moment.replace(microsecond=0) + _SECOND
 
 
+def has(one: Subscription, set_id: str) -> bool:
+    """Whether its access to the nodes of a set runs already."""
+    return one.state in RUNNING and one.set_id == set_id
+
+
 def give(
     one: Subscription,
     bought: Purchase,

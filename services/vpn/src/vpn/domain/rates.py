@@ -15,6 +15,27 @@ class Rate:
     burst: int
 
 
+class Recent:
+    """What was so a moment ago, in bounded memory: the oldest is forgotten first."""
+
+    def __init__(self, seconds: float, *, keys_max: int) -> None:
+        self._seconds = seconds
+        self._keys_max = keys_max
+        self._kept: OrderedDict[Hashable, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, key: Hashable, now: float) -> None:
+        self._kept[key] = now + self._seconds
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._keys_max:
+            self._kept.popitem(last=False)
+
+    def holds(self, key: Hashable, now: float) -> bool:
+        return self._kept.get(key, now) > now
+
+
 class Buckets:
     """A bucket per key, the least recently used forgotten first: it would be nearly full again."""
 

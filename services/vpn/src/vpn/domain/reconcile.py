@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from vpn.domain.desired import Entry
@@ -14,6 +15,8 @@ GRACE_WINDOW = "grace_window"
 DRY_RUN = "dry_run"
 UNREACHABLE = "unreachable"
 FOREIGN = "foreign"
+Held = tuple[str, UUID, datetime | None]
+"""Email, key, and until when, where the node knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,9 @@ class Findings:
     """What differs. `extra` are ours; what is not ours is `foreign` and never touched."""
 
     missing: tuple[Entry, ...] = ()
-    """Not there, or there with another key."""
+    """Not there, or there with another key or another end."""
+    unsure: tuple[Entry, ...] = ()
+    """There, as far as anybody can tell: until when is not known."""
     extra: tuple[str, ...] = ()
     unrecorded: tuple[str, ...] = ()
     """Those of `extra` whose removal nobody recorded: was it ever meant?"""
@@ -41,6 +46,7 @@ class Findings:
     wanted: int = 0
     surplus: int = 0
     """Where nobody can list them: how many more it says it has than are wanted."""
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,9 @@ class Mending:
     remove: tuple[str, ...]
     held_back: str = ""
 
+    def __bool__(self) -> bool:
+        return bool(self.put or self.remove)
+
 
 def id_of(email: str) -> UUID | None:
     """The subscription an email may be of; None: none of ours, whatever it is."""
@@ -65,14 +74,14 @@ def id_of(email: str) -> UUID | None:
 
 
 def compare(
-    wanted: Mapping[str, Entry], held: Iterable[tuple[str, UUID]], issued: Mapping[UUID, bool]
+    wanted: Mapping[str, Entry], held: Iterable[Held], issued: Mapping[UUID, bool]
 ) -> Findings:
     """`issued`: ids we ever gave out, and whether their removal is recorded."""
-    there: dict[str, UUID] = {}
+    there: dict[str, tuple[UUID | None, datetime | None]] = {}
     extra, unrecorded, foreign = [], [], []
-    for email, key in held:
+    for email, key, until in held:
         email = email.lower()  # noqa: PLW2901 - the core compares so
-        there[email] = key
+        there[email] = (key, until)
         if email in wanted:
             continue
         found = id_of(email)
@@ -82,9 +91,22 @@ def compare(
         extra.append(email)
         if not issued[found]:
             unrecorded.append(email)
-    missing = tuple(each for email, each in wanted.items() if there.get(email) != each.key)
+    missing, unsure = [], []
+    for email, each in wanted.items():
+        held_key, until = there.get(email, (None, None))
+        other_end = until is not None and int(until.timestamp()) != each.epoch_seconds
+        if held_key != each.key or other_end:
+            missing.append(each)
+        elif until is None:
+            unsure.append(each)
     return Findings(
-        missing, tuple(extra), tuple(unrecorded), tuple(foreign), len(there), len(wanted)
+        tuple(missing),
+        tuple(unsure),
+        tuple(extra),
+        tuple(unrecorded),
+        tuple(foreign),
+        len(there),
+        len(wanted),
     )
 
 
@@ -100,7 +122,9 @@ def mend(found: Findings, caps: Caps) -> Mending:
     elif doubtful > caps.allowed(found.held):
         held_back = BLAST_RADIUS
     if not held_back:
-        return Mending(found.missing, found.extra, FOREIGN if found.foreign else "")
+        if not found.foreign:
+            return Mending(found.missing, found.extra)
+        return Mending((*found.missing, *found.unsure), found.extra, FOREIGN)
     kept = set(found.unrecorded)
     recorded = tuple(email for email in found.extra if email not in kept)
-    return Mending(found.missing, recorded, held_back)
+    return Mending((*found.missing, *found.unsure), recorded, held_back)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts import errors
+from contracts.ids import OrderId, renewal_order_ids
 from vpn.domain.access import RUNNING, Subscription
 from vpn.domain.terms import Terms
 
@@ -48,6 +49,22 @@ def credited(one: Subscription, now: datetime, terms: Terms) -> bool:
         return False
     one.renew_attempts = min(one.renew_attempts, terms.renew_attempts_max - 1)
     one.renew_next_at = now
+    return True
+
+
+def voided(one: Subscription, order_id: OrderId, code: str, now: datetime, terms: Terms) -> bool:
+    """Note that an order of the coming period ended with nobody charged; False: of another.
+
+    Attempts made while its hold was open asked for nothing new: the one that counts is followed
+    by another, spaced as ever. billing bounds how many orders a period may have.
+    """
+    period_end = one.renew_for
+    if period_end is None or order_id not in renewal_order_ids(one.id, period_end):
+        return False
+    refused(one, period_end, code, terms)
+    if code == errors.HOLD_EXPIRED and one.until == period_end:
+        one.renew_attempts = min(one.renew_attempts, terms.renew_attempts_max - 1)
+        one.renew_next_at = max(now, one.renew_next_at or now)
     return True
 
 

@@ -21,13 +21,19 @@ async def record_access_bought(event: AccessBought, uow: UnitOfWork, *, books: B
 async def record_access_not_bought(
     event: AccessNotBought, uow: UnitOfWork, *, books: Books, terms: Terms
 ) -> None:
-    if not event.renewal or event.period_end is None:
+    if not event.renewal:
         return
     desk = await Desk.open(uow, books, terms, [event.user_id])
     one = desk.found.get(event.user_id)
-    if one is None or one.id != event.subscription_id:
+    if one is None:
         return
-    renewals.refused(one, event.period_end, event.code, terms)
+    if event.period_end is None:
+        if not renewals.voided(one, event.order_id, event.code, desk.now, terms):
+            return
+    elif one.id == event.subscription_id:
+        renewals.refused(one, event.period_end, event.code, terms)
+    else:
+        return
     log.info("renewal_refused", order_id=str(event.order_id), code=event.code)
     desk.touched(one, CAUSE_OPTIONS)
     desk.look_after(one)

@@ -25,12 +25,15 @@ async def count_traffic(
     books: Books,
     traffic: Traffic,
     terms: Terms,
-) -> None:
-    """One page of one node's absolute counters; the same page again adds nothing."""
+) -> int:
+    """One page of one node's absolute counters; the same page again adds nothing.
+
+    Return by how much they fell, which they never should.
+    """
     owners = await books.subscriptions.owners(uow.connection, seen.keys())
     await books.subscriptions.lock(uow.connection, sorted(owners.values()))
     ours = {each: seen[each] for each in owners}
-    added = await traffic.counted(uow.connection, node, ours)
+    added, fallen = await traffic.counted(uow.connection, node, ours)
     desk = await Desk.open(uow, books, terms, [owners[each] for each in added])
     for one in desk.found.values():
         percent = access.use_traffic(one, added[one.id], terms)
@@ -41,6 +44,7 @@ async def count_traffic(
         if percent and one.reminders:
             desk.remind(one, REMINDER_TRAFFIC, percent=percent)
     await desk.close()
+    return fallen
 
 
 async def count_devices(

@@ -15,14 +15,23 @@ from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
 from vpn.domain.reconcile import id_of
+from vpn.jobs import fitting
 from vpn.jobs.keeper import Keeper
-from vpn.ports.nodes import NodeRefusedError, NodeUnreachableError
+from vpn.ports.nodes import NodeMalformedError, NodeRefusedError, NodeUnreachableError
 
 log = logs.get("vpn.traffic")
 pages_count = metrics.counter("vitrine.vpn.traffic.pages", description="read, by node")
 
 
+FALLEN_MAX = 1 << 30
+"""A node whose counters fell by more bytes than this lost what somebody should know of."""
+
+
 class Count(Protocol):
+    async def __call__(self, uow: UnitOfWork, node: str, seen: Mapping[UUID, int], /) -> int: ...
+
+
+class CountDevices(Protocol):
     async def __call__(self, uow: UnitOfWork, node: str, seen: Mapping[UUID, int], /) -> None: ...
 
 
@@ -33,7 +42,7 @@ class Counting:
         outbox: Outbox,
         *,
         traffic: Count,
-        devices: Count,
+        devices: CountDevices,
         every: timedelta,
         rows_max: int,
     ) -> None:
@@ -54,6 +63,9 @@ class Counting:
             if self._keeper.holds and not self._keeper.off:
                 try:
                     await self.collect()
+                except NodeMalformedError as error:
+                    log.warning("traffic_does_not_fit", node=self._keeper.node, why=str(error))
+                    self._keeper.counters_read(str(error))
                 except (NodeUnreachableError, NodeRefusedError) as error:
                     log.info("traffic_not_read", node=self._keeper.node, reason=str(error))
                 except (TransientError, *RETRYABLE) as error:
@@ -65,9 +77,9 @@ class Counting:
                 continue
 
     async def collect(self) -> None:
-        """Read every page, then who is connected."""
+        """Read every page, then who is connected; what cannot be meant is left out and told."""
         line, node = self._keeper.line, self._keeper.node
-        after = ""
+        after, fallen, wrong = "", 0, 0
         while True:
             page = await line.call(line.driver.traffic(after))
             if page is None:
@@ -78,17 +90,33 @@ class Counting:
                 for user in page.users
                 if (found := id_of(user.email)) is not None
             }
-            await self._in_parts(seen, self._traffic)
+            fitting_ones = {
+                each: total for each, total in seen.items() if fitting.is_counter(total)
+            }
+            wrong += len(seen) - len(fitting_ones)
+            fallen += await self._in_parts(fitting_ones, self._traffic)
             if not page.next or page.next <= after:
                 break
             after = page.next
         online = await line.call(line.driver.online())
         here = {found: count for email, count in online.items() if (found := id_of(email))}
+        addresses = {
+            each: count for each, count in here.items() if fitting.is_count_of_addresses(count)
+        }
+        wrong += len(here) - len(addresses)
         async with self._outbox.begin() as uow:
-            await self._devices(uow, node, here)
+            await self._devices(uow, node, addresses)
+        if wrong:
+            self._keeper.counters_read(f"{wrong} of its counters cannot be")
+        elif fallen > FALLEN_MAX:
+            self._keeper.counters_read(f"its counters fell by {fallen} bytes: was it restored?")
+        else:
+            self._keeper.counters_read()
 
-    async def _in_parts(self, seen: Mapping[UUID, int], count: Count) -> None:
+    async def _in_parts(self, seen: Mapping[UUID, int], count: Count) -> int:
+        fallen = 0
         ids = iter(sorted(seen))
         while part := list(islice(ids, self._rows_max)):
             async with self._outbox.begin() as uow:
-                await count(uow, self._keeper.node, {each: seen[each] for each in part})
+                fallen += await count(uow, self._keeper.node, {each: seen[each] for each in part})
+        return fallen

@@ -23,7 +23,7 @@ from vpn.jobs.line import Line
 from vpn.jobs.pushing import Base, Pushing
 from vpn.ports.desired import Head
 from vpn.ports.keeping import Keeping, Seen
-from vpn.ports.nodes import NodeRefusedError, NodeUnreachableError
+from vpn.ports.nodes import NodeMalformedError, NodeRefusedError, NodeUnreachableError
 from vpn.ports.registry import DOWN, SICK, STATE_OFF, SYNCING, UP
 
 log = logs.get("vpn.nodes")
@@ -85,11 +85,21 @@ class Keeper:
         self._boot = ("", 0.0)
         self._shown: Seen | None = None
         self._shown_at = 0.0
+        self._counters_wrong = ""
+        self._told_of_counters = False
 
     def ask(self, what: str) -> None:
         """Have something done soon: PUSH, CHECK, RECONCILE or DRY_RUN."""
         self._asked.add(what)
         self._woken.set()
+
+    def counters_read(self, wrong: str = "") -> None:
+        """What was wrong with its counters at the last reading; it is told of at least once."""
+        if wrong and wrong != self._counters_wrong:
+            self._counters_wrong, self._told_of_counters = wrong, False
+            self.ask(CHECK)
+        elif not wrong and self._told_of_counters:
+            self._counters_wrong = ""
 
     async def run(self) -> None:
         stopping = self._background.stopping
@@ -118,6 +128,8 @@ class Keeper:
                     loaded = True
                 seconds = await self._step()
                 self._failures = 0
+            except NodeMalformedError as error:
+                seconds = await self._contained(self._malformed(error))
             except NodeUnreachableError as error:
                 seconds = await self._contained(self._unreachable(error))
             except NodeRefusedError as error:
@@ -161,6 +173,8 @@ class Keeper:
         self.off = row is None or row.state == STATE_OFF
         if self.off:
             self.pushing.base = Base()
+            if row is not None and not row.emptied:
+                await self._empty()
             self._answered_at = asyncio.get_running_loop().time()
             return self._watch.look_every.total_seconds()
         loop = asyncio.get_running_loop()
@@ -177,11 +191,23 @@ class Keeper:
             raise
         return max(self._look_at - loop.time(), 0.0)
 
+    async def _empty(self) -> None:
+        """Nobody passes at a node that is off: keys that are replaced later would live on there."""
+        state = await self.line.call(self.line.driver.state())
+        if await self.pushing.empty(state):
+            await self._keeping.emptied(self.node)
+            self.pushing.on_confirmed()
+            log.info("node_emptied", node=self.node)
+            return
+        log.warning("node_not_emptied", node=self.node)
+        await self._note(Seen(health=SICK, detail="off, and it holds people", at=self._clock.now()))
+
     async def _look(self, *, reconciles: bool) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         state = await self.line.call(self.line.driver.state())
         head = await self.pushing.head()
+        self.pushing.refuse_implausible(state, head)
         drift = NodeDrift(node=self.node)
         if self._is_ours(state, head):
             await self.pushing.adopt(state)
@@ -254,6 +280,14 @@ class Keeper:
             health, detail = SICK, "its core does not hold the set yet"
         elif base.held_back:
             health, detail = SICK, base.held_back
+        elif self._counters_wrong:
+            health, detail = SICK, self._counters_wrong
+        await self._alarms.put(
+            errors.NODE_LIES,
+            self._counters_wrong or base.held_back,
+            when=bool(self._counters_wrong) or base.held_back == errors.NODE_LIES,
+        )
+        self._told_of_counters = True
         await self._note(
             Seen(
                 health=health,
@@ -290,6 +324,14 @@ class Keeper:
             await self._note(Seen(health=DOWN, detail="it does not answer"))
         if now - self._answered_at >= self._watch.down_after.total_seconds():
             await self._alarms.put(errors.NODE_DOWN, "it does not answer")
+
+    async def _malformed(self, error: NodeMalformedError) -> None:
+        """Nothing it says is believed meanwhile, and nothing of it written down."""
+        detail = str(error)[:DETAIL_MAX]
+        log.error("node_answer_does_not_fit", node=self.node, why=detail)
+        self._look_at = 0.0
+        await self._note(Seen(health=SICK, detail=detail, at=self._clock.now()))
+        await self._alarms.put(errors.NODE_LIES, detail)
 
     async def _refused(self, error: NodeRefusedError) -> None:
         log.warning("node_refused", node=self.node, code=error.code)

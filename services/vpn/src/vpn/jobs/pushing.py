@@ -10,18 +10,33 @@ from chassis.clock import Clock
 from contracts import errors
 from contracts.vpn import NodeDrift
 from vpn import node_api
-from vpn.domain import reconcile
+from vpn.domain import reconcile, set_hash
 from vpn.domain.desired import Entry, by_email
 from vpn.domain.reconcile import Caps, Findings
+from vpn.domain.set_hash import SetHash
+from vpn.jobs import fitting
 from vpn.jobs.alarms import Alarms
 from vpn.jobs.line import Line
 from vpn.ports.desired import Desired, Head
 from vpn.ports.keeping import Keeping
-from vpn.ports.nodes import Change, NodeRefusedError
+from vpn.ports.nodes import Change, NodeMalformedError, NodeRefusedError
 
 log = logs.get("vpn.nodes")
 push_seconds = metrics.histogram("vitrine.vpn.push", description="decided until confirmed, by node")
 drift_count = metrics.counter("vitrine.vpn.drift", description="differences found, by node")
+
+
+def _beside(held: str, wanted: str) -> str:
+    """What the hash of a set says of those in it that are not wanted."""
+    if not held:
+        return ""
+    return SetHash(SetHash.from_hex(held).value - SetHash.from_hex(wanted).value).hex()
+
+
+def _of(applied: node_api.Applied, generation: int) -> node_api.Applied:
+    if applied.generation != generation:
+        raise NodeMalformedError(f"given {generation}, it confirms {applied.generation}")
+    return applied
 
 
 def _nobody() -> None:
@@ -30,11 +45,13 @@ def _nobody() -> None:
 
 @dataclass(slots=True)
 class Base:
-    """What a node confirmed last. `held_back`: it is known to hold more than it should."""
+    """What a node holds as it said last. `held_back`: it is known to hold more than it should."""
 
     generation: int = 0
     hash: str = ""
     held_back: str = ""
+    beside: str | None = set_hash.EMPTY
+    """The hash of what it holds beside all of ours; None: it does not hold all of ours."""
 
 
 class Pushing:
@@ -80,17 +97,16 @@ class Pushing:
         )
         self.sent = (since.head.hash, since.head.generation)
         try:
-            applied = await self._line.call(self._line.driver.change(change))
+            applied = await self._change(change)
         except NodeRefusedError as error:
             log.info("push_refused", node=self._node, code=error.code)
             if error.code in (node_api.OTHER_BASE, node_api.OLDER_GENERATION):
                 return True
             raise
-        differs = bool(applied.hash) and applied.hash != since.head.hash
-        if differs and not base.held_back:
+        if _beside(applied.hash, since.head.hash) != base.beside:
             log.warning("push_confirmed_otherwise", node=self._node)
             return True
-        await self._confirm(applied, None if differs else "")
+        await self._confirm(applied, base.held_back, base.beside)
         if since.newest is not None:
             seconds = (self._clock.now() - since.newest).total_seconds()
             push_seconds.record(max(seconds, 0.0), {"node": self._node})
@@ -98,57 +114,107 @@ class Pushing:
 
     async def adopt(self, state: node_api.State) -> None:
         """Take for confirmed what the node has of ours, though its answer never came."""
-        await self._confirm(node_api.Applied(state.generation, state.hash), "")
+        await self._confirm(node_api.Applied(state.generation, state.hash), "", set_hash.EMPTY)
 
-    async def _confirm(self, applied: node_api.Applied, held_back: str | None = None) -> None:
-        base = self.base
-        base.generation, base.hash = applied.generation, applied.hash
-        if held_back is not None:
-            base.held_back = held_back
+    async def _confirm(self, applied: node_api.Applied, held_back: str, beside: str | None) -> None:
+        """Remember what it holds; only with all of ours among it the generation counts."""
+        self.base = Base(applied.generation, applied.hash, held_back, beside)
+        if beside is None:
+            return
         await self._keeping.confirmed(self._node, applied.generation, applied.hash)
         self.on_confirmed()
+
+    def refuse_implausible(self, state: node_api.State, head: Head) -> None:
+        """Raise NodeMalformedError for a generation that no restored database explains."""
+        if state.generation > head.generation + fitting.GENERATION_AHEAD_MAX:
+            raise NodeMalformedError(
+                f"its generation is {state.generation}, ours {head.generation}: wipe its set"
+            )
 
     async def resync(self, state: node_api.State) -> NodeDrift:
         """Compare with what the node holds and mend it, within the guards."""
         head, entries = await self._desired.all(self._region)
+        self.refuse_implausible(state, head)
         if state.generation > head.generation:
             log.error("node_is_newer_than_we_are", node=self._node, generation=state.generation)
-            await self._desired.raise_generation(state.generation + 1)
-            head, entries = await self._desired.all(self._region)
+            head, entries = await self._above(state)
         found = await self._find(state, entries)
         mending = reconcile.mend(found, self._caps)
+        if mending.held_back and state.generation == head.generation and mending:
+            # A node takes one difference per generation.
+            head, entries = await self._above(state)
+            found = await self._find(state, entries)
+            mending = reconcile.mend(found, self._caps)
         await self._alarm(found, mending.held_back, state)
         if mending.held_back and state.hash:
-            applied = await self._line.call(
-                self._line.driver.change(
-                    Change(
-                        generation=max(head.generation, state.generation),
-                        base_generation=state.generation,
-                        base_hash=state.hash,
-                        put=mending.put,
-                        remove=mending.remove,
-                    )
+            applied = await self._change(
+                Change(
+                    generation=head.generation,
+                    base_generation=state.generation,
+                    base_hash=state.hash,
+                    put=mending.put,
+                    remove=mending.remove,
                 )
             )
         else:
-            applied = await self._line.call(self._line.driver.put_set(head.generation, entries))
-        held_back = await self._verify(applied, head, mending.held_back)
-        await self._confirm(applied, held_back)
+            applied = await self._put_set(head.generation, entries)
+        held_back, beside = await self._verify(applied, head, entries, mending.held_back)
+        await self._confirm(applied, held_back, beside)
         mended = len(mending.put) + len(mending.remove)
         log.info("node_mended", node=self._node, mended=mended, held_back=held_back)
         drift_count.add(len(found.missing) + len(found.extra), {"node": self._node})
         return self._drift(found, mended=mended, held_back=held_back)
 
-    async def _verify(self, applied: node_api.Applied, head: Head, held_back: str) -> str:
-        """Why it holds something else than the set after all; empty: it does not."""
-        same = not applied.hash or applied.hash == head.hash
-        lies = not same and not held_back
-        await self._alarms.put(
-            errors.NODE_LIES, "it confirms another set than it was given", when=lies
-        )
-        if same:
-            return ""
-        return errors.NODE_LIES if lies else held_back
+    async def _above(self, state: node_api.State) -> tuple[Head, list[Entry]]:
+        await self._desired.raise_generation(state.generation + 1)
+        return await self._desired.all(self._region)
+
+    async def _verify(
+        self, applied: node_api.Applied, head: Head, entries: list[Entry], held_back: str
+    ) -> tuple[str, str | None]:
+        """Why it holds something else than the set after all (empty: it does not), and what more.
+
+        None of the latter: it does not even hold all of ours.
+        """
+        if applied.hash == head.hash:
+            return "", set_hash.EMPTY
+        if held_back:
+            state = await self._line.call(self._line.driver.state())
+            found = await self._find(state, entries)
+            same = (state.generation, state.hash) == (applied.generation, applied.hash)
+            whole = same and found.listed and not found.missing
+            return held_back, _beside(applied.hash, head.hash) if whole else None
+        await self._alarms.put(errors.NODE_LIES, "it confirms another set than it was given")
+        return errors.NODE_LIES, None
+
+    async def empty(self, state: node_api.State) -> bool:
+        """Take everybody of ours off a node that is not used any more; say whether it did."""
+        head = await self.head()
+        self.refuse_implausible(state, head)
+        found = await self._find(state, [])
+        if found.foreign and state.hash:
+            if found.extra and head.generation <= state.generation:
+                head, _ = await self._above(state)
+            applied = await self._change(
+                Change(
+                    generation=max(head.generation, state.generation),
+                    base_generation=state.generation,
+                    base_hash=state.hash,
+                    remove=found.extra,
+                )
+            )
+        else:
+            applied = await self._put_set(max(head.generation, state.generation), [])
+        left = await self._find(await self._line.call(self._line.driver.state()), [])
+        return not left.extra and (bool(left.foreign) or applied.hash == set_hash.EMPTY)
+
+    async def _change(self, change: Change) -> node_api.Applied:
+        applied = await self._line.call(self._line.driver.change(change))
+        return _of(applied, change.generation)
+
+    async def _put_set(self, generation: int, entries: list[Entry]) -> node_api.Applied:
+        applied = await self._line.call(self._line.driver.put_set(generation, entries))
+        return _of(applied, generation)
 
     async def dry_run(self) -> NodeDrift:
         """List what the node holds and say what would be done."""
@@ -165,9 +231,15 @@ class Pushing:
         users = await self._line.call(self._line.driver.users())
         if users is None:
             surplus = max(state.entries - len(entries), 0)
-            return Findings(held=state.entries, wanted=len(entries), surplus=surplus)
-        held = [(each.email, each.key) for each in users.users]
-        ids = [found for email, _ in held if (found := reconcile.id_of(email)) is not None]
+            return Findings(
+                unsure=tuple(entries),
+                held=state.entries,
+                wanted=len(entries),
+                surplus=surplus,
+                listed=False,
+            )
+        held = [(each.email, each.key, each.expires_at) for each in users.users]
+        ids = [found for email, _, _ in held if (found := reconcile.id_of(email)) is not None]
         issued = await self._desired.known(ids) if ids else {}
         return reconcile.compare(by_email(entries), held, issued)
 

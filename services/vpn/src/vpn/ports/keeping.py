@@ -19,6 +19,8 @@ class NodeRow:
     hash: str
     boot_id: str
     uptime_seconds: float
+    emptied: bool
+    """Off, and it confirmed that it holds nobody of ours any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,10 @@ class Keeping(Protocol):
     async def seen(self, node: str, seen: Seen) -> None: ...
 
     async def confirmed(self, node: str, generation: int, hash_: str) -> None: ...
+
+    async def emptied(self, node: str) -> None:
+        """It is off and holds nobody of ours."""
+        ...
 
     async def drifted(
         self, drift: NodeDrift, *, dry_run: bool, at: datetime, seconds: float

@@ -16,6 +16,10 @@ class NodeUnreachableError(TransientError):
     """Nobody answered in time, or not in a way that can be read."""
 
 
+class NodeMalformedError(NodeUnreachableError):
+    """It answered what cannot be meant: nothing of it is believed."""
+
+
 class NodeRefusedError(Exception):
     """The node understood and said no; `code` as in node_api (`older_generation`, ...)."""
 

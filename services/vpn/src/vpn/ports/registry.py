@@ -13,7 +13,9 @@ from vpn.domain.links import NodeLink
 AGENT, XRAY_GRPC, MEMORY = "agent", "xray_grpc", "memory"
 DRIVERS = (AGENT, XRAY_GRPC, MEMORY)
 STATE_ACTIVE, STATE_DRAINING, STATE_OFF = "active", "draining", "off"
-STATES = (STATE_ACTIVE, STATE_DRAINING, STATE_OFF)
+STATE_GONE = "gone"
+"""Off, and the machine is no more: nobody waits for it to confirm that it holds nobody."""
+STATES = (STATE_ACTIVE, STATE_DRAINING, STATE_OFF, STATE_GONE)
 UP, DOWN, SYNCING, SICK = "up", "down", "syncing", "sick"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from chassis.database import Connection
 from contracts.ids import UserId
 
 
+class Counted(NamedTuple):
+    added: dict[UUID, int]
+    fallen: int
+    """By how many bytes counters fell, that never should: the node's disk was restored."""
+
+
 class Traffic(Protocol):
-    async def counted(
-        self, connection: Connection, node: str, seen: Mapping[UUID, int]
-    ) -> dict[UUID, int]:
-        """Record absolute counters of one node; return what each added since the last time."""
+    async def counted(self, connection: Connection, node: str, seen: Mapping[UUID, int]) -> Counted:
+        """Record absolute counters of one node; say what each added since the last time."""
         ...
 
     async def connected(

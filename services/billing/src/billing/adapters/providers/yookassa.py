@@ -116,6 +116,7 @@ class YooKassa:
         return events, wire.moment_text(began) if all_paid and all_refunds else cursor
 
     async def refund(self, charge: Charge, refund_id: str) -> Refunded | Refused:
+        assert charge.refunding_minor > 0, "nothing is to be given back"
         part = to_text(charge.refunding_minor, charge.currency)
         amount = {"value": part, "currency": charge.currency}
         body = {"payment_id": charge.charge_id, "amount": amount}

@@ -688,11 +688,15 @@ vpn-remind-short = ⏳ Your VPN ends on { $until }, and there are not enough cre
 vpn-remind-traffic = ⏳ { $percent }% of your VPN traffic is used.
 vpn-remind-devices =
     { $limit ->
-        [one] Your VPN is used on more devices than its { $limit }. Somebody else using it? Replace the key.
-       *[other] Your VPN is used on more devices than its { $limit }. Somebody else using it? Replace the key.
+        [one] Your VPN is used on more devices than its { $limit }. Somebody else using it? Replace key and link.
+       *[other] Your VPN is used on more devices than its { $limit }. Somebody else using it? Replace key and link.
     }
-vpn-key-ask = 🔑 Replace your key? Every device stops until its app has updated the subscription. The old key never works again.
+vpn-key-ask =
+    🔑 Replace your key? Every device stops until its app has updated the subscription. The old key never works again.
+
+    Does somebody else know your link? Replace it too, or they get the new key with it. Then every app needs the new link.
 vpn-key-replacing = 🔑 Replacing your key…
+vpn-key-link-replacing = 🔑 Replacing your key and your link…
 vpn-key-replaced = 🔑 Your key is replaced. The old one is refused by every server.
 vpn-key-waiting =
     { $count ->
@@ -708,7 +712,8 @@ button-vpn-renew-off = 🔁 Renews by itself: off
 button-vpn-remind-on = 🔔 Reminders: on
 button-vpn-remind-off = 🔕 Reminders: off
 button-vpn-key = 🔑 Replace the key
-button-vpn-key-yes = 🔑 Yes, replace it
+button-vpn-key-yes = 🔑 Replace the key
+button-vpn-key-link-yes = 🔗 Replace key and link
 operators-extended = 🎁 VPN: { $count } subscriptions got { $days } more days ({ $actor }).
 operators-node = ⚠️ VPN node { $node }: { $reason }. { $detail }
 

@@ -176,14 +176,19 @@ def starting(say: Say) -> Screen:
 
 
 def key_asked(say: Say) -> Screen:
-    """A new key cuts every device until it has read the link again."""
+    """A new key cuts every device until it has read the link again.
+
+    Whoever knows the link reads the new key there: a link that leaked is replaced with it.
+    """
     yes = Button(say("button-vpn-key-yes"), pack(ReplaceKey(confirmed=True)))
+    both = Button(say("button-vpn-key-link-yes"), pack(ReplaceKey(confirmed=True, link_too=True)))
     back = Button(say("button-back"), pack(OpenPage(callbacks.VPN)))
-    return Screen(text=say("vpn-key-ask"), buttons=((yes,), (back, menu_button(say))))
+    return Screen(text=say("vpn-key-ask"), buttons=((yes,), (both,), (back, menu_button(say))))
 
 
-def key_being_replaced(say: Say) -> Screen:
-    return Screen(text=say("vpn-key-replacing"), buttons=((menu_button(say),),))
+def key_being_replaced(say: Say, *, link_too: bool) -> Screen:
+    text = say("vpn-key-link-replacing" if link_too else "vpn-key-replacing")
+    return Screen(text=text, buttons=((menu_button(say),),))
 
 
 def gibibytes(count: int) -> str:

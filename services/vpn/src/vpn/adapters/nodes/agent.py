@@ -15,7 +15,12 @@ from chassis.clock import Clock
 from vpn import node_api
 from vpn.adapters.nodes.tls import Stamp, TlsFiles
 from vpn.domain.desired import Entry
-from vpn.ports.nodes import Change, NodeRefusedError, NodeUnreachableError
+from vpn.ports.nodes import (
+    Change,
+    NodeMalformedError,
+    NodeRefusedError,
+    NodeUnreachableError,
+)
 
 log = logs.get("vpn.nodes.agent")
 CONNECT_SECONDS = 5.0
@@ -131,7 +136,9 @@ class AgentNode:
                 return msgspec.json.decode(answer, type=kind)
             refused = msgspec.json.decode(answer, type=node_api.Refused)
         except msgspec.MsgspecError as error:
-            raise NodeUnreachableError(f"{self.name}: {status} with {error}") from error
+            # A proxy's page of trouble is no answer of the node; what calls itself success is.
+            kinds = NodeMalformedError if status == 200 else NodeUnreachableError  # noqa: PLR2004
+            raise kinds(f"{self.name}: {status} with {error}") from error
         if status >= _UNREACHABLE_STATUS:
             raise NodeUnreachableError(f"{self.name}: {refused.code}: {refused.message}")
         raise NodeRefusedError(

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from chassis.clock import Clock
 from vpn import node_api
-from vpn.domain.desired import Difference, Entry, apply, by_email, diff
+from vpn.domain.desired import Difference, Entry, apply, by_email, diff, shared_keys
 from vpn.domain.set_hash import SetHash, digest
 from vpn.ports.nodes import Change, NodeRefusedError, NodeUnreachableError
 
@@ -71,23 +71,37 @@ class MemoryNode:
         await self._called("put_set")
         if generation < self.generation:
             raise self._refusal(node_api.OLDER_GENERATION)
+        if len(by_email(entries)) != len(entries) or any(True for _ in shared_keys(entries)):
+            raise self._refusal(node_api.INVALID)
         return await self._apply(generation, diff(self.held, by_email(entries)))
 
     async def change(self, change: Change) -> node_api.Applied:
         await self._called("change")
         if change.generation < self.generation:
             raise self._refusal(node_api.OLDER_GENERATION)
-        known = (change.base_generation, change.base_hash)
-        if known != (self.generation, self.hash.hex()):
+        difference = self._effective(change)
+        repeated = change.generation == self.generation
+        if (repeated and difference) or (not repeated and change.base_hash != self.hash.hex()):
             raise self._refusal(node_api.OTHER_BASE)
-        difference = Difference(tuple(change.put), tuple(change.remove))
+        new = apply(self.held, difference)
+        if any(True for _ in shared_keys(new.values())):
+            raise self._refusal(node_api.INVALID)
         return await self._apply(change.generation, difference)
+
+    def _effective(self, change: Change) -> Difference:
+        """As strict as an agent: what is held already is no difference."""
+        put = by_email(change.put)
+        if len(put) != len(change.put) or not put.keys().isdisjoint(change.remove):
+            raise self._refusal(node_api.INVALID)
+        changed = tuple(one for one in put.values() if self.held.get(one.email) != one)
+        return Difference(changed, tuple(email for email in change.remove if email in self.held))
 
     async def users(self) -> node_api.Users | None:
         await self._called("users")
-        held = [] if self.faults.lists_nobody else [(e.email, e.key) for e in self.held.values()]
-        users = [node_api.HeldUser(email, key) for email, key in [*held, *self.foreign.items()]]
-        return node_api.Users(node_api.SOURCE_CORE, users)
+        held = [] if self.faults.lists_nobody else list(self.held.values())
+        ours = [node_api.HeldUser(one.email, one.key, one.flow, one.expires_at) for one in held]
+        foreign = [node_api.HeldUser(email, key) for email, key in self.foreign.items()]
+        return node_api.Users(node_api.SOURCE_CORE, [*ours, *foreign])
 
     async def traffic(self, after: str = "") -> node_api.TrafficPage | None:
         await self._called("traffic")

@@ -8,7 +8,7 @@ somebody asks for the state. Never over a network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import perf_counter
 from uuid import uuid4
 
@@ -96,8 +96,14 @@ class XrayGrpcNode:
             return None
         except (CoreUnreachableError, CoreRefusedError) as error:
             raise self._unreachable(error) from error
-        users = [node_api.HeldUser(one.email, one.key, one.flow) for one in held]
+        users = [
+            node_api.HeldUser(one.email, one.key, one.flow, self._end_of(one.email)) for one in held
+        ]
         return node_api.Users(node_api.SOURCE_CORE, users)
+
+    def _end_of(self, email: str) -> datetime | None:
+        one = self._entries.get(email.lower())
+        return None if one is None else one.expires_at
 
     async def traffic(self, after: str = "") -> node_api.TrafficPage | None:
         """Return what the core counted since its own start."""
