@@ -128,6 +128,7 @@ async def stars_and_back(steady: Stage, open_chat: Any, words: Words) -> None:
         await screen.tap(PAY)
         declined = await screen.pays_in_vain()
         await buy(screen, words, "pack", "by stars")
+        await screen.sees(PAY, 2)
         await screen.tap(PAY)
         await screen.pay()
         await screen.hears(words["bought"])

@@ -61,6 +61,11 @@ class Screen:
         """The newest button with such a label."""
         return self._pane.get_by_test_id("button").filter(has_text=label).last
 
+    async def sees(self, label: str, count: int) -> None:
+        """Wait until so many buttons with such a label are there, so that the newest is meant."""
+        found = self._pane.get_by_test_id("button").filter(has_text=label)
+        await found.nth(count - 1).wait_for()
+
     async def pay(self) -> None:
         """Confirm what Telegram asks before it takes Stars; a refusal is raised with its reason."""
         await self.page.get_by_test_id("pay-confirm").click()

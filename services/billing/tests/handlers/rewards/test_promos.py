@@ -114,8 +114,8 @@ async def test_newcomers_only_means_before_the_first_payment(giving, postgres_de
         for user, state in ((1, "refunded"), (2, "review")):
             await connection.execute(
                 "INSERT INTO charges (provider, charge_id, payment_id, user_id, product_id, "
-                "amount_minor, currency, credits, state, version, paid_at) "
-                "VALUES ('stars', $1, $2, $3, 'pack', 1, 'XTR', 0, $4, 1, now())",
+                "amount_minor, refunded_minor, currency, credits, state, version, paid_at) VALUES "
+                "('stars', $1, $2, $3, 'pack', 1, ($4 = 'refunded')::int, 'XTR', 0, $4, 1, now())",
                 f"charge {user}",
                 None,
                 user,
