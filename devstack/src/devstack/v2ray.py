@@ -1,5 +1,6 @@
 """Debian's v2ray, the real core of VPN nodes: found, or unpacked beside us without installing."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -18,7 +19,12 @@ def find_v2ray(cache: Path = CACHE) -> str | None:
     folder = cache.expanduser()
     unpacked = folder / "usr" / "bin" / "v2ray"
     if not os.access(unpacked, os.X_OK):
-        _unpack(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            # Workers of a test run and platforms ask at once; one fetches, the others find it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.access(unpacked, os.X_OK):
+                _unpack(folder)
     return str(unpacked) if os.access(unpacked, os.X_OK) else None
 
 
@@ -27,7 +33,6 @@ def _unpack(folder: Path) -> None:
     if apt is None or dpkg is None:
         print("v2ray cannot be fetched: there is no apt-get or no dpkg")
         return
-    folder.mkdir(parents=True, exist_ok=True)
     if not _run((apt, "download", PACKAGE), folder):
         # Fresh machines have no list of packages yet, and only root may fetch one.
         if os.geteuid() != 0 or not _run((apt, "-qq", "update"), folder):

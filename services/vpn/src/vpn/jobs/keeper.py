@@ -179,6 +179,7 @@ class Keeper:
             return self._watch.look_every.total_seconds()
         loop = asyncio.get_running_loop()
         reconciles = RECONCILE in asked or loop.time() >= self._reconcile_at
+        done = False
         try:
             if self.pushing.base.hash and await self.pushing.push():
                 self._look_at = 0.0
@@ -186,9 +187,10 @@ class Keeper:
                 await self._dry_run()
             if asked - {PUSH} or reconciles or loop.time() >= self._look_at:
                 await self._look(reconciles=reconciles)
-        except BaseException:
-            self._asked |= asked - {PUSH}
-            raise
+            done = True
+        finally:
+            if not done:
+                self._asked |= asked - {PUSH}
         return max(self._look_at - loop.time(), 0.0)
 
     async def _empty(self) -> None:
