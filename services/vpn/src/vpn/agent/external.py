@@ -1,4 +1,8 @@
-"""A core that somebody else runs: watched by its uptime, filled anew when it falls."""
+"""A core that somebody else runs: compared anew whenever it may have been restarted.
+
+Its uptime falls at a restart, but counts whole seconds only: two young lives look alike. A lost
+connection says it at once, though not surely. Either makes us compare what the core holds.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +36,8 @@ class ExternalCore:
         self._clock = clock
         self._check_every = check_every.total_seconds()
         self._look = asyncio.Event()
-        self._lives = 0
         self._link_before: Link | None = None
+        self._connection: asyncio.Task[None] | None = None
         self._born = (0.0, 0)
         self.restarts = 0
         self.trouble = ""
@@ -45,6 +49,8 @@ class ExternalCore:
                 await self._until_silent(client, background)
                 self._keeper.core_down()
         finally:
+            if self._connection is not None:
+                self._connection.cancel()
             await client.close()
 
     async def stop(self, *, keep_core: bool) -> None:
@@ -57,7 +63,7 @@ class ExternalCore:
         """Use the core as long as it answers and has not been restarted."""
         try:
             uptime = await client.probe()
-            link = await self._link(client, uptime)
+            link = await self._link(client, uptime, background)
         except (CoreUnreachableError, CoreRefusedError) as error:
             self.trouble = f"the core does not answer: {error}"
             await self._pause()
@@ -69,7 +75,7 @@ class ExternalCore:
         while not background.stopping.is_set() and misses < MISSES_MAX:
             await self._pause()
             try:
-                if self._restarted(await client.uptime()):
+                if self._restarted(await client.uptime()) or self._disconnected():
                     log.warning("core_restarted", address=self._address)
                     return
                 misses, self.trouble = 0, ""
@@ -83,16 +89,27 @@ class ExternalCore:
         expected = counted + (asyncio.get_running_loop().time() - born_at)
         return uptime + UPTIME_SLACK_SECONDS < expected
 
-    async def _link(self, client: CoreClient, uptime: int) -> Link:
-        before = self._link_before
-        if before is not None and not self._restarted(uptime):
+    def _disconnected(self) -> bool:
+        """Whether the connection was lost since the life we know began."""
+        return self._connection is None or self._connection.done()
+
+    def _watch_connection(self, client: CoreClient, background: Background) -> None:
+        if self._connection is not None:
+            self._connection.cancel()
+        self._connection = background.spawn(client.until_disconnected(), name="core connection")
+        self._connection.add_done_callback(lambda _: self._look.set())
+
+    async def _link(self, client: CoreClient, uptime: int, background: Background) -> Link:
+        before, restarted = self._link_before, self._restarted(uptime)
+        if before is not None and not restarted and not self._disconnected():
             return before  # it was silent for a while, no more
+        self._watch_connection(client, background)
         self.restarts += before is not None
-        self._lives += 1
         self._born = (asyncio.get_running_loop().time(), uptime)
         link = Link(
             client,
-            life=f"{self._address}#{self._lives}",
+            # The same in every life: which one it is nobody can say, and counters tell by falling.
+            life=self._address,
             version="",
             started_at=self._clock.now() - timedelta(seconds=uptime),
             adopted=True,
@@ -101,8 +118,8 @@ class ExternalCore:
         if client.lists_users:
             held = await client.users()
             link.view = {one.email: access(one) for one in held if one.email in ours}
-        elif before is None:
-            # It may hold anything of ours from before; a later life is known to begin empty.
+        elif before is None or not restarted:
+            # It may hold anything of ours from before; a new life is known to begin empty.
             link.doubtful = set(ours)
         if before is not None:
             link.doubtful |= before.doubtful

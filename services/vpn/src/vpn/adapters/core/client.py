@@ -63,6 +63,12 @@ class CoreClient:
     async def close(self) -> None:
         await self._channel.close(None)
 
+    async def until_disconnected(self) -> None:
+        """Return once the connection is lost, or at once if there is none."""
+        ready = grpc.ChannelConnectivity.READY
+        if self._channel.get_state() is ready:
+            await self._channel.wait_for_state_change(ready)
+
     async def probe(self) -> int:
         """Find out what core this is and what it can do; return its uptime in seconds."""
         uptime = None
