@@ -82,6 +82,14 @@ class Victim:
         self._warm, self._environment = warm, environment
         await self._start()
 
+    async def become(self, environment: Mapping[str, str]) -> None:
+        """Go on with another environment, if it is another."""
+        if environment == self._environment:
+            return
+        os.kill(self.pid, signal.SIGKILL)
+        self._environment = environment
+        await self.start_again()
+
     async def start_again(self) -> None:
         """After the kill. The leases of what it was doing run out at once, not in a minute."""
         await wait_until(lambda: ended(self.pid), f"SIGKILL ends {self.name}")
