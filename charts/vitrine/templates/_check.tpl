@@ -1,0 +1,111 @@
+{{/* Everything that is missing or contradicts itself, all at once, one sentence each. */}}
+{{- define "vitrine.check" -}}
+{{- $faults := concat
+    (include "vitrine.checkOutside" . | fromYaml).list
+    (include "vitrine.checkServers" . | fromYaml).list
+    (include "vitrine.checkScaling" . | fromYaml).list
+    (include "vitrine.checkOptions" . | fromYaml).list
+-}}
+{{- if $faults -}}
+{{- fail (printf "\n\n  %s\n" (join "\n  " $faults)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Secrets and addresses nobody can guess. */}}
+{{- define "vitrine.checkOutside" -}}
+{{- $root := . -}}
+{{- $list := list -}}
+{{- if not (include "vitrine.natsUrl" .) -}}
+{{- $list = append $list "nats.url is missing: where NATS answers, such as tls://nats.nats.svc.cluster.local:4222 (a laptop: dev.nats.enabled)." -}}
+{{- end -}}
+{{- range $owner := list "gateway" "billing" "vpn" "scheduler" "migrate" -}}
+{{- if not (include "vitrine.databaseSecret" (dict "root" $root "owner" $owner)) -}}
+{{- $list = append $list (printf "database.secrets.%s is missing: the name of an existing Secret whose key %q holds a postgresql:// URL (a laptop: dev.postgres.enabled)." $owner $root.Values.database.key) -}}
+{{- end -}}
+{{- end -}}
+{{- if not (include "vitrine.telegramSecret" .) -}}
+{{- $list = append $list "telegram.secret is missing: the name of an existing Secret with the key bot-token, and webhook-secret in webhook mode (a laptop: dev.simulators.enabled)." -}}
+{{- end -}}
+{{- if not (include "vitrine.paymentsSecret" .) -}}
+{{- $list = append $list "payments.secret is missing: the name of an existing Secret with the key payload-secret, and one key for each provider that is switched on (a laptop: dev.simulators.enabled)." -}}
+{{- end -}}
+{{- if not .Values.comfyui.servers -}}
+{{- $list = append $list "comfyui.servers is empty: at least one entry with the url of a ComfyUI server, or with a sidecar." -}}
+{{- end -}}
+{{- if and (eq .Values.telegram.mode "webhook") (not (include "vitrine.telegramWebhookUrl" .)) -}}
+{{- $list = append $list "telegram.webhookUrl is missing: in webhook mode the public https address that Telegram calls, path included." -}}
+{{- end -}}
+{{- if and .Values.vpn.links.enabled (not .Values.vpn.links.url) -}}
+{{- $list = append $list "vpn.links.url is missing: the public address of subscription links, needed with vpn.links.enabled." -}}
+{{- end -}}
+{{- if .Values.payments.yookassa.enabled -}}
+{{- range $key := list "shopId" "returnUrl" -}}
+{{- if not (get $root.Values.payments.yookassa $key) -}}
+{{- $list = append $list (printf "payments.yookassa.%s is missing: needed with payments.yookassa.enabled." $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- dict "list" $list | toYaml -}}
+{{- end -}}
+
+{{- define "vitrine.checkServers" -}}
+{{- $list := list -}}
+{{- $seen := dict -}}
+{{- range .Values.comfyui.servers -}}
+{{- if hasKey $seen .name -}}
+{{- $list = append $list (printf "comfyui.servers names %s twice: each server has a name of its own." .name) -}}
+{{- end -}}
+{{- $seen = set $seen .name true -}}
+{{- if eq (empty .url) (empty .sidecar) -}}
+{{- $list = append $list (printf "comfyui.servers.%s needs either url or sidecar: a server elsewhere, or ComfyUI beside its generator." .name) -}}
+{{- end -}}
+{{- with .sidecar -}}
+{{- if eq (empty .image) (not .simulated) -}}
+{{- $list = append $list "comfyui.servers[].sidecar needs either image or simulated." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- dict "list" $list | toYaml -}}
+{{- end -}}
+
+{{- define "vitrine.checkScaling" -}}
+{{- $root := . -}}
+{{- $list := list -}}
+{{- $keda := false -}}
+{{- range (include "vitrine.workloads" . | fromYaml).list -}}
+{{- $chosen := list -}}
+{{- if not (kindIs "invalid" .spec.replicas) }}{{ $chosen = append $chosen "replicas" }}{{ end -}}
+{{- if .spec.hpa.enabled }}{{ $chosen = append $chosen "hpa.enabled" }}{{ end -}}
+{{- if .spec.keda.enabled }}{{ $chosen = append $chosen "keda.enabled" }}{{ $keda = true }}{{ end -}}
+{{- if ne (len $chosen) 1 -}}
+{{- $list = append $list (printf "%s: choose exactly one of replicas, hpa.enabled and keda.enabled, not %s (replicas: null takes the fixed number away)." .name (ternary (join " and " $chosen) "none" (gt (len $chosen) 0))) -}}
+{{- end -}}
+{{- if and .server (not .server.sidecar) (or .spec.hpa.enabled .spec.keda.enabled (gt (int .spec.replicas) 1)) -}}
+{{- $list = append $list (printf "%s: a server given by url is held by one process at a time, so only replicas 0 or 1 make sense; add entries, or use a sidecar." .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $endpoint := include "vitrine.natsMonitoring" . -}}
+{{- if and $keda (not $endpoint) -}}
+{{- $list = append $list "nats.monitoringEndpoint is missing: KEDA reads queue depths there, such as nats-headless.nats.svc.cluster.local:8222." -}}
+{{- else if and $keda (not (regexMatch "^[^/:]+\\.[^/:]+\\.svc\\.[^/:]+:[0-9]+$" $endpoint)) -}}
+{{- $list = append $list (printf "nats.monitoringEndpoint %s is no full name: KEDA resolves it from its own namespace, so it is <service>.<namespace>.svc.%s:8222." $endpoint .Values.clusterDomain) -}}
+{{- end -}}
+{{- dict "list" $list | toYaml -}}
+{{- end -}}
+
+{{- define "vitrine.checkOptions" -}}
+{{- $list := list -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
+{{- $list = append $list "ingress.host is missing: the public name under which webhooks and subscription links are reached." -}}
+{{- end -}}
+{{- if and .Values.certManager.enabled (not .Values.certManager.issuer.name) -}}
+{{- $list = append $list "certManager.issuer.name is missing: the Issuer that signs the certificates of NATS and its clients." -}}
+{{- end -}}
+{{- if and .Values.metrics.podMonitor.enabled (not .Values.telemetry.collector.enabled) -}}
+{{- $list = append $list "telemetry.collector.enabled is needed with metrics.podMonitor.enabled: services tell their metrics by OTLP, and the collector is what Prometheus reads." -}}
+{{- end -}}
+{{- if and .Values.dev.postgres.enabled .Values.cnpg.enabled -}}
+{{- $list = append $list "dev.postgres.enabled and cnpg.enabled are both on: choose one Postgres." -}}
+{{- end -}}
+{{- dict "list" $list | toYaml -}}
+{{- end -}}

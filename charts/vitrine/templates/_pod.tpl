@@ -1,0 +1,200 @@
+{{/* What PodSecurity "restricted" asks of a pod, and more; files are read by the same group. */}}
+{{- define "vitrine.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .user | default 10001 }}
+runAsGroup: {{ .user | default 10001 }}
+fsGroup: {{ .user | default 10001 }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* And of each of its containers. */}}
+{{- define "vitrine.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Who a pod is: never a token of the cluster. Takes {root, account}. */}}
+{{- define "vitrine.identity" -}}
+serviceAccountName: {{ .account }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/*
+The environment of a service's process. Takes {root, service, fixed, spec, server, migrating}.
+Names have the service's prefix; what `env` of the values says comes last and wins. A migration needs
+neither NATS nor keys, and has no files of theirs.
+*/}}
+{{- define "vitrine.env" -}}
+{{- $root := .root -}}
+{{- $prefix := upper .service -}}
+{{- $settings := dict "LOG_FORMAT" "json" "LOG_LEVEL" $root.Values.logLevel -}}
+{{- if not .migrating -}}
+{{- $settings = mergeOverwrite $settings (dict
+    "NATS_URL" (include "vitrine.natsUrl" $root)
+    "NATS_TLS_DIR" "/etc/vitrine/nats"
+    "NATS_SEED_FILE" "/etc/vitrine/nats/seed"
+    "SIGNING_KEY_FILE" "/etc/vitrine/signing/signing.key"
+    "VERIFY_KEYS_DIR" "/etc/vitrine/verify"
+    "SIGNATURES" $root.Values.signing.mode
+    "HEALTH_HOST" "0.0.0.0"
+    "HEALTH_PORT" "8080"
+    "SHUTDOWN_GRACE" (toString .spec.shutdownGraceSeconds)
+) -}}
+{{- with include "vitrine.otlpEndpoint" $root }}{{ $settings = set $settings "OTLP_ENDPOINT" . }}{{ end -}}
+{{- end -}}
+{{- if .fixed.catalogue }}{{ $settings = set $settings "CATALOGUE_DIR" "/app/catalogue" }}{{ end -}}
+{{- $settings = mergeOverwrite $settings (.fixed.settings | default dict) -}}
+{{- range $name, $value := .spec.env }}{{ $settings = set $settings $name (include "vitrine.scalar" $value) }}{{ end -}}
+{{- range $name, $value := $settings }}
+{{- if not (and $.migrating (hasPrefix "/etc/vitrine/" $value)) }}
+- name: {{ $prefix }}_{{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- if (.server | default dict).sidecar }}
+- name: {{ $prefix }}_SERVER_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- end }}
+{{- if .fixed.database }}
+- name: {{ $prefix }}_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "vitrine.databaseSecret" (dict "root" $root "owner" .service) }}
+      key: {{ $root.Values.database.key }}
+{{- end }}
+{{- range $name, $place := .fixed.secrets }}
+- name: {{ $prefix }}_{{ $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ index $place 0 }}
+      key: {{ index $place 1 }}
+{{- end }}
+{{- end -}}
+
+{{/* The folders a service is given, all read-only but /tmp. Takes {root, service, fixed}. */}}
+{{- define "vitrine.mounts" -}}
+- name: tmp
+  mountPath: /tmp
+- name: nats
+  mountPath: /etc/vitrine/nats
+  readOnly: true
+- name: signing
+  mountPath: /etc/vitrine/signing
+  readOnly: true
+- name: verify
+  mountPath: /etc/vitrine/verify
+  readOnly: true
+{{- range $name, $_ := .fixed.secretVolumes }}
+- name: {{ $name }}
+  mountPath: /etc/vitrine/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- if and .fixed.catalogue .root.Values.catalogue.volume }}
+- name: catalogue
+  mountPath: /app/catalogue
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "vitrine.volumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: {{ .root.Values.tmpSize }}
+{{ include "vitrine.natsVolume" (dict "root" .root "user" .service) }}
+- name: signing
+  secret:
+    secretName: {{ .root.Values.signing.secretPrefix }}{{ .service }}
+    defaultMode: 0440
+- name: verify
+  configMap:
+    name: {{ .root.Values.signing.verifyConfigMap }}
+    defaultMode: 0444
+{{- range $name, $secret := .fixed.secretVolumes }}
+- name: {{ $name }}
+  secret:
+    secretName: {{ $secret }}
+    defaultMode: 0440
+{{- end }}
+{{- if and .fixed.catalogue .root.Values.catalogue.volume }}
+- name: catalogue
+  {{- toYaml .root.Values.catalogue.volume | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where pods may run. Takes {root, component, spec}. */}}
+{{- define "vitrine.placement" -}}
+{{- with .spec.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .spec.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .spec.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .spec.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+topologySpreadConstraints:
+  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: ScheduleAnyway
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- include "vitrine.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+A NATS user's certificate and seed, in one folder: one Secret, or with cert-manager the one it keeps and
+the one with the rest. Takes {root, user, secret, rest}.
+*/}}
+{{- define "vitrine.natsVolume" -}}
+{{- $secret := .secret | default (printf "%s%s" .root.Values.nats.secretPrefix .user) -}}
+- name: nats
+  {{- if .root.Values.certManager.enabled }}
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret:
+          name: {{ $secret }}-tls
+      - secret:
+          name: {{ $secret }}
+          items:
+            - {key: {{ .rest | default "seed" }}, path: {{ .rest | default "seed" }}}
+  {{- else }}
+  secret:
+    secretName: {{ $secret }}
+    defaultMode: 0440
+  {{- end }}
+{{- end -}}
+
+{{/* A value as text; a whole number never as 1e+06, though YAML made it a float. */}}
+{{- define "vitrine.scalar" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}
+{{- printf "%.0f" . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,138 @@
+"""Each workload is scaled in one way; KEDA asks for consumers that exist, by a full name."""
+
+import pytest
+
+from contracts import topology
+from devstack.chart import CHART, render, values_files
+
+SCALING = ("ci/scaling-values.yaml",)
+
+
+@pytest.fixture(scope="module")
+def scaling():
+    return render(SCALING)
+
+
+def test_scaled_deployments_leave_their_number_to_the_scaler(scaling):
+    numbers = {
+        name: each["spec"].get("replicas") for name, each in scaling.of("Deployment").items()
+    }
+
+    assert numbers == {
+        "gateway": None,
+        "billing": None,
+        "generator-elsewhere": 1,
+        "generator-image": None,
+        "generator-both": None,
+        "vpn": 1,
+        "scheduler": 3,
+    }
+    assert set(scaling.of("HorizontalPodAutoscaler")) == {"gateway"}
+    assert set(scaling.of("ScaledObject")) == {"billing", "generator-image", "generator-both"}
+
+
+def test_scalers_name_deployments_that_exist():
+    for file in values_files():
+        rendered = render((str(file.relative_to(CHART)),))
+        known = {each["metadata"]["name"] for each in rendered.of("Deployment").values()}
+        for kind in ("HorizontalPodAutoscaler", "ScaledObject"):
+            for each in rendered.of(kind).values():
+                assert each["spec"]["scaleTargetRef"]["name"] in known, file.name
+
+
+def triggers(scaled):
+    return [each["metadata"] for each in scaled["spec"]["triggers"]]
+
+
+def test_keda_asks_for_consumers_of_the_topology():
+    known = {(each.stream, each.name) for each in topology.consumers()}
+    asked = set()
+    for values in (SCALING, ("values-large.yaml",)):
+        for each in render(values).of("ScaledObject").values():
+            asked |= {(trigger["stream"], trigger["consumer"]) for trigger in triggers(each)}
+
+    assert asked <= known
+    assert ("JOBS", "image-priority") in asked
+
+
+@pytest.mark.parametrize("service", ["gateway", "billing", "vpn", "scheduler"])
+def test_every_service_can_be_scaled_by_its_backlog(service):
+    known = {(each.stream, each.name) for each in topology.consumers()}
+    sets = (f"services.{service}.replicas=null", f"services.{service}.keda.enabled=true")
+
+    scaled = render(SCALING, sets=(*sets, f"services.{service}.hpa.enabled=false"))
+
+    asked = triggers(scaled.of("ScaledObject")[service])
+    assert asked
+    assert {(each["stream"], each["consumer"]) for each in asked} <= known
+
+
+def test_the_formula_adds_every_lane_of_every_pool(scaling):
+    spec = scaling.of("ScaledObject")["generator-both"]["spec"]
+    names = [each["name"] for each in spec["triggers"]]
+
+    assert spec["advanced"]["scalingModifiers"]["formula"].split(" + ") == names
+    assert names == ["vip_image", "regular_image", "vip_video", "regular_video"]
+    assert [
+        each["consumer"] for each in triggers(scaling.of("ScaledObject")["generator-both"])
+    ] == [
+        "image-priority",
+        "image-regular",
+        "video-priority",
+        "video-regular",
+    ]
+
+
+def test_keda_is_given_a_full_name(scaling):
+    for each in scaling.of("ScaledObject").values():
+        for trigger in triggers(each):
+            assert ".svc." in trigger["natsServerMonitoringEndpoint"]
+    dev = render(
+        ("values-dev.yaml",),
+        sets=("services.billing.replicas=null", "services.billing.keda.enabled=true"),
+    )
+    endpoint = triggers(dev.of("ScaledObject")["billing"])[0]["natsServerMonitoringEndpoint"]
+    assert endpoint == "vitrine-nats.vitrine.svc.cluster.local:8222"
+
+
+def test_a_budget_is_there_only_where_a_drain_leaves_somebody(scaling):
+    budgets = scaling.of("PodDisruptionBudget")
+
+    assert set(budgets) == {"gateway", "billing", "scheduler"}
+    assert all(each["spec"]["maxUnavailable"] == 1 for each in budgets.values())
+    assert all("minAvailable" not in each["spec"] for each in budgets.values())
+
+
+def test_a_generator_never_needs_a_second_gpu_to_roll_out(scaling):
+    for name, each in scaling.of("Deployment").items():
+        rolling = each["spec"]["strategy"]["rollingUpdate"]
+        if name.startswith("generator-"):
+            assert rolling == {"maxSurge": 0, "maxUnavailable": 1}
+        else:
+            assert rolling == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_comfyui_runs_beside_its_generator_with_gpu_and_models(scaling):
+    pod = scaling.of("Deployment")["generator-image"]["spec"]["template"]["spec"]
+    (comfyui,) = pod["initContainers"]
+
+    assert comfyui["restartPolicy"] == "Always"
+    assert comfyui["resources"]["limits"] == {"nvidia.com/gpu": 1}
+    assert {
+        "name": "comfyui-models",
+        "mountPath": "/opt/comfyui/models",
+        "readOnly": True,
+    } in comfyui["volumeMounts"]
+    claim = {"claimName": "models", "readOnly": True}
+    assert {"name": "comfyui-models", "persistentVolumeClaim": claim} in pod["volumes"]
+    assert pod["nodeSelector"] == {"accelerator": "l4"}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists"}]
+    variables = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    assert variables["GENERATOR_COMFYUI_URL"] == "http://127.0.0.1:8188"
+    assert variables["GENERATOR_POOLS"] == "image"
+
+
+def test_another_maker_of_gpus_is_named_by_its_resource(scaling):
+    pod = scaling.of("Deployment")["generator-both"]["spec"]["template"]["spec"]
+
+    assert pod["initContainers"][0]["resources"]["limits"] == {"amd.com/gpu": 2}
