@@ -1,4 +1,4 @@
-"""`vitrine`: an operator's command line: parked messages, and everything about money."""
+"""`vitrine`: an operator's command line: parked messages, keys, and everything about money."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from uuid import UUID
 from chassis import logs
 from chassis.broker import Broker
 from chassis.clock import SystemClock
+from chassis.errors import ConfigurationError
+from chassis.identity import impatient
 from contracts import rewards
 from contracts.billing import TIER_BLACK_GOLD, TIER_VIP
-from vitrine_tools import dead, gifts, held, money, reconcile
+from vitrine_tools import dead, gifts, held, keys, money, reconcile
 from vitrine_tools.dead import DeadError
+from vitrine_tools.keys import KeysError
 from vitrine_tools.money import MoneyError
 from vitrine_tools.settings import Settings
 
@@ -25,8 +28,11 @@ EXIT_DIFFERS = 1
 def main() -> None:
     arguments = _parser().parse_args()
     try:
-        asyncio.run(_run(arguments))
-    except (DeadError, MoneyError) as error:
+        if arguments.command == "keys":
+            keys.run(arguments)
+        else:
+            asyncio.run(_run(arguments))
+    except (ConfigurationError, DeadError, KeysError, MoneyError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from error
 
@@ -82,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_promo(promo)
     grant = commands.add_parser("grant", help="add credits, once per key")
     gifts.add_grant(grant)
+    keys.add(commands.add_parser("keys", help="make or rotate an installation's keys"))
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     gifts.add_tier(tier)
     for needs_reason in (refund, order, adjust, back, grant, tier):
@@ -156,7 +163,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     settings = Settings()
     # Standard output belongs to the answer: what goes wrong is said as a sentence at the end.
     logs.configure(service="vitrine", log_format="console", level="critical")
-    broker = await _connected(settings.broker_url())
+    broker = await _connected(settings)
     try:
         if arguments.command == "dead":
             await _dead(broker, arguments, settings.who())
@@ -242,11 +249,18 @@ def _promo(given: argparse.Namespace, who: str) -> rewards.SavePromo:
     )
 
 
-async def _connected(url: str) -> Broker:
+async def _connected(settings: Settings) -> Broker:
     """A service waits for its broker as long as it takes; a person at a terminal does not."""
     fatal: list[str] = []
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
-            return await Broker.connect(url, name="vitrine", on_fatal=fatal.append)
+            return await Broker.connect(
+                settings.broker_url(),
+                name="vitrine",
+                identity=settings.identity(),
+                on_refused=impatient,
+                on_fatal=fatal.append,
+                signatures=settings.signing(),
+            )
     except TimeoutError as error:
         raise DeadError("no nats-server answers there: see VITRINE_NATS_URL") from error

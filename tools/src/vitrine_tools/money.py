@@ -16,6 +16,7 @@ from chassis import rpc
 from chassis.broker import Broker, Ephemeral
 from chassis.clock import SystemClock, new_id
 from chassis.errors import TransientError
+from chassis.signatures import decided
 from contracts import billing, errors, operators, payments, rewards, vpn
 from contracts.envelope import Command, Event, Headers
 from contracts.ids import MessageId, OrderId, UserId
@@ -122,6 +123,7 @@ async def _try(broker: Broker, command: Command, actor: str) -> None:
 
 
 async def _give(broker: Broker, order: Order) -> None:
+    decided(broker.signatures)
     answer: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
     message_id = new_id()
     known: tuple[type[Event], ...] = (*order.answers, billing.CommandRejected)

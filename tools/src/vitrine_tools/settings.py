@@ -8,7 +8,14 @@ from pathlib import Path
 import msgspec
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.identity import Identity
+from chassis.signatures import Signatures, of_operator
+from chassis.signing_keys import private_file
+from contracts.producers import OPERATOR
+
 URLS_FILE = Path(".vitrine/urls.json")
+KEY_FILE = private_file(Path(".vitrine/signing"), OPERATOR)
+"""What `make up` keeps."""
 
 
 class Settings(BaseSettings):
@@ -17,20 +24,46 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VITRINE_", extra="ignore")
 
     nats_url: str = ""
+    nats_tls_dir: str = ""
+    """Folder with ca.crt, tls.crt and tls.key of the operator."""
+    nats_seed_file: str = ""
     actor: str = ""
+    signing_key_file: str = ""
+    """The operator's private key: orders are signed with it."""
+    signatures: str = ""
+    """`off`: to a platform that asks for none."""
 
     def broker_url(self) -> str:
         """Return the given URL, else that of a platform started here; raise SystemExit."""
-        if self.nats_url:
-            return self.nats_url
-        try:
-            urls = msgspec.json.decode(URLS_FILE.read_bytes(), type=dict[str, object])
-            return str(urls["nats"])
-        except (OSError, KeyError, msgspec.DecodeError) as error:
-            raise SystemExit(
-                "no platform found: set VITRINE_NATS_URL, or run `make up` here"
-            ) from error
+        return self.nats_url or _started_here()["nats"]
+
+    def identity(self) -> Identity:
+        """Return who the operator is to NATS."""
+        known = {} if self.nats_url else _started_here()
+        return Identity(
+            user=OPERATOR,
+            tls_dir=self.nats_tls_dir or known.get("nats_tls_dir", ""),
+            seed_file=self.nats_seed_file or known.get("nats_seed_file", ""),
+            settings_prefix="VITRINE_",
+        )
+
+    def signing(self) -> Signatures | None:
+        """Return what orders are signed with; None: there is no key, so only questions work."""
+        found = "" if self.nats_url or not KEY_FILE.exists() else str(KEY_FILE)
+        return of_operator(mode=self.signatures, key_file=self.signing_key_file or found)
 
     def who(self) -> str:
         """Return who acts, for the audit trail."""
         return self.actor or getpass.getuser()
+
+
+def _started_here() -> dict[str, str]:
+    try:
+        urls = msgspec.json.decode(URLS_FILE.read_bytes(), type=dict[str, object])
+        return {name: value for name, value in urls.items() if isinstance(value, str)} | {
+            "nats": str(urls["nats"])
+        }
+    except (OSError, KeyError, msgspec.DecodeError) as error:
+        raise SystemExit(
+            "no platform found: set VITRINE_NATS_URL, or run `make up` here"
+        ) from error

@@ -1,0 +1,144 @@
+"""`vitrine keys`: what it prints is enough for a real nats-server and its users."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chassis import signing_keys
+from chassis.broker import Broker
+from chassis.identity import Identity, impatient
+from contracts.permissions import USERS
+from contracts.producers import PARTIES
+from devstack.nats_security import Security
+from devstack.nats_server import NatsServer
+from devstack.testing import free_port
+
+
+def vitrine_keys(*arguments: str, given: str = "") -> tuple[list[dict], str]:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("vitrine"), "keys", "--namespace", "shop", *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+    )
+    return list(yaml.safe_load_all(done.stdout)), done.stderr
+
+
+def of_kind(objects: list[dict], kind: str) -> dict[str, dict[str, bytes]]:
+    return {
+        each["metadata"]["name"]: {
+            name: base64.b64decode(text) if kind == "Secret" else text.encode()
+            for name, text in each["data"].items()
+        }
+        for each in objects
+        if each["kind"] == kind
+    }
+
+
+def mount(objects: list[dict], folder: Path) -> None:
+    """Write every Secret as kubelet would."""
+    for name, files in of_kind(objects, "Secret").items():
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        for old in place.iterdir():
+            old.unlink()
+        for file, content in files.items():
+            (place / file).write_bytes(content)
+
+
+def security(folder: Path) -> Security:
+    place = folder / "vitrine-nats-server"
+    return Security(place, (place / "auth.conf").read_text())
+
+
+async def come_in(url: str, place: Path, user: str) -> None:
+    broker = await Broker.connect(
+        url,
+        name=user,
+        identity=Identity.in_folder(place, user),
+        on_fatal=pytest.fail,
+        on_refused=impatient,
+    )
+    await broker.close()
+
+
+def test_it_prints_a_secret_for_each_user_and_each_signer():
+    objects, said = vitrine_keys("--days", "7")
+
+    secrets, public = of_kind(objects, "Secret"), of_kind(objects, "ConfigMap")
+    assert said == ""
+    assert {each["metadata"]["namespace"] for each in objects} == {"shop"}
+    for user in USERS:
+        files = secrets.pop(f"vitrine-nats-{user}")
+        assert set(files) == {"ca.crt", "tls.crt", "tls.key", "seed"}
+    server = secrets.pop("vitrine-nats-server")
+    assert set(server) == {"ca.crt", "tls.crt", "tls.key", "auth.conf"}
+    for party in PARTIES:
+        assert set(secrets.pop(f"vitrine-signing-{party}")) == {"signing.key"}
+    assert secrets == {}
+    assert list(public) == ["vitrine-verify-keys"]
+    assert {name.split(".")[0] for name in public["vitrine-verify-keys"]} == set(PARTIES)
+
+
+async def test_a_server_and_its_users_work_with_it_through_a_whole_rotation(tmp_path):
+    objects, _ = vitrine_keys()
+    current, slow = tmp_path / "current", tmp_path / "slow"
+    mount(objects, current)
+    server = NatsServer(tmp_path / "nats", free_port(), security=lambda: security(current))
+    await server.start()
+    try:
+        seeds = []
+        for ends in ("not yet used.", "are in use.", "are forgotten."):
+            for user in USERS:
+                await come_in(server.url, current / f"vitrine-nats-{user}", user)
+            seeds.append((current / "vitrine-nats-vpn" / "seed").read_bytes())
+            mount(objects, slow)
+            objects, said = vitrine_keys("--rotate", given=json.dumps({"items": objects}))
+            mount(objects, current)
+            await server.restart()
+            assert ends in said
+            if ends != "are forgotten.":
+                # A pod that has not got the new files yet comes in as well.
+                await come_in(server.url, slow / "vitrine-nats-vpn", "vpn")
+        for user in USERS:
+            await come_in(server.url, current / f"vitrine-nats-{user}", user)
+    finally:
+        await server.kill()
+
+    seeds.append((current / "vitrine-nats-vpn" / "seed").read_bytes())
+    assert seeds[0] == seeds[1] != seeds[2] == seeds[3]
+
+
+def test_signing_keys_overlap_while_they_are_rotated(tmp_path):
+    objects, _ = vitrine_keys()
+    accepted, signing = [], []
+    for _ in range(4):
+        keys = of_kind(objects, "ConfigMap")["vitrine-verify-keys"]
+        accepted.append({name for name in keys if name.startswith("billing.")})
+        key = of_kind(objects, "Secret")["vitrine-signing-billing"]["signing.key"]
+        (tmp_path / "signing.key").write_bytes(key)
+        signing.append(f"billing.{signing_keys.read_private(tmp_path / 'signing.key').id}.pub")
+        objects, _ = vitrine_keys("--rotate", given=json.dumps({"items": objects}))
+
+    assert [len(each) for each in accepted] == [1, 2, 2, 1]
+    assert all(key in known for key, known in zip(signing, accepted, strict=True))
+    assert signing[0] == signing[1] != signing[2] == signing[3]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", "standard input is not what `kubectl get secrets,configmaps -o json` prints\n"),
+        ('{"items": []}', "there is no Secret vitrine-nats-gateway to rotate\n"),
+    ],
+)
+def test_a_rotation_of_nothing_is_refused_in_one_line(given, said):
+    assert vitrine_keys("--rotate", given=given) == ([], said)
