@@ -304,7 +304,16 @@ CREATE TABLE vpn.traffic_counters (
     node text NOT NULL,
     subscription_id uuid NOT NULL,
     bytes bigint NOT NULL,
+    epoch text DEFAULT ''::text NOT NULL,
     CONSTRAINT traffic_counters_bytes_check CHECK ((bytes >= 0))
+);
+
+CREATE TABLE vpn.traffic_past (
+    subscription_id uuid NOT NULL,
+    epoch text NOT NULL,
+    node text NOT NULL,
+    bytes bigint NOT NULL,
+    CONSTRAINT traffic_past_bytes_check CHECK ((bytes >= 0))
 );
 
 ALTER TABLE ONLY vpn.aggregate_versions
@@ -382,6 +391,9 @@ ALTER TABLE ONLY vpn.subscriptions
 ALTER TABLE ONLY vpn.traffic_counters
     ADD CONSTRAINT traffic_counters_pkey PRIMARY KEY (node, subscription_id);
 
+ALTER TABLE ONLY vpn.traffic_past
+    ADD CONSTRAINT traffic_past_pkey PRIMARY KEY (subscription_id, epoch, node);
+
 CREATE INDEX desired_changed ON vpn.desired USING btree (generation);
 
 CREATE INDEX desired_removed ON vpn.desired USING btree (changed_at) WHERE (removed_for IS NOT NULL);
@@ -401,6 +413,8 @@ CREATE INDEX parked_waiting ON vpn.parked USING btree (parked_at) WHERE (state <
 CREATE INDEX subscriptions_due ON vpn.subscriptions USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 CREATE INDEX subscriptions_plan ON vpn.subscriptions USING btree (plan) WHERE (state <> 'ended'::text);
+
+CREATE INDEX traffic_counters_epoch ON vpn.traffic_counters USING btree (subscription_id, epoch) WHERE (epoch <> ''::text);
 
 ALTER TABLE ONLY vpn.extended
     ADD CONSTRAINT extended_action_id_fkey FOREIGN KEY (action_id) REFERENCES vpn.extensions(action_id);

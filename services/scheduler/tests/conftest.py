@@ -1,8 +1,9 @@
 """A scheduler's database, broker and outbox, without the process around them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from chassis import bootstrap, migrations
@@ -11,15 +12,48 @@ from chassis.broker import Broker
 from chassis.clock import SystemClock
 from chassis.database import Database
 from chassis.outbox import Outbox
-from scheduler.main import MIGRATIONS
+from devstack.testing import (
+    DatabaseServer,
+    create_database,
+    drop_database,
+    empty_schema,
+    run_blocking,
+)
+from scheduler.main import MIGRATIONS, SCHEMA
+
+STREAMS = ("GATEWAY", "BILLING", "GENERATOR", "VPN", "SCHEDULER")
+"""What timers are fired into: all the others take longer to make than most tests."""
+
+
+@pytest.fixture(scope="session")
+def migrated_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
+    """One migrated database for all of the scheduler's tests."""
+    dsn = run_blocking(create_database(postgres_server))
+    run_blocking(migrations.migrate(dsn, schema=SCHEMA, folder=MIGRATIONS))
+    yield dsn
+    run_blocking(drop_database(postgres_server, dsn))
+
+
+@pytest.fixture
+async def database_dsn(migrated_dsn: str) -> str:
+    """The migrated database without a row."""
+    connection = await asyncpg.connect(migrated_dsn)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await empty_schema(connection, SCHEMA)
+    finally:
+        await connection.close()
+    return migrated_dsn
 
 
 @pytest.fixture
 async def outbox(database_dsn: str, nats_url: str) -> AsyncIterator[Outbox]:
-    await migrations.migrate(database_dsn, schema="scheduler", folder=MIGRATIONS)
     broker = await Broker.connect(nats_url, name="test", on_fatal=lambda _: None)
-    await bootstrap.apply(broker)
-    database = await Database.connect(database_dsn, schema="scheduler")
+    await bootstrap.apply(broker, only=STREAMS)
+    database = await Database.connect(database_dsn, schema=SCHEMA)
     outbox = Outbox(database, broker, SystemClock())
     await outbox.partitions.maintain()
     background = Background()

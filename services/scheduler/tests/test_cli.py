@@ -127,7 +127,7 @@ async def test_a_fired_timer_is_sent_by_a_running_scheduler_once(
     await fire_all(firing(outbox))
 
     assert tried[0] == done[0] == 0
-    assert "nothing was changed; it would send vpn.cmd.revoke_access.v1" in tried[1]
+    assert "nothing was changed; it would send vpn.cmd.check_subscription.v1" in tried[1]
     assert again == (1, "", "k is fired: use --again to fire it all the same\n")
     assert before == []
     assert await fired(outbox) == ["k:1"]

@@ -20,6 +20,7 @@ from vpn.consumers import table
 from vpn.domain.terms import Terms
 from vpn.main import MIGRATIONS, SCHEMA, postgres_books
 from vpn.ports import Wakes
+from vpn.settings import Settings
 
 PLANS = '[[plans]]\nid = "vpn_30"\nprice_credits = 1\ndays = 30\n'
 NODES = (
@@ -30,6 +31,29 @@ NODES = (
 
 def nothing():
     """Wakes nobody."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"renew_before": timedelta(minutes=59)}, "renew_before"),
+        ({"renew_before": timedelta(0)}, "renew_before"),
+        ({"renew_before": timedelta(hours=11)}, "renew_before: the attempts"),
+        ({"renew_spacing": timedelta(hours=13)}, "renew_before: the attempts"),
+        ({"look_every": timedelta(0)}, "look_every"),
+        ({"retention": timedelta(days=-1)}, "retention"),
+        ({"list_every": timedelta(0)}, "list_every"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong, field):
+    with pytest.raises(ValueError, match=field):
+        Settings(database_url="postgresql://x/y", **wrong)
+
+
+def test_a_day_may_be_seconds_and_a_renewal_asked_within_them():
+    quick = {"day": timedelta(seconds=10), "renew_spacing": timedelta(seconds=1)}
+
+    Settings(database_url="postgresql://x/y", renew_before=timedelta(seconds=2), **quick)
 
 
 def test_every_route_is_a_command_of_this_service_or_billing_s_word():

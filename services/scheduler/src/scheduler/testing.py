@@ -15,7 +15,7 @@ from scheduler.main import pace_of
 from scheduler.settings import Settings
 
 QUIET_SECONDS = 0.5
-FIRE = "vpn.cmd.revoke_access.v1"
+FIRE = "vpn.cmd.check_subscription.v1"
 
 
 def timer(version: int = 1, *, due_in: float = 0.0, key: str = "k", **more: Any) -> ScheduleTimer:

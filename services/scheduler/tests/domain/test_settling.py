@@ -90,3 +90,16 @@ def test_a_person_may_fire_it_early_and_its_rhythm_stays() -> None:
     assert (once.fires, once.state, once.due_at) == (True, "fired", early)
     assert (again.fires, again.goes_on) == (True, True)
     assert again.due_at == DUE
+
+
+def test_fired_early_it_keeps_a_first_time_that_was_set_further_on_than_its_rhythm() -> None:
+    """Not before ten past nine on Wednesday, so armed for Thursday: its rhythm alone is sooner."""
+    where = ZoneInfo("UTC")
+    wanted = Rule("UTC", repeat=Repeat(unit="day", at="09:00"))
+    armed = calendar.first(wanted, datetime(2026, 11, 11, 9, 10, tzinfo=UTC), where)
+    timer = DueTimer("k", 1, armed.due_at, "s", b"", "", "kind", "fire", 0, armed.rule)
+
+    settled = settle(timer, datetime(2026, 11, 10, 9, 30, tzinfo=UTC), forced=True)
+
+    assert armed.due_at == datetime(2026, 11, 12, 9, 0, tzinfo=UTC)
+    assert (settled.fires, settled.due_at) == (True, armed.due_at)

@@ -17,9 +17,11 @@ from pydantic_settings import SettingsConfigDict
 from chassis import rpc
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
-from chassis.errors import TransientError
-from chassis.service import configure
+from chassis.errors import ConfigurationError, TransientError
+from chassis.identity import Identity, impatient
+from chassis.service import EXIT_MISCONFIGURED, configure
 from chassis.settings import ServiceSettings
+from chassis.signatures import decided, of_operator
 from contracts.envelope import Command, Headers
 from contracts.ids import MessageId
 from contracts.vpn import (
@@ -60,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except TransientError as error:
             sys.stderr.write(f"no answer: is vpn running? ({error})\n")
             sys.exit(EXIT_NO_ANSWER)
+        except ConfigurationError as error:
+            sys.stderr.write(f"configuration: {error}\n")
+            sys.exit(EXIT_MISCONFIGURED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,7 +110,15 @@ def _words(text: str) -> str:
 @asynccontextmanager
 async def _broker() -> AsyncIterator[Broker]:
     settings = configure(ConnectionSettings)
-    broker = await Broker.connect(settings.nats_url, name="vpn-cli", on_fatal=sys.exit)
+    signing = of_operator(mode=settings.signatures, key_file=settings.signing_key_file)
+    broker = await Broker.connect(
+        settings.nats_url,
+        name="vpn-cli",
+        identity=Identity.of_operator(settings),
+        on_refused=impatient,
+        on_fatal=sys.exit,
+        signatures=signing,
+    )
     try:
         yield broker
     finally:
@@ -113,6 +126,7 @@ async def _broker() -> AsyncIterator[Broker]:
 
 
 async def _send(broker: Broker, command: Command) -> None:
+    decided(broker.signatures)
     headers = Headers(id=MessageId(new_id()), sent_at=SystemClock().now())
     await broker.publish(command.subject, command.encode(), headers.to_wire())
 

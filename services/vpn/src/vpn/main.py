@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from chassis import metrics
 from chassis.background import Background
+from chassis.callers import Proxies, networks
 from chassis.clock import Clock
 from chassis.consumers import Subscription
 from chassis.errors import ConfigurationError
@@ -52,6 +53,8 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SCHEMA = "vpn"
 LINK_BYTES = 24
 """32 characters of a URL's alphabet."""
+REST_LOOKS = 30
+"""A node that is off is looked at so many times less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,8 @@ def _keeper(
         drift_window=settings.drift_window,
         down_after=settings.node_down_after,
         reconcile_every=settings.reconcile_every,
+        list_every=settings.list_every,
+        rest_every=REST_LOOKS * settings.look_every,
     )
     return Keeper(
         line,
@@ -233,7 +238,7 @@ def _links(
         titles=sold.titles,
         host=settings.links_host,
         port=settings.links_port,
-        trusted_header=settings.links_trusted_header,
+        proxies=Proxies(settings.links_trusted_header, networks(settings.links_trusted_proxies)),
     )
 
 

@@ -159,6 +159,9 @@ class TrafficPage(msgspec.Struct, frozen=True):
 
     users: list[UserTraffic]
     next: str = ""
+    epoch: str = ""
+    """Made anew with a new file of counters (a new disk, a damaged one), and kept with it: counters
+    of different epochs are not compared. Empty: an agent that does not say."""
 
 
 class Online(msgspec.Struct, frozen=True):

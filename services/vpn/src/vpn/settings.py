@@ -10,12 +10,18 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from chassis.callers import PRIVATE, NetworkList
 from chassis.settings import DatabaseSettings
 from vpn.domain.reconcile import Caps
 from vpn.domain.terms import QuietHours, Terms
 
 Hour = Annotated[int, Field(ge=0, le=23)]
 Count = Annotated[int, Field(ge=1)]
+Span = Annotated[timedelta, Field(gt=timedelta(0))]
+NotNegative = Annotated[timedelta, Field(ge=timedelta(0))]
+WHOLE_DAY = timedelta(days=1)
+RENEW_BEFORE_MIN = timedelta(hours=1)
+"""billing holds a renewal's price for a quarter of the rest of the period, but for ten minutes."""
 
 
 class Settings(DatabaseSettings):
@@ -32,41 +38,43 @@ class Settings(DatabaseSettings):
     nodes_ca: Path | None = None
     """Whose certificates of agents are believed; a bundle during a rotation."""
 
-    day: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=1)
+    day: Span = timedelta(days=1)
     """How long a day of a plan lasts; shorter only where somebody wants to see plans end."""
     grace_policy: Literal["off", "observe", "on"] = "off"
-    grace: timedelta = timedelta(days=3)
-    retention: timedelta = timedelta(days=30)
+    grace: NotNegative = timedelta(days=3)
+    retention: NotNegative = timedelta(days=30)
     """After the end, key and link are kept so long for whoever pays late."""
-    renew_before: timedelta = timedelta(hours=24)
+    renew_before: Span = timedelta(hours=24)
     renew_attempts_max: Count = 3
-    renew_spacing: timedelta = timedelta(hours=6)
+    renew_spacing: NotNegative = timedelta(hours=6)
     auto_renew_at_first: bool = False
     """Whether a first purchase switches renewal on; the person can always say otherwise."""
     quiet_begin: Hour = 22
     """From this hour to `quiet_end`, in the person's zone, nobody is reminded; equal: never."""
     quiet_end: Hour = 9
-    reminder_spread: timedelta = timedelta(hours=2)
+    reminder_spread: NotNegative = timedelta(hours=2)
     time_zone: str = "UTC"
     """Where a person is who never said."""
     traffic_notice_percent: Annotated[int, Field(ge=1, le=99)] = 80
-    devices_grace: timedelta = timedelta(minutes=15)
+    devices_grace: NotNegative = timedelta(minutes=15)
     flow: Literal["", "xtls-rprx-vision"] = ""
     """What every entry on nodes carries; the nodes' links say the same."""
     sweep_rows_max: Annotated[int, Field(ge=1, le=5000)] = 500
-    sweep_every: timedelta = timedelta(seconds=60)
+    sweep_every: Span = timedelta(seconds=60)
 
-    look_every: timedelta = timedelta(seconds=1)
+    look_every: Span = timedelta(seconds=1)
     """How often a node is asked how it is; its hash is compared each time."""
-    drift_window: timedelta = timedelta(seconds=3)
-    node_down_after: timedelta = timedelta(seconds=10)
+    drift_window: NotNegative = timedelta(seconds=3)
+    node_down_after: Span = timedelta(seconds=10)
     """A node silent for so long is alarmed about."""
-    reconcile_every: timedelta = timedelta(minutes=10)
+    reconcile_every: Span = timedelta(minutes=10)
+    list_every: Span = timedelta(hours=6)
+    """How often a node's list is held against its hash, beside every start of it."""
     removals_max: Annotated[int, Field(ge=0)] = 10
     """So many removals without a record of why are made at once, or `removals_share` of a node's
     people if that is more; beyond it nothing is removed and operators are alarmed."""
     removals_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
-    traffic_every: timedelta = timedelta(seconds=60)
+    traffic_every: Span = timedelta(seconds=60)
 
     links_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Where apps fetch subscriptions; empty: nowhere. 0: any free port."""
@@ -75,6 +83,8 @@ class Settings(DatabaseSettings):
     """Where people reach it from outside, without a slash at the end."""
     links_trusted_header: str = ""
     """Where the proxy before us writes a client's address; empty: there is none."""
+    links_trusted_proxies: NetworkList = PRIVATE
+    """Networks from which that header is believed."""
     links_title: str = "Vitrine"
     links_support_url: str = ""
     links_announce: str = ""
@@ -102,6 +112,14 @@ class Settings(DatabaseSettings):
         files = (self.nodes_certificate, self.nodes_key, self.nodes_ca)
         if any(files) and not all(files):
             raise ValueError("nodes_certificate, nodes_key and nodes_ca go together")
+        return self
+
+    @model_validator(mode="after")
+    def _renewals_have_time(self) -> Self:
+        if (self.renew_attempts_max - 1) * self.renew_spacing > self.renew_before:
+            raise ValueError("renew_before: the attempts, with their spacing, do not fit into it")
+        if self.day >= WHOLE_DAY and self.renew_before < RENEW_BEFORE_MIN:
+            raise ValueError("renew_before: at least an hour, or a hold nobody answers outlasts it")
         return self
 
     @property

@@ -4,45 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple
 
 from aiohttp import web
 from aiohttp.helpers import ETag
-from aiohttp.web_protocol import RequestHandler
 
 from chassis import logs, metrics
+from chassis.callers import Caller, Proxies
 from chassis.clock import Clock
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
+from chassis.http_edge import BUSY_SECONDS, EdgeLimits, HttpEdge, later
+from chassis.rates import Buckets, Rate, Recent
 from vpn.adapters.subscription_page.page import Page, Titles, Visit, content_security_policy
 from vpn.domain.formats.clients import BY_PATH, Format, choose
 from vpn.domain.formats.headers import headers
 from vpn.domain.formats.render import render
 from vpn.domain.links import TOKEN, LinkView, Shop
-from vpn.domain.rates import Buckets, Rate, Recent
 from vpn.ports.links import Links
 
 log = logs.get("vpn.webhooks")
-READ_SECONDS_MAX = 5.0
-"""A connection that has not sent one whole request by then is cut."""
 KEPT_ALIVE_SECONDS = 15.0
 LOOKUP_SECONDS_MAX = 3.0
-BODY_SECONDS_MAX = 1.0
-"""For a body nobody asked for."""
 LINE_BYTES_MAX = 4_096
 HEADERS_BYTES_MAX = 8_192
-BUSY_SECONDS = 2
 ABSENT_SECONDS = 60.0
 """A link that is not there is not looked up again so long: new ones are never old ones again."""
 DEVICE_HEADER = "x-hwid"
 METHODS = ("GET", "HEAD")
-IPV6_PREFIX: Final = 64
-"""One household has at least so many addresses of its own."""
 ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex, nofollow",
@@ -81,19 +73,12 @@ class SubscriptionLinks:
         host: str,
         port: int,
         limits: Limits | None = None,
-        trusted_header: str = "",
+        proxies: Proxies | None = None,
     ) -> None:
-        """`trusted_header`: where the proxy before us writes the client's address, last in a list.
-
-        Without such a proxy it must be empty, or everybody could choose their own address.
-        """
         self._links = links
         self._shop = shop
         self._clock = clock
         self._page = Page(shop, titles)
-        self._host = host
-        self._wanted_port = port
-        self._trusted_header = trusted_header
         self._limits = limits or Limits()
         kept = self._limits.keys_max
         self._tokens = Buckets(self._limits.token, keys_max=kept)
@@ -102,101 +87,73 @@ class SubscriptionLinks:
         self._unknown = Buckets(self._limits.unknown, keys_max=kept)
         self._suspicious = Buckets(self._limits.suspicious, keys_max=1)
         self._absent = Recent(ABSENT_SECONDS, keys_max=kept)
-        self._running = 0
-        application = web.Application(client_max_size=1)
-        application.router.add_route("*", "/{tail:.*}", self._receive)
-        self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=KEPT_ALIVE_SECONDS,
-            lingering_time=BODY_SECONDS_MAX,
-            max_line_size=LINE_BYTES_MAX,
-            max_field_size=HEADERS_BYTES_MAX,
+        self.edge = HttpEdge(
+            self._receive,
+            name="subscription links",
+            host=host,
+            port=port,
+            proxies=proxies,
+            headers=ALWAYS,
+            limits=EdgeLimits(
+                body_bytes_max=1,
+                line_bytes_max=LINE_BYTES_MAX,
+                header_bytes_max=HEADERS_BYTES_MAX,
+                kept_alive_seconds=KEPT_ALIVE_SECONDS,
+                requests_max=self._limits.requests_max,
+                # Counted here, by what is known of the link.
+                address=None,
+                strangers=None,
+            ),
         )
-        self._server: asyncio.Server | None = None
-        self._silent: dict[object, asyncio.TimerHandle] = {}
-        self.port = 0
+
+    @property
+    def port(self) -> int:
+        return self.edge.port
 
     async def start(self) -> None:
-        await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, self._host, self._wanted_port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        log.info("subscription_links_listen", port=self.port)
+        await self.edge.start()
 
     async def stop(self) -> None:
         """Finish the requests under way."""
-        if self._server is not None:
-            self._server.close()
-        for timer in self._silent.values():
-            timer.cancel()
-        self._silent.clear()
-        await self._runner.cleanup()
+        await self.edge.stop()
 
-    def _accept(self) -> RequestHandler:
-        assert self._runner.server is not None
-        handler = self._runner.server()
-        loop = asyncio.get_running_loop()
-        self._silent[handler] = loop.call_later(READ_SECONDS_MAX, self._cut_silent, handler)
-        return handler
-
-    def _cut_silent(self, handler: RequestHandler) -> None:
-        """Headers that never end: aiohttp would wait on."""
-        self._silent.pop(handler, None)
-        if handler.transport is not None:
-            handler.transport.abort()
-
-    async def _receive(self, request: web.Request) -> web.Response:
-        if (timer := self._silent.pop(request.protocol, None)) is not None:
-            timer.cancel()
-        kind = ""
-        if self._running >= self._limits.requests_max:
-            response = _later(BUSY_SECONDS, HTTPStatus.SERVICE_UNAVAILABLE)
-        else:
-            self._running += 1
-            try:
-                kind, response = await self._answer(request)
-            finally:
-                self._running -= 1
-        response.headers.update(ALWAYS)
+    async def _receive(self, request: web.Request, caller: Caller) -> web.Response:
+        kind, response = await self._answer(request, caller.key)
         links_count.add(1, {"format": kind, "status": str(response.status)})
         return response
 
-    async def _answer(self, request: web.Request) -> tuple[str, web.Response]:
-        if request.method not in METHODS:
-            return "", web.Response(
-                status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(METHODS)}
-            )
+    async def _answer(self, request: web.Request, client: str) -> tuple[str, web.Response]:
         now = asyncio.get_running_loop().time()
-        client = self._client(request)
+        if request.method not in METHODS:
+            wait = self._elsewhere.take(client, now)
+            return "", later(wait) if wait else _no_method()
         asked = _asked(request.rel_url.raw_path)
         if asked is None:
             wait = self._elsewhere.take(client, now)
-            return "", _later(wait) if wait else _no_link()
+            return "", later(wait) if wait else _no_link()
         token, kind = asked
         known = token in self._tokens
         if known and (wait := self._of_a_link(token, client, now)):
-            return "", _later(wait)
+            return "", later(wait)
         if not known and self._absent.holds(token, now):
             return "", self._guessed(client, now)
         # Somebody else's guesses must not close a link that there is: only the answers to guesses
         # are limited, and, for the database's sake, how many of such an address are looked up.
         guesses = not known and self._unknown.wait_seconds(client, now) > 0
         if guesses and (wait := self._suspicious.take("", now)):
-            return "", _later(wait, HTTPStatus.SERVICE_UNAVAILABLE)
+            return "", later(wait, HTTPStatus.SERVICE_UNAVAILABLE)
         try:
             async with asyncio.timeout(LOOKUP_SECONDS_MAX):
                 view = await self._links.by_token(token)
         except (TransientError, TimeoutError, *RETRYABLE) as error:
             log.warning("link_not_looked_up", reason=type(error).__name__)
-            return "", _later(BUSY_SECONDS, HTTPStatus.SERVICE_UNAVAILABLE)
+            return "", later(BUSY_SECONDS, HTTPStatus.SERVICE_UNAVAILABLE)
         if view is None:
             self._tokens.forget(token)
             self._absent.add(token, now)
             return "", self._guessed(client, now)
         if not known and (wait := self._of_a_link(token, client, now)):
-            return "", _later(wait)
+            return "", later(wait)
         chosen = choose(
             kind,
             request.headers.get("User-Agent", ""),
@@ -214,7 +171,7 @@ class SubscriptionLinks:
 
     def _guessed(self, client: str, now: float) -> web.Response:
         wait = self._unknown.take(client, now)
-        return _later(wait) if wait else _no_link()
+        return later(wait) if wait else _no_link()
 
     def _render(
         self, request: web.Request, token: str, view: LinkView, kind: Format
@@ -260,22 +217,6 @@ class SubscriptionLinks:
         }
         return web.Response(text=text, content_type="text/html", charset="utf-8", headers=said)
 
-    def _client(self, request: web.Request) -> str:
-        """Whom to count a request for: an IPv4 address, or the network of an IPv6 one."""
-        given = request.remote or ""
-        if self._trusted_header:
-            listed = ",".join(request.headers.getall(self._trusted_header, []))
-            given = listed.rpartition(",")[2].strip() or given
-        try:
-            address = ip_address(given.strip("[]"))
-        except ValueError:
-            return request.remote or ""
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        if isinstance(address, IPv6Address):
-            return str(ip_network((int(address), IPV6_PREFIX), strict=False))
-        return str(address)
-
 
 def _asked(path: str) -> tuple[str, str] | None:
     """Token and format of a path that could be a link's."""
@@ -298,6 +239,5 @@ def _no_link() -> web.Response:
     return web.Response(status=HTTPStatus.NOT_FOUND, headers={"Cache-Control": "no-store"})
 
 
-def _later(seconds: float, status: HTTPStatus = HTTPStatus.TOO_MANY_REQUESTS) -> web.Response:
-    said = {"Retry-After": str(max(1, math.ceil(seconds))), "Cache-Control": "no-store"}
-    return web.Response(status=status, headers=said)
+def _no_method() -> web.Response:
+    return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(METHODS)})

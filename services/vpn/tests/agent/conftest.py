@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from chassis.clock import SystemClock
-from devstack.testing import scratch_folder
+from devstack.programs import needed
+from devstack.testing import run_blocking, scratch_folder
 from devstack.v2ray import MISSING, find_v2ray
 from simulators.vless_node.client import VlessClient, vless_client
+from simulators.vless_node.load_core import V2RAY, XRAY, LoadCore
 from simulators.vless_node.node import RealNode, real_node
 from simulators.vless_node.target import Target
 from vpn.adapters.nodes.agent import AgentNode
 from vpn.agent.pki import Pki
-from vpn.agent.testing import NODE, Control, tls_files
+from vpn.agent.testing import NODE, Bench, Control, tls_files
 from vpn.domain.desired import Entry
 
 Opener = Callable[[Entry], Awaitable[VlessClient]]
@@ -26,11 +27,7 @@ Opener = Callable[[Entry], Awaitable[VlessClient]]
 @pytest.fixture(scope="session")
 def v2ray() -> str:
     """The real core. In CI its absence is a failure, elsewhere a skip that says so."""
-    if (found := find_v2ray()) is not None:
-        return found
-    if os.environ.get("CI") == "true":
-        pytest.fail(MISSING)
-    pytest.skip(MISSING)
+    return needed(find_v2ray(), MISSING)
 
 
 @pytest.fixture
@@ -62,6 +59,36 @@ async def target(stack: AsyncExitStack) -> Target:
     return server
 
 
+@contextmanager
+def lasting_node(v2ray: str, **settings: str) -> Iterator[tuple[RealNode, Pki]]:
+    """A node, and its authority, for more than one test and more than one event loop."""
+    with scratch_folder() as folder:
+        authority = Pki(folder / "pki")
+        authority.init()
+        authority.node(NODE)
+        authority.control()
+        node = RealNode(NODE, folder / NODE, pki=authority.folder, core=v2ray, settings=settings)
+        node.start()
+        run_blocking(node.wait_ready())
+        yield node, authority
+        run_blocking(node.close())
+
+
+@pytest.fixture(scope="module")
+def quiet(v2ray: str) -> Iterator[tuple[RealNode, Pki]]:
+    """A node for those who only look; its authority issues what they like."""
+    with lasting_node(v2ray) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def strict(v2ray: str) -> Iterator[tuple[RealNode, Pki]]:
+    """A node that takes little and waits for nobody."""
+    limits = {"VPN_AGENT_BODY_BYTES_MAX": "1000000", "VPN_AGENT_BODY_TIMEOUT": "0.5"}
+    with lasting_node(v2ray, **limits) as made:
+        yield made
+
+
 @pytest.fixture
 async def node(stack: AsyncExitStack, folder: Path, pki: Pki, v2ray: str) -> RealNode:
     return await stack.enter_async_context(
@@ -86,3 +113,20 @@ def opened(stack: AsyncExitStack, node: RealNode, v2ray: str, target: Target) ->
         )
 
     return start
+
+
+@pytest.fixture(params=[XRAY, V2RAY])
+async def core(request: pytest.FixtureRequest, stack: AsyncExitStack) -> LoadCore:
+    """A core of gRPC alone, that lists or cannot."""
+    load = LoadCore(request.param)
+    await load.start()
+    stack.push_async_callback(load.stop)
+    return load
+
+
+@pytest.fixture
+async def bench(stack: AsyncExitStack, folder: Path, core: LoadCore) -> Bench:
+    made = Bench(folder, core)
+    await made.start()
+    stack.push_async_callback(made.stop)
+    return made

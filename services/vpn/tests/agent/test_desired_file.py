@@ -29,6 +29,13 @@ changes = some.builds(
 UNTIL = datetime(2027, 1, 1, tzinfo=UTC)
 
 
+@pytest.fixture
+def quick_disk(monkeypatch) -> None:
+    """What is tested is what is written, not when it is on the disk."""
+    monkeypatch.setattr(journal.os, "fsync", lambda _descriptor: None)
+    monkeypatch.setattr(journal.os, "fdatasync", lambda _descriptor: None)
+
+
 def loaded(folder: Path) -> DesiredFile:
     file = DesiredFile(folder)
     file.load()
@@ -43,8 +50,9 @@ def state(file: DesiredFile) -> tuple[int, dict[str, Entry], frozenset[str]]:
     return file.generation, dict(file.entries), frozenset(file.doubt)
 
 
+@pytest.mark.usefixtures("quick_disk")
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     steps=some.lists(
@@ -160,6 +168,7 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_any_flipped_bit_of_the_journal_is_noticed_and_costs_one_record(folder: Path):
     file = loaded(folder)
     for number in range(1, 6):

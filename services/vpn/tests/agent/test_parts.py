@@ -6,17 +6,15 @@ import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from uuid import uuid4
 
 import msgspec
 import pytest
 
 from chassis.clock import SystemClock
 from devstack.testing import wait_until
-from vpn.adapters.core.client import CoreUser, Counters
-from vpn.agent import core_config, netlink
+from vpn.adapters.core.client import Counters
+from vpn.agent import journal, netlink, pki
 from vpn.agent.access_log import AccessLog, Peers, parse
-from vpn.agent.core_config import BaseConfigError, Template
 from vpn.agent.traffic import Traffic
 
 
@@ -126,6 +124,42 @@ async def test_counters_go_on_over_lives_of_the_core_and_of_the_agent(folder: Pa
     assert await totals(folder, Core("2", a=(3, 0)), None) == {"a": (109, 13), "b": (1, 1)}
 
 
+async def test_counters_of_an_odd_core_neither_fall_nor_count_twice(folder: Path):
+    assert await totals(folder, Core("1", a=(5, 10)), Core("1", a=(-7, -9))) == {"a": (5, 10)}
+    assert await totals(folder, Core("1", a=(0, 2)), Core("1", a=(0, 2))) == {"a": (5, 12)}
+    assert await totals(folder, Core("1", a=(0, 3)), Core("1"), Core("1", a=(1, 3))) == {
+        "a": (6, 13)
+    }
+    assert await totals(folder, Core("2", a=(1, 3)), None, Core("2", a=(1, 3))) == {"a": (7, 16)}
+
+
+async def test_an_epoch_lasts_as_long_as_its_counters(folder: Path):
+    async def epoch() -> str:
+        traffic = Traffic(folder, SystemClock())
+        traffic.load()
+        await traffic.refresh(None, ())
+        return traffic.page("").epoch
+
+    first = await epoch()
+    assert first
+    await totals(folder, Core("1", a=(5, 10)))
+    assert await epoch() == first
+    whole = (folder / "traffic").read_bytes()
+
+    (folder / "traffic").write_bytes(whole[:-1])
+    damaged = await epoch()
+    assert damaged not in ("", first)
+    (folder / "traffic").unlink()
+    assert await epoch() not in ("", first, damaged)
+    (folder / "traffic").write_bytes(whole)
+    assert await epoch() == first
+    old = msgspec.msgpack.encode({"life": "1", "rows": {"a": [1, 2, 3, 4, 5.0]}})
+    journal.replace(folder / "traffic", journal.framed(old))
+    given = await epoch()
+    assert given not in ("", first)
+    assert await epoch() == given
+
+
 async def test_counters_are_paged_in_order(folder: Path, monkeypatch):
     monkeypatch.setattr("vpn.agent.traffic.TRAFFIC_PAGE", 2)
     traffic = Traffic(folder, SystemClock())
@@ -149,81 +183,7 @@ async def test_damaged_counters_are_set_aside_and_said(folder: Path):
     assert (folder / "traffic.damaged").exists()
 
 
-OPERATORS = {
-    "inbounds": [
-        {
-            "tag": "people",
-            "port": "443",
-            "protocol": "vless",
-            "settings": {"decryption": "none", "clients": [{"id": "x", "email": "operator"}]},
-            "streamSettings": {"security": "reality"},
-        }
-    ],
-    "outbounds": [{"protocol": "freedom"}],
-    "routing": {"rules": [{"type": "field", "outboundTag": "block"}]},
-    "log": {"access": "/var/log/everything"},
-}
-
-
-def rendered(kind: str) -> dict:
-    template = Template(OPERATORS, kind=kind, tag="people", access_log=None)
-    return msgspec.json.decode(template.render([CoreUser("a", uuid4(), "xtls-rprx-vision")], 4711))
-
-
-@pytest.mark.parametrize("kind", ["v2ray", "xray"])
-def test_the_operators_configuration_is_kept_and_completed(kind: str):
-    config = rendered(kind)
-
-    people = config["inbounds"][0]
-    assert [one["email"] for one in people["settings"]["clients"]] == ["operator", "a"]
-    assert people["streamSettings"] == {"security": "reality"}
-    assert config["routing"]["rules"][-1]["outboundTag"] == "block"
-    refusing = [one for one in config["routing"]["rules"] if one.get("inboundTag") == ["people"]]
-    assert config["routing"]["rules"][kind == "v2ray" :][:4] == refusing
-    assert {one["outboundTag"] for one in refusing} == {config["outbounds"][-1]["tag"]}
-    assert [one.get("port") for one in refusing] == [4711, 4711, None, None]
-    assert config["outbounds"][0]["settings"]["domainStrategy"] == "UseIP"
-    assert config["log"]["access"] == "none"  # where people go is written nowhere
-    assert config["policy"]["levels"]["0"]["statsUserUplink"]
-    if kind == "xray":
-        assert config["api"]["listen"] == "127.0.0.1:4711"
-        assert len(config["inbounds"]) == 1
-    else:
-        assert (config["inbounds"][1]["listen"], config["inbounds"][1]["port"]) == (
-            "127.0.0.1",
-            4711,
-        )
-    assert OPERATORS["routing"]["rules"][0]["outboundTag"] == "block"
-
-
-def test_the_fingerprint_changes_with_the_base_and_not_with_people():
-    one = Template(OPERATORS, kind="xray", tag="people", access_log=None)
-    other = Template({**OPERATORS, "dns": {}}, kind="xray", tag="people", access_log=None)
-
-    assert one.fingerprint("a") == one.fingerprint("a") != one.fingerprint("b")
-    assert one.fingerprint("a") != other.fingerprint("a")
-    assert core_config.has_clients(OPERATORS, "people")
-    assert core_config.inbound_port(OPERATORS, "people") == 443
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"inbounds":[{"tag":"people","protocol":"vmess"}]}',
-        '{"inbounds":[{"tag":"people","protocol":"vless"}],"inbound":{"protocol":"socks"}}',
-    ],
-)
-def test_a_configuration_without_our_inbound_is_refused(folder: Path, text: str):
-    (folder / "base.json").write_text(text)
-
-    with pytest.raises(BaseConfigError):
-        core_config.read_base(folder / "base.json", "people")
-
-
-async def test_a_missing_core_is_said_and_settings_are_checked(folder: Path, pki):
+async def test_a_missing_core_is_said_and_settings_are_checked():
     agent = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -239,15 +199,13 @@ async def test_a_missing_core_is_said_and_settings_are_checked(folder: Path, pki
 
 
 async def test_the_command_line_makes_certificates(folder: Path):
-    for words in (
-        ["init"],
-        ["node", "edge-1", "--address", "10.0.0.1"],
-        ["control", "--days", "1"],
-    ):
-        made = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "vpn.agent", "pki", "--folder", str(folder / "pki"), *words
-        )
-        assert await made.wait() == 0
+    where = ["--folder", str(folder / "pki")]
+    first = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "vpn.agent", "pki", *where, "init"
+    )
+    assert await first.wait() == 0
+    assert pki.main([*where, "node", "edge-1", "--address", "10.0.0.1"]) == 0
+    assert pki.main([*where, "control", "--days", "1"]) == 0
 
     assert {path.name for path in (folder / "pki").iterdir()} == {
         "authority.crt",

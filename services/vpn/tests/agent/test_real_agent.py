@@ -1,7 +1,6 @@
 """What the agent over a real core refuses, says and hides."""
 
 import asyncio
-from uuid import uuid4
 
 import msgspec
 import pytest
@@ -12,7 +11,6 @@ from simulators.vless_node.load_core import XRAY, LoadCore
 from simulators.vless_node.node import RealNode, real_node
 from vpn.adapters.nodes.agent import AgentNode
 from vpn.agent.testing import NODE, Control, new_entry, tls_files
-from vpn.domain.desired import entry
 from vpn.ports.nodes import NodeRefusedError, NodeUnreachableError
 
 
@@ -103,16 +101,6 @@ async def test_no_agent_is_unreachable(control, node):
         await control.driver.state()
 
 
-async def test_two_people_may_not_share_a_key(control):
-    mine = new_entry()
-    same = entry(str(uuid4()), mine.key, mine.expires_at)
-
-    with pytest.raises(NodeRefusedError) as refused:
-        await control.put_all([mine, same])
-
-    assert refused.value.code == "invalid"
-
-
 async def test_a_core_that_somebody_else_runs_is_filled_through_the_agent(stack, folder, pki):
     core = LoadCore(XRAY)
     await core.start()
@@ -134,6 +122,31 @@ async def test_a_core_that_somebody_else_runs_is_filled_through_the_agent(stack,
     assert not state.cut.supported
     listed = await driver.users()
     assert (listed.source, len(listed.users)) == ("core", 500)
+
+
+async def test_a_core_that_cannot_be_started_is_said_and_started_once_it_can(
+    control, node: RealNode, opened
+):
+    mine = new_entry()
+    await control.put(mine)
+    await node.kill()
+    await node.kill_core()
+    in_the_way = node.folder / "state" / "core.json.new"
+    in_the_way.mkdir()
+
+    node.start()
+
+    async def says_so() -> bool:
+        try:
+            state = await control.driver.state()
+        except NodeUnreachableError:
+            return False
+        return not state.core.running and any("core.json" in one for one in state.alerts)
+
+    await wait_until(says_so, "an alert")
+    in_the_way.rmdir()
+    await node.wait_ready()
+    assert await (await opened(mine)).passes()
 
 
 async def test_a_damaged_journal_is_alarmed_and_cuts_nobody(control, node: RealNode, opened):

@@ -170,6 +170,16 @@ def test_used_up_traffic_suspends_and_a_package_brings_it_back():
     assert one.limit_bytes - one.used_bytes == 50 * GIB
 
 
+def test_however_much_is_counted_the_sum_can_be_stored():
+    one = new()
+    give(one)
+
+    for _ in range(200):
+        access.use_traffic(one, 1 << 56, TERMS)
+
+    assert one.used_bytes < 1 << 63
+
+
 def test_the_end_suspends_then_deletes_key_and_link():
     one = new()
     give(one)
@@ -205,6 +215,16 @@ def test_observed_grace_gives_nothing_and_says_who_would_have_had_it():
 
     assert found.grace_observed
     assert one.state == STATE_SUSPENDED
+
+
+def test_nobody_is_counted_who_would_have_no_grace_anyway():
+    off, trial = new(), new()
+    give(off)
+    give(trial, trial=True, days=3)
+    observe = Terms(grace_policy=GRACE_OBSERVE)
+
+    assert not care.care(off, off.until, TERMS).grace_observed
+    assert not care.care(trial, trial.until, observe).grace_observed
 
 
 def test_a_trial_has_no_grace():

@@ -4,8 +4,6 @@ import dataclasses
 import http.client
 import http.server
 import json
-import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -18,11 +16,17 @@ from pathlib import Path
 import pytest
 
 from devstack.ports import free_port
+from devstack.programs import needed
+from devstack.sing_box import MISSING as SING_BOX_MISSING
+from devstack.sing_box import find_sing_box
+from devstack.v2ray import MISSING as V2RAY_MISSING
+from devstack.v2ray import find_v2ray
 from vpn.adapters.memory_links import sample
 from vpn.domain.formats.clients import Format
 from vpn.domain.formats.render import render
 from vpn.domain.links import LinkView, NodeLink, Shop
 
+BUILT_WITHOUT = "rebuild with -tags with_utls"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RUNNING = sample(NOW + timedelta(days=12))
 SHOP = Shop(title="Shop", base_url="https://sub.example.com")
@@ -30,13 +34,14 @@ OLD_CORE_KNOWS = {("tcp", "none"), ("tcp", "tls"), ("ws", "none"), ("ws", "tls")
 """Debian's v2ray 4.34 has neither Vision nor Reality, gRPC or XHTTP."""
 
 
-def program(name: str) -> str:
-    if (found := shutil.which(name)) is not None:
-        return found
-    reason = f"CONFIGURATIONS NOT CHECKED: {name} is not installed"
-    if name == "v2ray" and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def v2ray() -> str:
+    return needed(find_v2ray(), V2RAY_MISSING)
+
+
+@pytest.fixture(scope="session")
+def sing_box() -> str:
+    return needed(find_sing_box(), SING_BOX_MISSING)
 
 
 def known_to_an_old_core() -> LinkView:
@@ -55,8 +60,7 @@ def accepted(command: list[str]) -> tuple[bool, str]:
 
 
 @pytest.mark.parametrize("view", [known_to_an_old_core(), dataclasses.replace(RUNNING, until=NOW)])
-def test_v2ray_accepts_every_configuration(view: LinkView, tmp_path: Path):
-    v2ray = program("v2ray")
+def test_v2ray_accepts_every_configuration(v2ray: str, view: LinkView, tmp_path: Path):
     configurations = json.loads(render(Format.XRAY, view, SHOP, NOW).text)
 
     for number, each in enumerate(configurations):
@@ -66,8 +70,7 @@ def test_v2ray_accepts_every_configuration(view: LinkView, tmp_path: Path):
         assert fine, said
 
 
-def test_v2ray_would_refuse_a_wrong_one(tmp_path: Path):
-    v2ray = program("v2ray")
+def test_v2ray_would_refuse_a_wrong_one(v2ray: str, tmp_path: Path):
     [first, *_] = json.loads(render(Format.XRAY, known_to_an_old_core(), SHOP, NOW).text)
     first["outbounds"][0]["settings"]["vnext"][0]["users"][0]["encryption"] = "nonsense"
     path = tmp_path / "wrong.json"
@@ -109,8 +112,9 @@ class Hello(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("network", ["tcp", "ws"])
-def test_traffic_passes_with_a_configuration_as_it_is_sent(network: str, tmp_path: Path):
-    v2ray = program("v2ray")
+def test_traffic_passes_with_a_configuration_as_it_is_sent(
+    v2ray: str, network: str, tmp_path: Path
+):
     node_port, proxy_port = free_port(), free_port()
     node = NodeLink(
         name="n",
@@ -156,12 +160,41 @@ def test_traffic_passes_with_a_configuration_as_it_is_sent(network: str, tmp_pat
     assert without == b"", "it went through the node"
 
 
-@pytest.mark.parametrize("view", [RUNNING, dataclasses.replace(RUNNING, until=NOW)])
-def test_sing_box_accepts_the_configuration(view: LinkView, tmp_path: Path):
-    sing_box = program("sing-box")
-    path = tmp_path / "config.json"
-    path.write_text(render(Format.SING_BOX, view, SHOP, NOW).text)
+def checked(sing_box: str, path: Path, config: object) -> tuple[bool, str]:
+    path.write_text(json.dumps(config))
+    return accepted([sing_box, "check", "-c", str(path)])
 
-    fine, said = accepted([sing_box, "check", "-c", str(path)])
+
+@pytest.mark.parametrize("view", [RUNNING, dataclasses.replace(RUNNING, until=NOW)])
+def test_sing_box_accepts_the_configuration(sing_box: str, view: LinkView, tmp_path: Path):
+    config = json.loads(render(Format.SING_BOX, view, SHOP, NOW).text)
+    path = tmp_path / "config.json"
+
+    fine, said = checked(sing_box, path, config)
+    # It reads everything, and only then says what it was built without.
+    assert fine or said.rstrip().endswith(BUILT_WITHOUT), said
+    for outbound in config["outbounds"]:
+        for part in ("utls", "reality"):
+            outbound.get("tls", {}).pop(part, None)
+    fine, said = checked(sing_box, path, config)
 
     assert fine, said
+
+
+@pytest.mark.parametrize("part", ["", "tls", "utls", "reality", "transport"])
+def test_sing_box_would_refuse_what_it_does_not_know(sing_box: str, part: str, tmp_path: Path):
+    config = json.loads(render(Format.SING_BOX, RUNNING, SHOP, NOW).text)
+
+    def wrong(node: dict[str, object], wanted: str) -> bool:
+        places = {"": node, "tls": node.get("tls"), "transport": node.get("transport")}
+        places |= {name: (node.get("tls") or {}).get(name) for name in ("utls", "reality")}
+        if places[wanted] is None:
+            return False
+        places[wanted]["nonsense"] = 1
+        return True
+
+    assert any(wrong(each, part) for each in config["outbounds"] if each["type"] == "vless")
+    fine, said = checked(sing_box, tmp_path / "wrong.json", config)
+
+    assert not fine
+    assert "nonsense" in said

@@ -51,6 +51,21 @@ def test_the_missing_and_those_with_another_key_are_put():
     assert {each.email for each in found.missing} == {other, list(wanted)[2]}
 
 
+def test_a_key_listed_as_newer_cores_read_it_is_the_same_key():
+    """They mask bytes 6 and 7; a list of masked keys must not make everybody missing."""
+    wanted = people(1, 2)
+    masked = [
+        (email, UUID(bytes=each.key.bytes[:6] + b"\0\0" + each.key.bytes[8:]), UNTIL)
+        for email, each in wanted.items()
+    ]
+    email, key, until = masked[1]
+    masked[1] = (email, UUID(bytes=key.bytes[:15] + bytes([key.bytes[15] ^ 1])), until)
+
+    found = reconcile.compare(wanted, masked, ids(wanted, recorded=False))
+
+    assert [each.email for each in found.missing] == [email]
+
+
 def test_an_older_end_is_put_and_an_unknown_one_with_what_is_held_back():
     wanted = people(1, 2)
     old, unknown = wanted.values()

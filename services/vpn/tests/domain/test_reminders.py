@@ -8,7 +8,7 @@ import pytest
 
 from contracts import errors
 from contracts.access import AccessPlan
-from contracts.vpn import STATE_ACTIVE
+from contracts.vpn import STATE_ACTIVE, STATE_SUSPENDED
 from vpn.domain import access, care, reminders, renewals
 from vpn.domain.access import Credentials, Purchase, Subscription
 from vpn.domain.terms import QuietHours, Terms
@@ -81,8 +81,14 @@ def test_nobody_is_woken_in_their_own_night():
         ("Europe/Berlin", "2026-10-26T12:00"),
         ("America/New_York", "2026-03-09T12:00"),
         ("Australia/Lord_Howe", "2026-10-05T12:00"),
+        ("Australia/Sydney", "2026-04-06T12:00"),
+        ("Australia/Sydney", "2026-10-05T12:00"),
+        ("America/New_York", "2026-11-02T12:00"),
+        ("UTC", "2027-03-02T12:00"),
         ("UTC", "2028-03-01T12:00"),
         ("Asia/Kolkata", "2026-01-01T12:00"),
+        # In Greenwich it is another day when it ends.
+        ("America/Los_Angeles", "2026-11-20T20:00"),
     ],
 )
 def test_clock_changes_and_calendars_move_no_reminder(zone, until):
@@ -102,6 +108,14 @@ def test_a_morning_the_clocks_jump_over_is_the_moment_after():
     moment = reminders.moment_of(one, 0, terms)
 
     assert moment == at("2026-03-29T01:00")
+
+
+def test_the_day_of_a_reminder_is_the_person_s():
+    east = subscription(at("2026-11-20T05:00", "Asia/Tokyo"), zone="Asia/Tokyo")
+    west = subscription(at("2026-11-20T20:00", "America/Lima"), zone="America/Lima")
+
+    assert reminders.moment_of(east, 1, TERMS) == at("2026-11-19T09:00", "Asia/Tokyo")
+    assert reminders.moment_of(west, 1, TERMS) == at("2026-11-19T09:00", "America/Lima")
 
 
 def test_after_downtime_only_the_newest_is_told():
@@ -185,7 +199,7 @@ def test_what_would_only_be_refused_again_is_not_asked_again():
 
     renewals.refused(one, one.until, errors.UNKNOWN_PRODUCT, TERMS)
 
-    assert renewals.next_at(one, TERMS) is None
+    assert renewals.next_at(one, begin, TERMS) is None
 
 
 def test_short_credits_are_told_once_a_period_and_by_day():
@@ -217,4 +231,36 @@ def test_a_purchase_begins_a_period_with_attempts_of_its_own():
 
     access.give(one, bought, MONTH, TERMS, now, Credentials(uuid4(), "x"))
 
-    assert renewals.next_at(one, TERMS) == one.until - timedelta(hours=24)
+    assert renewals.next_at(one, now, TERMS) == one.until - timedelta(hours=24)
+
+
+def spent(until, **fields):
+    """Somebody whose traffic is used up before their days are."""
+    one = subscription(until, auto_renew=True, limit_bytes=5, **fields)
+    access.use_traffic(one, 5, TERMS)
+    assert one.state == STATE_SUSPENDED
+    return one
+
+
+def test_who_used_up_their_traffic_is_renewed_all_the_same():
+    one = spent(at("2026-11-20T18:00"))
+    begin = one.until - timedelta(hours=24)
+
+    assert care.next_due(one, begin - HOUR, TERMS) == begin
+    assert care.care(one, begin, TERMS).renewal_attempt == 1
+    assert renewals.refused(one, one.until, errors.INSUFFICIENT_CREDITS, TERMS)
+    assert care.care(one, begin, TERMS).credits_short
+    assert renewals.credited(one, begin + HOUR, TERMS)
+    assert care.care(one, begin + HOUR, TERMS).renewal_attempt == 2
+
+    bought = Purchase(order_id=uuid4(), days=30, renews=one.until)
+    access.give(one, bought, MONTH, TERMS, begin, Credentials(uuid4(), "x"))
+    assert (one.state, one.spent) == (STATE_ACTIVE, False)
+
+
+def test_who_used_up_traffic_and_days_is_not_renewed_any_more():
+    one = spent(at("2026-11-20T18:00"))
+
+    assert not care.care(one, one.until, TERMS)
+    assert not renewals.credited(one, one.until, TERMS)
+    assert care.next_due(one, one.until, TERMS) == one.delete_at

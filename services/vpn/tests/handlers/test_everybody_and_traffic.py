@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
+
 from contracts.access import AccessPlan
 from contracts.vpn import (
     CAUSE_EXTENDED,
@@ -105,12 +107,13 @@ async def test_a_plan_s_new_terms_reach_who_has_it(counter, find):
     assert causes == [(2,)]
 
 
-async def count(counter, node, used):
+async def count(counter, node, used, epoch=""):
     ids = {(await counter.row(user)).id: amount for user, amount in used.items()}
-    await counter.run(
+    counter.fallen = await counter.run(
         count_traffic,
         node,
         ids,
+        epoch,
         books=counter.books,
         traffic=PostgresTraffic(),
         terms=counter.terms,
@@ -130,6 +133,67 @@ async def test_traffic_of_all_nodes_adds_up_and_the_same_page_adds_nothing(count
     await count(counter, "eu-1", {7: 2 * GIB})
 
     assert (await counter.row()).used_bytes == 18 * GIB
+
+
+async def used(counter, *steps):
+    """What is billed after readings of (node, epoch, gibibytes)."""
+    for node, epoch, amount in steps:
+        await count(counter, node, {7: amount * GIB}, epoch)
+    return (await counter.row()).used_bytes // GIB
+
+
+@pytest.mark.parametrize(
+    ("steps", "billed"),
+    [
+        # A new disk: the first reading of it is where counting goes on.
+        ([("eu-1", "a", 50), ("eu-1", "b", 3), ("eu-1", "b", 4)], 51),
+        # It counted more than the old one by then: nothing of that is guessed.
+        ([("eu-1", "a", 5), ("eu-1", "b", 9), ("eu-1", "b", 10)], 6),
+        # The old disk comes back, and goes again: what it had counted was billed.
+        ([("eu-1", "a", 40), ("eu-1", "b", 1), ("eu-1", "a", 42), ("eu-1", "b", 2)], 43),
+        # Two disks that answer in turn for one name.
+        ([("eu-1", each, 30) for each in "abababab"], 30),
+        # The node was given another name, or its disk to another node.
+        ([("eu-1", "a", 40), ("us-1", "a", 41), ("us-1", "a", 43)], 43),
+        # A disk that was copied: the copy had counted the same.
+        ([("eu-1", "a", 40), ("us-1", "a", 39), ("us-1", "a", 41), ("eu-1", "a", 42)], 44),
+        # The name is another's, then its own again.
+        ([("eu-1", "a", 40), ("us-1", "b", 9), ("us-1", "a", 41), ("us-1", "b", 10)], 51),
+        # An agent that begins to say, stops saying and says again on which disk it counts.
+        ([("eu-1", "", 20), ("eu-1", "a", 21), ("eu-1", "", 23), ("eu-1", "a", 24)], 24),
+        # A disk restored from an older copy of itself.
+        ([("eu-1", "a", 20), ("eu-1", "a", 15), ("eu-1", "a", 16)], 21),
+    ],
+)
+async def test_a_disk_that_changes_bills_nothing_twice_and_loses_one_reading(
+    counter, steps, billed
+):
+    await counter.grant("vpn_eu")
+
+    assert await used(counter, *steps) == billed
+    assert await used(counter, steps[-1]) == billed, "the same reading again"
+
+
+async def test_only_a_disk_s_own_counters_can_fall(counter):
+    await counter.grant("vpn_eu")
+    await used(counter, ("eu-1", "a", 50), ("eu-1", "b", 3))
+    assert counter.fallen == 0
+
+    await used(counter, ("eu-1", "b", 1))
+
+    assert counter.fallen == 2 * GIB
+
+
+async def test_who_idles_while_disks_change_is_billed_from_the_first_reading_of_each(counter):
+    for user in (7, 8):
+        await counter.grant("vpn_eu", user_id=user)
+    await count(counter, "eu-1", {7: 10, 8: 10}, "a")
+    await count(counter, "eu-1", {7: 1}, "b")
+
+    await count(counter, "eu-1", {7: 2, 8: 4}, "b")
+    await count(counter, "eu-1", {7: 2, 8: 9}, "b")
+
+    assert [(await counter.row(user)).used_bytes for user in (7, 8)] == [11, 15]
 
 
 async def test_traffic_is_told_at_the_marks_and_stops_at_the_limit(counter, find):

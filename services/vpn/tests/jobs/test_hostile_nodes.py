@@ -153,6 +153,8 @@ async def test_a_node_that_left_the_file_is_waited_for_until_it_is_declared_gone
         await shop.grant(1)
         await shop.in_step()
     async with open_shop({"eu-1": nodes["eu-1"]}) as shop:
+        await shop.handle(SetNode(node="us-1", state="active", actor="op"))
+        assert dict(await shop.fetch("SELECT name, state FROM nodes"))["us-1"] == "off"
         await shop.handle(RotateKey(user_id=1))
         await drain(lambda: told(shop), within=timedelta(seconds=20), what="the rotation told")
         assert not (await told(shop))[-1].confirmed

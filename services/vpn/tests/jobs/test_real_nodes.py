@@ -4,6 +4,7 @@ The core misbehaves in every way there is: no stranger is touched, nobody who pa
 are alarmed, and once it behaves again it holds exactly what it should.
 """
 
+import signal
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,11 +14,14 @@ from chassis.clock import SystemClock
 from chassis.testing import drain
 from contracts import errors
 from contracts.vpn import KeyRotated, ReconcileNodes, RevokeAccess, RotateKey, SetNode
+from devstack.programs import needed
 from devstack.testing import scratch_folder
+from devstack.v2ray import MISSING, find_v2ray
 from simulators.vless_node.client import vless_client
 from simulators.vless_node.load_core import XRAY, LoadCore
 from simulators.vless_node.node import real_node
 from simulators.vless_node.target import Target
+from vpn.adapters.nodes import agent
 from vpn.adapters.nodes.agent import AgentNode
 from vpn.agent.pki import Pki
 from vpn.agent.testing import tls_files
@@ -120,6 +124,26 @@ async def test_whatever_the_core_does_nobody_who_paid_is_cut(shop, core, fault):
     assert set(core.users).isdisjoint(strangers)
 
 
+async def test_an_agent_that_hangs_is_told_of_and_cuts_nobody(shop, core, node, monkeypatch):
+    """Stopped in its tracks: connections are taken, and nothing is ever answered."""
+    monkeypatch.setattr(agent, "READ_SECONDS", 0.5)
+    await shop.grant(1, 2, 3)
+    await in_step(shop, core)
+    paid = dict(core.users)
+    node.send(signal.SIGSTOP)
+    try:
+        await shop.grant(4)
+        await shop.alarmed(NAME, errors.NODE_DOWN)
+        during = dict(core.users)
+    finally:
+        node.send(signal.SIGCONT)
+
+    await in_step(shop, core)
+    await shop.alarmed(NAME, errors.NODE_UP)
+    assert during == paid
+    assert paid.items() <= core.users.items()
+
+
 async def test_a_node_switched_off_lets_none_of_ours_pass_and_leaves_strangers_alone(shop, core):
     await shop.grant(1, 2, 3)
     await in_step(shop, core)
@@ -151,6 +175,7 @@ async def test_a_core_that_forgot_everybody_has_them_back(shop, core):
 async def test_a_new_agent_with_an_empty_disk_gets_the_whole_set(shop, core, node):
     await shop.grant(*range(1, 10))
     await in_step(shop, core)
+    epoch = (await shop.nodes[NAME].traffic()).epoch
     await node.kill()
     for file in (node.folder / "state").rglob("*"):
         if file.is_file():
@@ -160,13 +185,12 @@ async def test_a_new_agent_with_an_empty_disk_gets_the_whole_set(shop, core, nod
     await node.wait_ready()
 
     await in_step(shop, core)
+    assert (await shop.nodes[NAME].traffic()).epoch not in ("", epoch)
 
 
 async def test_who_pays_passes_and_who_is_refunded_does_not(open_shop, pki):
-    """Through a real core with a real client; skipped where there is none."""
-    v2ray = pytest.importorskip("devstack.v2ray").find_v2ray()
-    if v2ray is None:
-        pytest.skip("v2ray is not installed")
+    """Through a real core with a real client."""
+    v2ray = needed(find_v2ray(), MISSING)
     target = Target()
     await target.start()
     folder = pki.folder.parent / NAME

@@ -9,6 +9,7 @@ import aiohttp
 import pytest_asyncio
 from multidict import CIMultiDictProxy
 
+from chassis.callers import PRIVATE, Proxies, networks
 from chassis.testing import FakeClock
 from vpn.adapters.memory_links import MemoryLinks, sample
 from vpn.domain.links import Shop
@@ -72,7 +73,7 @@ async def build() -> AsyncIterator[Build]:
             host="127.0.0.1",
             port=0,
             limits=Limits(**limits),  # type: ignore[arg-type]
-            trusted_header=trusted,
+            proxies=Proxies(trusted, networks(PRIVATE)),
         )
         await server.start()
         session = aiohttp.ClientSession(auto_decompress=False)

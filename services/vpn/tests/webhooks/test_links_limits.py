@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from chassis import http_edge
 from chassis.errors import TransientError
+from chassis.rates import Rate
 from vpn import webhooks
 from vpn.adapters.memory_links import MemoryLinks, sample
 from vpn.domain.links import LinkView
-from vpn.domain.rates import Rate
 
 TOKEN = "Zx9_aB-3" * 4
 OTHER = "Qw8_eR-5" * 4
@@ -35,6 +36,14 @@ async def test_an_address_may_ask_so_often_for_anything(build):
 
     # Links that there are, and everything else, are counted apart.
     assert statuses == [200, 404, 200, 404, 200, 429, 404, 429]
+
+
+async def test_other_methods_are_counted_like_everything_that_is_no_link(build):
+    stand = await build(address=Rate(per_second=0.01, burst=2))
+
+    statuses = [(await stand.ask(method="DELETE"))[0] for _ in range(3)]
+
+    assert statuses == [405, 405, 429]
 
 
 async def test_who_guesses_links_is_stopped_before_the_database(build):
@@ -174,7 +183,7 @@ async def test_more_than_can_be_served_at_once_are_sent_away(build):
 
 
 async def test_a_request_that_never_ends_is_cut(stand, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(webhooks, "READ_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(http_edge, "READ_SECONDS_MAX", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", stand.server.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
 
@@ -186,11 +195,11 @@ async def test_a_request_that_never_ends_is_cut(stand, monkeypatch: pytest.Monke
     assert said == b""
 
     writer.close()
-    assert not stand.server._silent
+    assert not stand.server.edge.silent
 
 
 async def test_a_connection_is_kept_for_more_requests(stand, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(webhooks, "READ_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(http_edge, "READ_SECONDS_MAX", 0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", stand.server.port)
     for pause in (0.0, 0.3):
         await asyncio.sleep(pause)  # longer than a silent connection would live

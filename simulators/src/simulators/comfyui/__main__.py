@@ -6,12 +6,13 @@ import signal
 from pathlib import Path
 
 from simulators.comfyui.modes import MODES
-from simulators.comfyui.server import ComfyUISimulator
+from simulators.comfyui.server import HOST, ComfyUISimulator
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="simulators.comfyui", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--host", default=HOST, help="0.0.0.0 only inside a pod")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--mode", choices=sorted(MODES), default="0.25")
     parser.add_argument("--time-scale", type=float, default=1.0, help="0 waits for nothing")
@@ -26,6 +27,7 @@ async def run(options: argparse.Namespace) -> None:
         data_dir=options.data_dir,
         time_scale=options.time_scale,
         port=options.port,
+        host=options.host,
         job_seconds=options.job_seconds,
         startup_delay_seconds=options.startup_delay,
     )

@@ -21,10 +21,10 @@ HOST = "127.0.0.1"
 BACKLOG = 1024
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((HOST, port))
+    bound.bind((host, port))
     return bound
 
 
@@ -42,6 +42,7 @@ class ComfyUISimulator:
         data_dir: Path | str | None = None,
         time_scale: float = 0.0,
         port: int = 0,
+        host: str = HOST,
         startup_delay_seconds: float = 0.0,
         job_seconds: float = 3.0,
         max_upload_bytes: int = MAX_UPLOAD_BYTES,
@@ -60,7 +61,8 @@ class ComfyUISimulator:
         self.log = PromptLog()
         # Bound and never listening: while the process is down, connections are refused and yet
         # nobody else gets the port.
-        self._reservation = _bound(port)
+        self._host = host
+        self._reservation = _bound(host, port)
         self.port: int = self._reservation.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
         self._incarnations = 0
@@ -152,7 +154,7 @@ class ComfyUISimulator:
         ]
         self._runner = web.AppRunner(build_app(process, self), access_log=None, shutdown_timeout=0)
         await self._runner.setup()
-        await web.SockSite(self._runner, _bound(self.port), backlog=BACKLOG).start()
+        await web.SockSite(self._runner, _bound(self._host, self.port), backlog=BACKLOG).start()
         self._ready.set()
 
     async def _go_down(self) -> None:

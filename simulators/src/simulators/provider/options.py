@@ -11,6 +11,8 @@ YES = {"1", "true", "yes", "on"}
 
 @dataclass(slots=True)
 class ProviderOptions:
+    # Where it listens; beyond loopback only inside a pod.
+    host: str = "127.0.0.1"
     webhook_url: str = ""
     # Where pay pages are for a browser; empty: where the simulator listens.
     public_url: str = ""
@@ -33,6 +35,7 @@ class Setting:
 
 COMMON = (
     Setting("port", "0", "0 chooses a free one"),
+    Setting("host", "127.0.0.1", "0.0.0.0 only inside a pod"),
     Setting("app-name", "Vitrine", "who asks for the money"),
     Setting("webhook-url", "", "where webhooks are posted; empty: nowhere"),
     Setting("public-url", "", "base of the links to the pay page; empty: own address"),
@@ -68,6 +71,7 @@ class Program:
 def common(given: Mapping[str, str]) -> dict[str, Any]:
     """The fields of ProviderOptions."""
     return {
+        "host": given["host"],
         "app_name": given["app_name"],
         "webhook_url": given["webhook_url"],
         "public_url": given["public_url"].rstrip("/"),

@@ -45,7 +45,7 @@ class ProviderSimulator(Generic[AnyCore]):
             app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._port, backlog=1_024)
+        site = web.TCPSite(self._runner, self._core.options.host, self._port, backlog=1_024)
         await site.start()
         self._port = self._runner.addresses[0][1]
         self.url = f"http://{HOST}:{self._port}"

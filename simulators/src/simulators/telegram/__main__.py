@@ -6,15 +6,16 @@ import signal
 import sys
 from pathlib import Path
 
-from simulators.telegram.server import DEFAULT_TOKEN, TelegramSimulator
+from simulators.telegram.server import DEFAULT_TOKEN, HOST, TelegramSimulator
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="simulator-telegram",
-        description="A Bot API server with a chat page and a control API, on loopback only.",
+        description="A Bot API server with a chat page and a control API.",
     )
     parser.add_argument("--port", type=int, default=0, help="0 chooses a free one")
+    parser.add_argument("--host", default=HOST, help="0.0.0.0 only inside a pod")
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the bot's token, <id>:<secret>")
     parser.add_argument("--username", default="vitrine_bot")
     parser.add_argument("--first-name", default="Vitrine")
@@ -34,6 +35,7 @@ async def serve(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     simulator = TelegramSimulator(
         port=options.port,
+        host=options.host,
         token=options.token,
         state=options.state,
         username=options.username,

@@ -25,11 +25,13 @@ class TelegramSimulator:
         self,
         *,
         port: int = 0,
+        host: str = HOST,
         token: str = DEFAULT_TOKEN,
         state: Path | None = None,
         **options: Any,
     ) -> None:
         self._port = port
+        self._host = host
         self._core = Core(
             Options(token=token, state=state, **options), answer=self._call_from_webhook
         )
@@ -55,7 +57,7 @@ class TelegramSimulator:
             app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handle_signals=False
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._port, backlog=1_024)
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1_024)
         await site.start()
         self._port = self._runner.addresses[0][1]
         self.url = f"http://{HOST}:{self._port}"

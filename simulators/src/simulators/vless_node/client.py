@@ -70,24 +70,33 @@ class Stream:
 class VlessClient:
     """One client with one key."""
 
-    def __init__(self, params: VlessParams, v2ray: str, target: Target) -> None:
+    def __init__(
+        self, params: VlessParams, v2ray: str, target: Target, *, muxed: bool = False
+    ) -> None:
         self.params = params
+        self._muxed = muxed
         self._v2ray = v2ray
         self._target = target
         self._folder = Path(tempfile.mkdtemp(prefix="vitrine-vless-"))
-        self._port = free_port()
+        self.door = free_port()
+        """Where the person's programs connect (SOCKS 5)."""
         self._process: subprocess.Popen[bytes] | None = None
         self._streams: list[Stream] = []
 
     async def start(self) -> None:
         config = self._folder / "client.json"
-        door = {"listen": "127.0.0.1", "port": self._port, "protocol": "socks", "settings": {}}
+        door = {
+            "listen": "127.0.0.1",
+            "port": self.door,
+            "protocol": "socks",
+            "settings": {"udp": True},
+        }
         config.write_text(
             json.dumps(
                 {
                     "log": {"loglevel": "none", "access": "none"},
                     "inbounds": [door],
-                    "outbounds": [self.params.outbound()],
+                    "outbounds": [{**self.params.outbound(), **self._mux()}],
                 }
             )
         )
@@ -103,9 +112,12 @@ class VlessClient:
                     raise RuntimeError(f"the VLESS client ended with {self._process.returncode}")
                 await asyncio.sleep(0.01)
 
+    def _mux(self) -> dict[str, object]:
+        return {"mux": {"enabled": True, "concurrency": 8}} if self._muxed else {}
+
     async def _door_is_open(self) -> bool:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            _, writer = await asyncio.open_connection("127.0.0.1", self.door)
         except OSError:
             return False
         writer.close()
@@ -145,7 +157,7 @@ class VlessClient:
         return stream
 
     async def _through(self, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.door)
         writer.write(_SOCKS_HELLO)
         await reader.readexactly(2)
         writer.write(_SOCKS_CONNECT + self._target.port.to_bytes(2, "big"))
@@ -156,14 +168,14 @@ class VlessClient:
 
 @asynccontextmanager
 async def vless_client(
-    to: str | VlessParams, *, v2ray: str, target: Target | None = None
+    to: str | VlessParams, *, v2ray: str, target: Target | None = None, muxed: bool = False
 ) -> AsyncIterator[VlessClient]:
     """A client for a vless:// link (or what one says), ended with the block."""
     params = parse_link(to) if isinstance(to, str) else to
     own = target or Target()
     if target is None:
         await own.start()
-    client = VlessClient(params, v2ray, own)
+    client = VlessClient(params, v2ray, own, muxed=muxed)
     try:
         await client.start()
         yield client

@@ -38,6 +38,8 @@ class Faults:
     """Changes are answered with success and not made."""
     empty_list: bool = False
     """Whoever asks for the list is given an empty one."""
+    list_errors: bool = False
+    """Whoever asks for the list is refused."""
     hide_emails: set[str] = field(default_factory=set)
     """These are missing from the list, though they pass."""
     foreign: dict[str, UUID] = field(default_factory=dict)
@@ -86,6 +88,10 @@ class LoadCore:
         self.users.clear()
         self.traffic.clear()
         await self.start()
+
+    def age(self, seconds: float) -> None:
+        """Have it so much longer behind it."""
+        self._started_at -= seconds
 
     def passes(self, email: str, key: UUID) -> bool:
         """Whether this key passes under this email."""
@@ -145,9 +151,11 @@ class LoadCore:
         if mine is None and foreign is None:
             await self._unknown(context, f"proxy/vless: User {email} not found.")
 
-    async def _list(self, request: bytes, _context: Any) -> bytes:
+    async def _list(self, request: bytes, context: Any) -> bytes:
         await self._maybe_hang()
         self.calls.lists += 1
+        if self.faults.list_errors:
+            await self._unknown(context, "no list today")
         if self.faults.empty_list:
             return b""
         wanted = wire.first(request, 2).decode().lower()

@@ -17,7 +17,7 @@ STEP_DAYS = {UNIT_DAY: 1, UNIT_WEEK: 7}
 STEP_MONTHS = {UNIT_MONTH: 1, UNIT_YEAR: MONTHS}
 LOOK_BACK = timedelta(days=2)
 """A time before now may still be due after now: its quiet hours end later."""
-_JUST_BEFORE = timedelta(microseconds=1)
+JUST_BEFORE = timedelta(microseconds=1)
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,7 +54,7 @@ def first(rule: Rule, due_at: datetime, where: tzinfo) -> Occurrence:
         kept = msgspec.structs.replace(rule, planned=due_at)
         return Occurrence(_past_quiet(rule, due_at, where), kept)
     anchored = msgspec.structs.replace(rule, anchor=due_at.astimezone(where).date())
-    return following(anchored, due_at - _JUST_BEFORE, where)
+    return following(anchored, due_at - JUST_BEFORE, where)
 
 
 def following(rule: Rule, after: datetime, where: tzinfo) -> Occurrence:

@@ -64,7 +64,10 @@ def settle(
             return Settled(timer, MOVED, timers.ARMED, right, timer.rule, zone_lost)
     outcome = timers.FIRED if forced else _outcome(timer, now, superseded=superseded)
     if timer.rule is not None and timer.rule.repeat is not None:
-        after = now if forced else max(now, timer.due_at)
+        # Fired early, it keeps the time it is armed for: a first one may be set a day further on
+        # than its rhythm alone would have it.
+        armed_for = timer.due_at - calendar.JUST_BEFORE if forced else timer.due_at
+        after = max(now, armed_for)
         following = calendar.following(timer.rule, after, where)
         return Settled(timer, outcome, timers.ARMED, following.due_at, following.rule, zone_lost)
     due_at = now if forced else timer.due_at

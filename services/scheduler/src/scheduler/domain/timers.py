@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from contracts import topology
+from contracts import producers
 from contracts.scheduler import (
     CATCH_UP_COALESCE,
     CATCH_UP_FIRE,
@@ -42,7 +42,7 @@ AHEAD_MAX = timedelta(days=5 * 366)
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 EVERY_MAX = {UNIT_DAY: 366, UNIT_WEEK: 53, UNIT_MONTH: 60, UNIT_YEAR: 5}
 DAY_MAX = 31
-_COMMAND = re.compile(r"[a-z]+\.cmd\.[a-z_]+\.v\d+")
+SCHEDULER = "scheduler"
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -125,6 +125,14 @@ def _rank(change: Change) -> tuple[int, bool]:
     return change.version, change.state == CANCELLED
 
 
+def refuse_borrowed(requester: str, timer: ScheduleTimer) -> None:
+    """Raise TimerInvalidError for what the requester may not have the scheduler say."""
+    _refuse_unless(
+        producers.may_have_fired(requester, timer.fire_subject),
+        f"{requester} may not have {timer.fire_subject} sent",
+    )
+
+
 def _on_calendar(timer: ScheduleTimer, due_at: datetime) -> calendar.Occurrence:
     where = zone(timer.time_zone)
     rule = Rule(
@@ -146,10 +154,10 @@ def _check(timer: ScheduleTimer, now: datetime) -> None:
     _refuse_unless(
         timer.due_at <= now + AHEAD_MAX, f"a timer is at most {AHEAD_MAX.days} days ahead"
     )
-    owner = timer.fire_subject.split(".")[0]
+    # NATS would refuse the firing itself, and the process would end by it.
     _refuse_unless(
-        bool(_COMMAND.fullmatch(timer.fire_subject)) and owner in topology.SERVICES,
-        "a timer fires a command of one of the services",
+        SCHEDULER in producers.COMMANDS.get(timer.fire_subject, ()),
+        "a timer fires a hint, one of the commands that the scheduler may send",
     )
     for name in (timer.kind, timer.group):
         _refuse_unless(

@@ -50,6 +50,8 @@ def _change(
     try:
         if isinstance(command, CancelTimer):
             return timers.tombstone(command, uow.now)
+        if each.producer:
+            timers.refuse_borrowed(each.producer, command)
         return timers.planned(command, uow.now, traceparent=each.traceparent, kinds=kinds)
     except RefusalError as refusal:
         log.info("refused", subject=command.subject, code=refusal.code, reason=str(refusal))

@@ -27,16 +27,19 @@ class PostgresNodes:
     ) -> bool:
         # Off, it may miss anything: switched on again it is compared from the start. It is waited
         # for until it holds nobody; of one that is gone an operator says that it never will again.
+        # One that left the file has no keeper: nothing could be sold on it.
         status = await connection.execute(
             "UPDATE nodes SET state = CASE WHEN $2 = 'gone' THEN 'off' ELSE $2 END, "
             "emptied = $2 = 'gone', state_actor = $3, state_reason = $4, state_at = $5, "
             "generation = CASE WHEN $2 IN ('off', 'gone') THEN 0 ELSE generation END, "
-            "hash = CASE WHEN $2 IN ('off', 'gone') THEN '' ELSE hash END WHERE name = $1",
+            "hash = CASE WHEN $2 IN ('off', 'gone') THEN '' ELSE hash END WHERE name = $1 "
+            "AND ($2 IN ('off', 'gone') OR state_actor <> $6)",
             node,
             state,
             actor,
             reason,
             now,
+            LEFT_THE_FILE,
         )
         return bool(status == "UPDATE 1")
 
@@ -54,8 +57,12 @@ class NodeKeeping:
     async def register(self, nodes: Sequence[NodeConfig]) -> None:
         """Make the table that of the file; what operators decided about a node is kept.
 
-        One that left the file is off. It is forgotten when it is known to hold nobody.
+        One that left the file is off. It is forgotten when it is known to hold nobody. A file
+        without any is taken for a mistake: on another replica's word it would cut everybody.
         """
+        if not nodes:
+            log.error("file_of_nodes_is_empty")
+            return
         async with self._database.read() as connection:
             async with connection.transaction():
                 await connection.execute(
@@ -82,6 +89,8 @@ class NodeKeeping:
                     names,
                     LEFT_THE_FILE,
                 )
+                # Nobody keeps it: its alarms end with that, and are told anew should it come back.
+                await connection.execute("DELETE FROM node_alarms WHERE node <> ALL($1)", names)
         for row in left:
             log.warning("node_left_the_file_with_people", node=row["name"])
 
@@ -125,11 +134,11 @@ class NodeKeeping:
                 hash_,
             )
 
-    async def emptied(self, node: str) -> None:
-        """It is off and holds nobody of ours."""
+    async def emptied(self, node: str, *, emptied: bool) -> None:
+        """It is off and holds nobody of ours; or, not emptied, it does again."""
         async with self._database.read() as connection:
             await connection.execute(
-                "UPDATE nodes SET emptied = true WHERE name = $1 AND state = 'off'", node
+                "UPDATE nodes SET emptied = $2 WHERE name = $1 AND state = 'off'", node, emptied
             )
 
     async def all_confirmed(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,32 +14,53 @@ from vpn.ports.traffic import Counted
 class PostgresTraffic:
     """Implements ports.traffic.Traffic."""
 
-    async def counted(self, connection: Connection, node: str, seen: Mapping[UUID, int]) -> Counted:
+    async def counted(
+        self, connection: Connection, node: str, seen: Mapping[UUID, int], *, epoch: str
+    ) -> Counted:
         """Record absolute counters of one node; say what each added since the last time.
 
-        A counter below the last one is that of a restored or new disk: what it counted since is not
-        known, and nobody pays twice, so it is only where counting goes on. The same page again adds
-        nothing.
+        A counter below the last one is that of a restored disk, a counter of another epoch that of
+        another disk: what it counted until now is not known, and nobody pays twice, so it is only
+        where counting goes on. The same page again adds nothing. What a disk had counted is kept:
+        it may come back, here or as another node.
         """
         ids = sorted(seen)
-        before = await connection.fetch(
-            "SELECT subscription_id, bytes FROM traffic_counters "
+        rows = await connection.fetch(
+            "SELECT subscription_id, bytes, epoch FROM traffic_counters "
             "WHERE node = $1 AND subscription_id = ANY($2) ORDER BY subscription_id FOR UPDATE",
             node,
             ids,
         )
-        last = {row["subscription_id"]: row["bytes"] for row in before}
-        changed = [each for each in ids if last.get(each) != seen[each]]
+        before = {row[0]: (row[1], row[2]) for row in rows}
+        last = {
+            each: count
+            for each, (count, of) in before.items()
+            if of == epoch or not of or not epoch
+        }
+        if unmet := [each for each in ids if epoch and each not in last]:
+            other = [each for each in unmet if each in before]
+            await _keep(connection, node, other)
+            # Of another disk, and this one was never met: counting begins with this reading.
+            last |= {each: seen[each] for each in other}
+            last |= await _met(connection, unmet, epoch)
+        changed = [
+            each
+            for each in ids
+            if last.get(each) != seen[each] or (epoch and before.get(each, (0, ""))[1] != epoch)
+        ]
         await connection.execute(
-            "INSERT INTO traffic_counters SELECT $1, * FROM unnest($2::uuid[], $3::bigint[]) "
-            "ON CONFLICT (node, subscription_id) DO UPDATE SET bytes = excluded.bytes",
+            "INSERT INTO traffic_counters (node, subscription_id, bytes, epoch) "
+            "SELECT $1, *, $4 FROM unnest($2::uuid[], $3::bigint[]) "
+            "ON CONFLICT (node, subscription_id) DO UPDATE SET bytes = excluded.bytes, "
+            "epoch = COALESCE(NULLIF(excluded.epoch, ''), traffic_counters.epoch)",
             node,
             changed,
             [seen[each] for each in changed],
+            epoch,
         )
         steps = {each: seen[each] - last.get(each, 0) for each in changed}
         return Counted(
-            {each: max(step, 0) for each, step in steps.items()},
+            {each: step for each, step in steps.items() if step > 0},
             fallen=-sum(step for step in steps.values() if step < 0),
         )
 
@@ -72,3 +93,29 @@ class PostgresTraffic:
             limit,
         )
         return {row["user_id"]: row["addresses"] for row in rows}
+
+
+async def _keep(connection: Connection, node: str, ids: Sequence[UUID]) -> None:
+    """Remember what a disk had counted before another took its place."""
+    await connection.execute(
+        "INSERT INTO traffic_past (subscription_id, epoch, node, bytes) "
+        "SELECT subscription_id, epoch, node, bytes FROM traffic_counters "
+        "WHERE node = $1 AND subscription_id = ANY($2) "
+        "ON CONFLICT (subscription_id, epoch, node) DO UPDATE SET bytes = excluded.bytes",
+        node,
+        ids,
+    )
+
+
+async def _met(connection: Connection, ids: Sequence[UUID], epoch: str) -> dict[UUID, int]:
+    """What a disk had counted when it was last read, as whatever node."""
+    rows = await connection.fetch(
+        "SELECT subscription_id, max(bytes) FROM (SELECT subscription_id, bytes FROM traffic_past "
+        "WHERE epoch = $1 AND subscription_id = ANY($2) UNION ALL "
+        "SELECT subscription_id, bytes FROM traffic_counters "
+        "WHERE epoch = $1 AND epoch <> '' AND subscription_id = ANY($2)) AS t "
+        "GROUP BY subscription_id",
+        epoch,
+        ids,
+    )
+    return {row[0]: row[1] for row in rows}

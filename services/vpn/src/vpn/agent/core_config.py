@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import msgspec
 
 from vpn.adapters.core.client import V2RAY, CoreUser
 from vpn.agent import core_targets
+from vpn.agent.core_targets import LOOPBACK, Limits
 
 API_TAG = "vitrine-api"
-LOOPBACK = "127.0.0.1"
 OLD_FORMS = ("inbound", "inboundDetour", "outbound", "outboundDetour")
 """V2Ray still reads them; the rules that refuse know only of `inbounds` and `outbounds`."""
 
@@ -86,20 +88,30 @@ class Template:
         kind: str,
         tag: str,
         access_log: Path | None,
-        allow_private_targets: bool = False,
+        limits: Limits,
     ) -> None:
         self._base = base
         self._kind = kind
         self._tag = tag
         self._access_log = access_log
-        self._allow_private = allow_private_targets
+        self._limits = limits
+
+    @property
+    def ports(self) -> int:
+        """How many loopback ports the core needs for itself."""
+        return 1 + core_targets.doors(self._base, self._kind, self._limits)
 
     def fingerprint(self, binary: str) -> str:
         """Return what changes when a running core was started from something else."""
-        rendered = self.render((), 0) + binary.encode()
+        rendered = self._render((), range(self.ports), UUID(int=0)) + binary.encode()
         return hashlib.blake2b(rendered, digest_size=16).hexdigest()
 
-    def render(self, users: Iterable[CoreUser], api_port: int) -> bytes:
+    def render(self, users: Iterable[CoreUser], ports: Sequence[int]) -> bytes:
+        """Return the configuration; the first port is the API's."""
+        return self._render(users, ports, uuid4())
+
+    def _render(self, users: Iterable[CoreUser], ports: Sequence[int], key: UUID) -> bytes:
+        api_port, *again = ports
         config = copy.deepcopy(self._base)
         settings = _inbound(config, self._tag).setdefault("settings", {})
         ours = [_client(user) for user in users]
@@ -109,9 +121,9 @@ class Template:
         config["stats"] = config.get("stats", {})
         self._add_policy(config)
         self._add_log(config)
-        core_targets.guard(config, api_port, allow_private=self._allow_private)
+        core_targets.guard(config, api_port, self._limits, kind=self._kind, again=again, key=key)
         self._add_api(config, api_port)
-        if self._kind != V2RAY and self._allow_private:
+        if self._kind != V2RAY and self._limits.allow_private:
             for outbound in config.get("outbounds", ()):
                 if outbound.get("protocol") == "freedom":
                     settings = outbound.setdefault("settings", {})
@@ -161,9 +173,10 @@ def _client(user: CoreUser) -> dict[str, Any]:
     return client
 
 
-def free_loopback_port() -> int:
-    """Return a port nobody listens on now; a core that finds it taken is started with another."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_loopback_ports(count: int) -> list[int]:
+    """Return ports nobody listens on now; a core that finds one taken is started with others."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [probe.getsockname()[1] for probe in probes]

@@ -36,18 +36,27 @@ class ExternalCore:
         self._clock = clock
         self._check_every = check_every.total_seconds()
         self._look = asyncio.Event()
-        self._link_before: Link | None = None
+        self._known: Link | None = None
+        self._doubtful: set[str] = set()
         self._connection: asyncio.Task[None] | None = None
         self._born = (0.0, 0)
+        self._seen_at = 0.0
+        """When the life we know was asked for the last answer we have from it."""
+        self.begun = asyncio.Event()
+        self.begun.set()
         self.restarts = 0
         self.trouble = ""
 
     async def run(self, background: Background) -> None:
         client = CoreClient(self._address, self._tag)
+        loop = asyncio.get_running_loop()
         try:
             while not background.stopping.is_set():
+                began = loop.time()
                 await self._until_silent(client, background)
                 self._keeper.core_down()
+                # Connections that end as soon as they begin must not make us compare without end.
+                await background.pause(max(0.0, began + self._check_every - loop.time()))
         finally:
             if self._connection is not None:
                 self._connection.cancel()
@@ -61,12 +70,12 @@ class ExternalCore:
 
     async def _until_silent(self, client: CoreClient, background: Background) -> None:
         """Use the core as long as it answers and has not been restarted."""
+        asked_at = asyncio.get_running_loop().time()
         try:
             uptime = await client.probe()
-            link = await self._link(client, uptime, background)
+            link = await self._link(client, uptime, asked_at, background)
         except (CoreUnreachableError, CoreRefusedError) as error:
             self.trouble = f"the core does not answer: {error}"
-            await self._pause()
             return
         self.trouble = ""
         log.info("core_found", address=self._address, kind=client.kind, lists=client.lists_users)
@@ -74,38 +83,52 @@ class ExternalCore:
         misses = 0
         while not background.stopping.is_set() and misses < MISSES_MAX:
             await self._pause()
+            asked_at = asyncio.get_running_loop().time()
             try:
-                if self._restarted(await client.uptime()) or self._disconnected():
-                    log.warning("core_restarted", address=self._address)
-                    return
-                misses, self.trouble = 0, ""
+                same = self._same_life(await client.uptime(), asked_at)
             except (CoreUnreachableError, CoreRefusedError) as error:
                 misses += 1
                 self.trouble = f"the core does not answer: {error}"
+                continue
+            if not same:
+                log.warning("core_restarted", address=self._address)
+                return
+            misses, self.trouble = 0, ""
+            self._watch_connection(client, background)
 
-    def _restarted(self, uptime: int) -> bool:
-        """Whether the uptime is less than the life we know would have by now."""
+    def _same_life(self, uptime: int, asked_at: float) -> bool:
+        """Whether the core that answers is surely the one we know."""
         born_at, counted = self._born
-        expected = counted + (asyncio.get_running_loop().time() - born_at)
-        return uptime + UPTIME_SLACK_SECONDS < expected
-
-    def _disconnected(self) -> bool:
-        """Whether the connection was lost since the life we know began."""
-        return self._connection is None or self._connection.done()
+        # What it has by the time it is asked for, not when it is told: an answer may be late.
+        if uptime + UPTIME_SLACK_SECONDS < counted + (asked_at - born_at):
+            return False
+        lost = self._connection is None or self._connection.done()
+        # A new life could only have begun since the last answer of the old one.
+        if lost and uptime <= asyncio.get_running_loop().time() - self._seen_at:
+            return False
+        self._seen_at = asked_at
+        return True
 
     def _watch_connection(self, client: CoreClient, background: Background) -> None:
-        if self._connection is not None:
-            self._connection.cancel()
-        self._connection = background.spawn(client.until_disconnected(), name="core connection")
-        self._connection.add_done_callback(lambda _: self._look.set())
+        if self._connection is None or self._connection.done():
+            task = background.spawn(client.until_disconnected(), name="core connection")
+            task.add_done_callback(lambda _: self._look.set())
+            self._connection = task
 
-    async def _link(self, client: CoreClient, uptime: int, background: Background) -> Link:
-        before, restarted = self._link_before, self._restarted(uptime)
-        if before is not None and not restarted and not self._disconnected():
-            return before  # it was silent for a while, no more
+    async def _link(
+        self, client: CoreClient, uptime: int, asked_at: float, background: Background
+    ) -> Link:
+        known = self._known
+        if known is not None and self._same_life(uptime, asked_at):
+            self._watch_connection(client, background)
+            return known  # it was silent for a while, no more
+        if known is not None:
+            self._doubtful |= known.doubtful
+            # Should the rest fail, what the old life held must not count for the new one.
+            self._known = None
         self._watch_connection(client, background)
-        self.restarts += before is not None
-        self._born = (asyncio.get_running_loop().time(), uptime)
+        self.restarts += known is not None
+        self._born, self._seen_at = (asyncio.get_running_loop().time(), uptime), asked_at
         link = Link(
             client,
             # The same in every life: which one it is nobody can say, and counters tell by falling.
@@ -118,12 +141,11 @@ class ExternalCore:
         if client.lists_users:
             held = await client.users()
             link.view = {one.email: access(one) for one in held if one.email in ours}
-        elif before is None or not restarted:
-            # It may hold anything of ours from before; a new life is known to begin empty.
-            link.doubtful = set(ours)
-        if before is not None:
-            link.doubtful |= before.doubtful
-        self._link_before = link
+            link.doubtful = set(self._doubtful)
+        else:
+            # It may hold anything of ours from before: that it began anew is not sure.
+            link.doubtful = ours | self._doubtful
+        self._known, self._doubtful = link, set()
         return link
 
     async def _pause(self) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from vpn import node_api
 from vpn.domain.desired import Difference, Entry, diff, shared_keys
 from vpn.domain.set_hash import SetHash
+
+_EMAIL = re.compile(r"[!-@\[-~]{1,128}")
+"""What every core keeps as it is: printable, without capitals, and short."""
+FLOW_CHARACTERS_MAX = 64
+GENERATION_MAX = 2**62
 
 
 class RefusedError(Exception):
@@ -32,7 +38,7 @@ class Holding:
 
     def plan_set(self, request: node_api.SetRequest) -> Difference:
         """Return what the whole set changes. RefusedError: it is older than what is held."""
-        self._refuse_older(request.generation)
+        self._check_generation(request.generation)
         new = {one.email: one for one in request.entries}
         if len(new) != len(request.entries):
             raise RefusedError(node_api.INVALID, "an email is given twice")
@@ -43,8 +49,10 @@ class Holding:
 
     def plan_change(self, request: node_api.ChangesRequest) -> Difference:
         """Return what the difference changes; nothing, when it was applied before."""
-        self._refuse_older(request.generation)
+        self._check_generation(request.generation)
         _check(request.put)
+        for email in request.remove:
+            _check_email(email)
         difference = self._effective(request)
         if request.generation == self.generation:
             if difference:
@@ -85,7 +93,9 @@ class Holding:
             self._hash.remove(old)
             self._emails_by_key.pop(_identity(old), None)
 
-    def _refuse_older(self, generation: int) -> None:
+    def _check_generation(self, generation: int) -> None:
+        if generation > GENERATION_MAX:
+            raise RefusedError(node_api.INVALID, "no generation is as high as that")
         if generation < self.generation:
             raise RefusedError(
                 node_api.OLDER_GENERATION, f"{generation} is older than {self.generation}"
@@ -109,7 +119,14 @@ def _identity(one: Entry) -> bytes:
 
 def _check(entries: Iterable[Entry]) -> None:
     for one in entries:
-        if not one.email or one.email != one.email.lower():
-            raise RefusedError(node_api.INVALID, f"not an email in lower case: {one.email!r}")
+        _check_email(one.email)
+        if len(one.flow) > FLOW_CHARACTERS_MAX or not one.flow.isascii():
+            raise RefusedError(node_api.INVALID, f"{one.email}: no flow is as long as that")
         if one.expires_at.tzinfo is None:
             raise RefusedError(node_api.INVALID, f"{one.email}: the end has no time zone")
+
+
+def _check_email(email: str) -> None:
+    # What a core would alter or choke on must not get on disk: it would be there at every start.
+    if _EMAIL.fullmatch(email) is None:
+        raise RefusedError(node_api.INVALID, f"not an email in lower case: {email[:128]!r}")

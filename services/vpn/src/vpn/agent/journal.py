@@ -83,16 +83,21 @@ def _digest(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16).digest()
 
 
-def replace(path: Path, payload: bytes) -> None:
-    """Write a whole file so that any crash leaves either the old or the new one."""
+def replace(path: Path, payload: bytes, *, durable: bool = True) -> None:
+    """Write a whole file so that any crash leaves either the old or the new one.
+
+    What is not `durable` survives a kill of this process, but perhaps not the machine's end.
+    """
     beside = path.with_name(path.name + ".new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     beside.replace(path)
-    _sync_folder(path.parent)
+    if durable:
+        _sync_folder(path.parent)
 
 
 def keep_aside(path: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from vpn.adapters.core.errors import CoreRefusedError, CoreUnreachableError
 from vpn.agent.connections import Connections
 from vpn.agent.desired_file import DesiredFile
 from vpn.agent.holding import Holding, RefusedError
-from vpn.agent.link import Link, access
+from vpn.agent.link import Access, Link, access
 from vpn.agent.skew import Skew
 from vpn.domain.desired import Difference, Entry
 
@@ -31,6 +31,8 @@ RESTART_WAIT_SECONDS = 30.0
 RETRY_SECONDS = 0.5
 LOOK_AT_CLOCK_SECONDS = 1.0
 """A sleeping process hears of no change to its clock: it looks again this often."""
+COMPARE_EVERY_SECONDS = 60.0
+"""How soon a core that can list is seen to have been altered behind our back."""
 FRESH_START_USERS_MIN = 500
 """From here on, restarting an empty core with everybody in its file beats adding one by one."""
 
@@ -52,7 +54,13 @@ class Keeper:
     """The one writer of the set, of its file and of the core's users."""
 
     def __init__(
-        self, file: DesiredFile, clock: Clock, skew: Skew, connections: Connections
+        self,
+        file: DesiredFile,
+        clock: Clock,
+        skew: Skew,
+        connections: Connections,
+        *,
+        compare_every_seconds: float = COMPARE_EVERY_SECONDS,
     ) -> None:
         self.holding = Holding(file.generation, file.entries)
         self.link: Link | None = None
@@ -67,6 +75,9 @@ class Keeper:
         self._ends: list[tuple[int, str]] = []
         self._paused = skew.too_great  # known from an earlier life: no core starts without them
         self._looked_at = clock.now().timestamp()
+        self.looks = 0
+        """How often it looked at its clock."""
+        self._compare_every = compare_every_seconds
         self._remember_ends(self.holding.entries.values())
 
     @property
@@ -92,8 +103,10 @@ class Keeper:
         async with self._lock:
             difference = self.holding.plan_set(request)
             await self._store(request.generation, difference)
-            if not difference:
-                await self._look_at_core()
+            if not difference and (link := self.link) is not None:
+                before = dict(link.view)
+                if (held := await link.listed()) is not None:
+                    await self._compare(link, before, held)
             return await self._applied(began, cut=request.cut)
 
     async def change(self, request: node_api.ChangesRequest) -> node_api.Applied:
@@ -168,18 +181,22 @@ class Keeper:
         """The core's life that confirmed last."""
         return self._file.core
 
-    async def _look_at_core(self) -> None:
-        """Compare with what the core lists, where it can: it may have lost somebody."""
-        link = self.link
-        if link is None or not link.client.lists_users:
-            return
+    async def _compare(
+        self, link: Link, before: dict[str, Access], held: dict[str, Access]
+    ) -> None:
+        """Repair what a list shows to be otherwise than it was `before` the list was asked for."""
+        lost = [
+            email
+            for email, one in before.items()
+            if email not in held and link.view.get(email) == one
+        ]
         try:
-            held = {one.email: access(one) for one in await link.client.users()}
+            await link.offer(lost)
         except (CoreUnreachableError, CoreRefusedError) as error:
-            log.warning("core_not_listed", why=str(error))
-            return
-        for email in {*self.holding.entries, *link.view}:
-            if held.get(email) != link.view.get(email):
+            log.warning("core_not_compared", why=str(error))
+        for email in {*self.holding.entries, *before}.intersection(held):
+            if held[email] != before.get(email) == link.view.get(email):
+                log.warning("core_altered", email=email)
                 link.doubtful.add(email)
                 self._dirty.add(email)
 
@@ -254,9 +271,9 @@ class Keeper:
         link.doubtful.update(failed)
         self._dirty.difference_update(done)
 
-    async def _core(self, other_than: Link | None, wait_seconds: float = CORE_WAIT_SECONDS) -> Link:
+    async def _core(self, other_than: Link | None, wait_seconds: float = 0.0) -> Link:
         try:
-            async with asyncio.timeout(wait_seconds):
+            async with asyncio.timeout(wait_seconds or CORE_WAIT_SECONDS):
                 while self.link is None or self.link is other_than:
                     await self._turn.wait()
         except TimeoutError:
@@ -287,6 +304,7 @@ class Keeper:
             self._dirty.update(one.email for one in ended)
             self._remember_ends(ended)
         self._looked_at = now
+        self.looks += 1
         while not self._paused and self._ends and self._ends[0][0] <= now:
             at, email = heapq.heappop(self._ends)
             one = self.holding.entries.get(email)
@@ -307,6 +325,22 @@ class Keeper:
                         log.warning("repair_waits", why=str(error), wait_seconds=RETRY_SECONDS)
                         wait = RETRY_SECONDS
             await self._sleep(wait)
+
+    async def compare_now_and_then(self, background: Background) -> None:
+        """See whether somebody altered the core behind our back.
+
+        A core that cannot list is taken at its word until it or the agent begins anew.
+        """
+        while not await background.pause(self._compare_every):
+            if (link := self.link) is None:
+                continue
+            before = dict(link.view)
+            # Without the lock: a list of many takes its time, one that never comes even more.
+            held = await link.listed()
+            async with self._lock:
+                if held is not None and self.link is link:
+                    await self._compare(link, before, held)
+            self._wake.set()
 
     async def _sleep(self, seconds: float) -> None:
         if self._ends and not self._paused:

@@ -64,7 +64,7 @@ def end(connection: Connection) -> bool:
     body = _REQUEST_BODY.pack(connection.family, socket.IPPROTO_TCP, 0, 1 << _ESTABLISHED)
     with _open() as link:
         _send(link, _DESTROY, _REQUEST | _ACK, body + connection.handle)
-        for kind, payload in _messages(link.recv(_RECEIVE_BYTES)):
+        for kind, payload in messages(link.recv(_RECEIVE_BYTES)):
             if kind == _ERROR:
                 number = -struct.unpack_from("=i", payload)[0]
                 if number == errno.ENOENT:
@@ -114,7 +114,7 @@ def _send(link: socket.socket, kind: int, flags: int, body: bytes) -> None:
 
 def _dump(link: socket.socket) -> Iterator[bytes]:
     while True:
-        for kind, payload in _messages(link.recv(_RECEIVE_BYTES)):
+        for kind, payload in messages(link.recv(_RECEIVE_BYTES)):
             if kind == _DONE:
                 return
             if kind == _ERROR:
@@ -123,7 +123,8 @@ def _dump(link: socket.socket) -> Iterator[bytes]:
             yield payload
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield kind and payload of what came in one read."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, at)

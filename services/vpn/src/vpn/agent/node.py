@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from importlib.metadata import version
 from typing import Protocol
@@ -20,6 +21,8 @@ from vpn.agent.traffic import Traffic
 class Core(Protocol):
     """Whoever looks after the core: Supervisor, or ExternalCore where it is not ours."""
 
+    begun: asyncio.Event
+    """Set once a core runs, or cannot be started just now."""
     restarts: int
     trouble: str
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from time import time
 from typing import Any, TypeVar
 
 import msgspec
@@ -80,13 +81,9 @@ class Server:
         app.router.add_get(node_api.ONLINE, self._online)
         return app
 
-    async def start(self, host: str, port: int) -> None:
+    async def start(self, listening: socket.socket) -> None:
         await self._runner.setup()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
-        self._socket.listen(BACKLOG)
+        self._socket = listening
         self.port = self._socket.getsockname()[1]
         await self._listen()
 
@@ -135,11 +132,14 @@ class Server:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         transport = request.transport
         peer = transport.get_extra_info("peercert") if transport is not None else None
-        if self._client_name not in names(peer):
+        if peer is None or self._client_name not in names(peer):
             return _refusal(node_api.FORBIDDEN, "not the control plane's certificate")
+        if ssl.cert_time_to_seconds(peer["notAfter"]) <= time():
+            # TLS looked when the connection began; it may have been kept alive since.
+            return _closing(_refusal(node_api.FORBIDDEN, "the certificate has ended"))
         try:
             if (said := request.headers.get(node_api.NOW_HEADER)) is not None:
-                self._node.hear(msgspec.convert(said, datetime, strict=False))
+                self._node.hear(msgspec.convert(said, datetime))
             response = await handler(request)
         except RefusedError as error:
             log.info("request_refused", path=request.path, code=error.code, why=str(error))
@@ -153,7 +153,7 @@ class Server:
             code = node_api.NOT_FOUND if error.status in (404, 405) else node_api.INVALID
             response = _refusal(code, error.reason)
         if transport is not None and transport.get_extra_info("sslcontext") is not self._context:
-            response.force_close()  # the next request comes with today's certificates
+            return _closing(response)  # the next request comes with today's certificates
         return response
 
     async def _body(self, request: web.Request, kind: type[Body]) -> Body:
@@ -168,7 +168,7 @@ class Server:
             raise RefusedError(node_api.INVALID, "the body did not come in time") from None
         try:
             body = msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise RefusedError(node_api.INVALID, str(error)) from error
         return body
 
@@ -199,6 +199,11 @@ def _answer(body: Any, status: int = 200) -> web.Response:
     return web.Response(
         body=msgspec.json.encode(body), status=status, content_type="application/json"
     )
+
+
+def _closing(response: web.StreamResponse) -> web.StreamResponse:
+    response.force_close()
+    return response
 
 
 def _refusal(code: str, message: str, generation: int = 0, set_hash: str = "") -> web.Response:

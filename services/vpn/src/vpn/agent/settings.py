@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
@@ -42,6 +42,12 @@ class AgentSettings(ServiceSettings):
     vless_port: Annotated[int, Field(ge=0, le=65535)] = 443
     allow_private_targets: bool = False
     """Whether people may reach private addresses (never the core's API); tests on loopback do."""
+    allowed_targets: tuple[IPvAnyNetwork, ...] = ()
+    """Networks that people may reach though they are private or the node's own, e.g. a web server
+    beside the core. JSON: ["10.0.0.53/32"]."""
+    own_addresses: tuple[IPvAnyAddress, ...] = ()
+    """Addresses of the node that no interface of it has (1:1 NAT); others are found by themselves.
+    """
     keep_core: bool = True
     """Leave the core running when the agent stops, so that its upgrade cuts nobody.
 

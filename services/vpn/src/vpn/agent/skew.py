@@ -44,10 +44,10 @@ class Skew:
         if self._path is None:
             return
         try:
-            heard = msgspec.json.decode(self._path.read_bytes(), type=Heard)
+            heard = _read(self._path)
         except FileNotFoundError:
             return
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             log.warning("stored_skew_damaged", why=str(error))
             return
         if heard.boot == _boot():
@@ -76,7 +76,7 @@ class Skew:
         since = now - self._heard_at
         heard = Heard(self._control + since, now, _boot(), self.seconds)
         try:
-            journal.replace(self._path, msgspec.json.encode(heard))
+            journal.replace(self._path, journal.framed(msgspec.json.encode(heard)))
         except OSError as error:
             log.warning("skew_not_saved", why=error.strerror)
             return
@@ -94,6 +94,14 @@ class Skew:
     @property
     def too_great(self) -> bool:
         return abs(self.seconds) > SKEW_MAX_SECONDS
+
+
+def _read(path: Path) -> Heard:
+    """Return what was saved. ValueError: a digit that is another would pause or end people."""
+    records, _ = journal.unframed(path.read_bytes())
+    if len(records) != 1:
+        raise ValueError("the digest does not fit")
+    return msgspec.json.decode(records[0], type=Heard)
 
 
 def _steady() -> float:

@@ -16,8 +16,9 @@ from chassis.clock import Clock
 from vpn.adapters.core.client import CoreClient, CoreUser
 from vpn.adapters.core.errors import CoreRefusedError, CoreUnreachableError
 from vpn.agent import core_process, journal
-from vpn.agent.core_config import LOOPBACK, Template, free_loopback_port
+from vpn.agent.core_config import Template, free_loopback_ports
 from vpn.agent.core_process import Binary, CoreProcess, CoreStartError
+from vpn.agent.core_targets import LOOPBACK
 from vpn.agent.keeper import Keeper
 from vpn.agent.link import Link, access
 
@@ -73,6 +74,7 @@ class Supervisor:
         self._planned = False
         self._binary: Binary | None = None
         self._look = asyncio.Event()
+        self.begun = asyncio.Event()
         self.restarts = 0
         self.trouble = ""
         """Why there is no core, or why there was none again and again; empty when all is well."""
@@ -86,6 +88,7 @@ class Supervisor:
             try:
                 link = await self._adopt_or_start()
             except CoreStartError as error:
+                self.begun.set()
                 self.trouble = str(error)
                 self._binary = None
                 log.warning("core_not_started", why=self.trouble, wait_seconds=wait)
@@ -195,6 +198,7 @@ class Supervisor:
             log.warning("core_not_adopted", pid=process.pid, why=str(error))
             await client.close()
             return None
+        self.begun.set()
         link = self._link(client, process, binary, ())
         keeper = self._keeper
         if client.lists_users:
@@ -214,17 +218,19 @@ class Supervisor:
 
     async def _start(self, binary: Binary, template: Template, fingerprint: str) -> Link:
         users = self._keeper.wanted()
-        port = free_loopback_port()
-        config = template.render(users, port)
-        note = msgspec.json.encode(Note(port, fingerprint))
-        await asyncio.to_thread(journal.replace, self._config, config)
-        await asyncio.to_thread(journal.replace, self._note, note)
+        ports = free_loopback_ports(template.ports)
+        config = template.render(users, ports)
+        note = msgspec.json.encode(Note(ports[0], fingerprint))
+        # The core does not outlive the machine, so neither need these: no disk is waited for.
         try:
+            await asyncio.to_thread(journal.replace, self._config, config, durable=False)
+            await asyncio.to_thread(journal.replace, self._note, note, durable=False)
             process = CoreProcess.start(binary, self._config, self._output)
         except OSError as error:
-            raise CoreStartError(f"{binary.path}: {error.strerror}") from error
-        client = CoreClient(f"{LOOPBACK}:{port}", self._tag)
+            raise CoreStartError(f"{error.filename or binary.path}: {error.strerror}") from error
+        client = CoreClient(f"{LOOPBACK}:{ports[0]}", self._tag)
         self._process = process
+        self.begun.set()
         try:
             await _probe(client, process, self._start_timeout)
         except CoreStartError as error:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Container
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 
@@ -39,6 +40,8 @@ class Row(msgspec.Struct, array_like=True):
 class Book(msgspec.Struct):
     life: str = ""
     rows: dict[str, Row] = {}
+    epoch: str = ""
+    """Of this file: counters that begin anew must not be taken for ones that fell."""
 
 
 class Traffic:
@@ -47,10 +50,10 @@ class Traffic:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._path = folder / FILE
         self._clock = clock
-        self._book = Book()
+        self._book = Book(epoch=str(uuid4()))
         self._order: list[str] = []
         self._lock = asyncio.Lock()
-        self._changed = False
+        self._changed = True  # nobody is told of an epoch that is not on disk
         self.damage = ""
 
     def load(self) -> None:
@@ -64,7 +67,10 @@ class Traffic:
             self.damage = "the stored traffic counters were damaged: they begin anew"
             log.error("stored_traffic_damaged", bytes=len(data))
             return
-        self._book = msgspec.msgpack.decode(records[0], type=Book)
+        book = msgspec.msgpack.decode(records[0], type=Book)
+        self._changed = not book.epoch
+        book.epoch = book.epoch or self._book.epoch
+        self._book = book
         self._order = sorted(self._book.rows)
 
     async def refresh(self, link: Link | None, known: Container[str]) -> None:
@@ -94,10 +100,11 @@ class Traffic:
         now = self._clock.now().timestamp()
         for email, counters in counted.items():
             row = rows.setdefault(email, Row())
-            if counters.up_bytes < row.up_last or counters.down_bytes < row.down_last:
+            up, down = max(counters.up_bytes, 0), max(counters.down_bytes, 0)
+            if up < row.up_last or down < row.down_last:
                 _carry(row)  # a restart that the core's life does not show
-            if (counters.up_bytes, counters.down_bytes) != (row.up_last, row.down_last):
-                row.up_last, row.down_last = counters.up_bytes, counters.down_bytes
+            if (up, down) != (row.up_last, row.down_last):
+                row.up_last, row.down_last = up, down
                 row.moved_at = now
                 self._changed = True
             elif not row.moved_at:
@@ -117,7 +124,8 @@ class Traffic:
         first = bisect_right(self._order, after)
         emails = self._order[first : first + TRAFFIC_PAGE]
         more = first + TRAFFIC_PAGE < len(self._order)
-        return TrafficPage([self._of(email) for email in emails], emails[-1] if more else "")
+        users = [self._of(email) for email in emails]
+        return TrafficPage(users, emails[-1] if more else "", self._book.epoch)
 
     def _of(self, email: str) -> UserTraffic:
         row = self._book.rows[email]

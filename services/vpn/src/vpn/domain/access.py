@@ -15,6 +15,8 @@ from vpn.domain.errors import InvalidError, NoSubscriptionError, StalePeriodErro
 from vpn.domain.terms import Terms
 
 RUNNING = (STATE_ACTIVE, STATE_GRACE)
+USED_MAX = 1 << 62
+"""However often a node's counters rise and fall, one person's sum can be stored."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -110,9 +112,15 @@ def whole(moment: datetime) -> datetime:
     return moment if not moment.microsecond else moment.replace(microsecond=0) + _SECOND
 
 
-def has(one: Subscription, set_id: str) -> bool:
-    """Whether its access to the nodes of a set runs already."""
-    return one.state in RUNNING and one.set_id == set_id
+def lasts(one: Subscription, now: datetime) -> bool:
+    """Whether it runs, or would but for the traffic that is used up before its days are."""
+    used_up = one.state == STATE_SUSPENDED and one.spent and now < one.until
+    return one.state in RUNNING or used_up
+
+
+def has(one: Subscription, set_id: str, now: datetime) -> bool:
+    """Whether somebody has access to the nodes of a set already."""
+    return one.set_id == set_id and lasts(one, now)
 
 
 def give(
@@ -268,7 +276,7 @@ def use_traffic(one: Subscription, used_bytes: int, terms: Terms) -> int:
 
     At the limit it is suspended: its nodes are told in the same transaction.
     """
-    one.used_bytes += used_bytes
+    one.used_bytes = min(one.used_bytes + used_bytes, USED_MAX)
     if one.limit_bytes is None or one.state not in RUNNING:
         return 0
     percent = one.used_bytes * 100 // one.limit_bytes if one.limit_bytes else 100

@@ -45,7 +45,7 @@ def care(one: Subscription, now: datetime, terms: Terms) -> Care:
     found = Care()
     while cause := _advance(one, now, terms, found):
         found.causes.append(cause)
-    at = renewals.next_at(one, terms)
+    at = renewals.next_at(one, now, terms)
     if at is not None and at <= now:
         found.renewal_attempt = renewals.begin(one, now, terms)
     if reminders.short_due(one, now, terms):
@@ -91,7 +91,7 @@ def next_due(one: Subscription, now: datetime, terms: Terms) -> datetime | None:
     }
     candidates = [
         moments.get(one.state),
-        renewals.next_at(one, terms),
+        renewals.next_at(one, now, terms),
         reminders.next_at(one, now, terms),
         reminders.short_next_at(one, now, terms),
     ]

@@ -71,15 +71,15 @@ def apply(old: Mapping[str, Entry], change: Difference) -> dict[str, Entry]:
     return result
 
 
-def shared_keys(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield emails whose key another entry has too: a core would serve only one of them.
+def identity(key: UUID) -> bytes:
+    """What a core tells a key by: newer Xray reads its bytes 6 and 7 as a route."""
+    return key.bytes[:6] + key.bytes[8:]
 
-    Newer Xray reads two bits of the key's bytes 6 and 7 as a route, so keys that differ only
-    there are the same key to it.
-    """
+
+def shared_keys(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield emails whose key another entry has too: a core would serve only one of them."""
     seen: set[bytes] = set()
     for one in entries:
-        identity = one.key.bytes[:6] + one.key.bytes[8:]
-        if identity in seen:
+        if identity(one.key) in seen:
             yield one.email
-        seen.add(identity)
+        seen.add(identity(one.key))

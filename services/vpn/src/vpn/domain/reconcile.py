@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from vpn.domain.desired import Entry
+from vpn.domain.desired import Entry, identity
 
 EMPTY_LIST = "empty_list"
 BLAST_RADIUS = "blast_radius"
@@ -95,7 +95,7 @@ def compare(
     for email, each in wanted.items():
         held_key, until = there.get(email, (None, None))
         other_end = until is not None and int(until.timestamp()) != each.epoch_seconds
-        if held_key != each.key or other_end:
+        if other_end or not _is_key(held_key, each.key):
             missing.append(each)
         elif until is None:
             unsure.append(each)
@@ -108,6 +108,10 @@ def compare(
         len(there),
         len(wanted),
     )
+
+
+def _is_key(held: UUID | None, wanted: UUID) -> bool:
+    return held == wanted or (held is not None and identity(held) == identity(wanted))
 
 
 def mend(found: Findings, caps: Caps) -> Mending:

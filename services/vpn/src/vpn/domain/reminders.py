@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from contracts.vpn import STATE_ACTIVE
-from vpn.domain.access import RUNNING, Subscription
+from vpn.domain.access import Subscription, lasts
 from vpn.domain.terms import QuietHours, Terms
 
 
@@ -93,11 +93,11 @@ def _days_to_tell(one: Subscription, terms: Terms) -> list[int]:
 
 def short_due(one: Subscription, now: datetime, terms: Terms) -> bool:
     """Whether to say now that credits do not suffice to renew: once a period."""
-    return _short_waits(one) and awake(now, _zone(one, terms), terms.quiet)
+    return _short_waits(one, now) and awake(now, _zone(one, terms), terms.quiet)
 
 
 def short_next_at(one: Subscription, now: datetime, terms: Terms) -> datetime | None:
-    if not _short_waits(one):
+    if not _short_waits(one, now):
         return None
     zone = _zone(one, terms)
     if awake(now, zone, terms.quiet):
@@ -107,5 +107,5 @@ def short_next_at(one: Subscription, now: datetime, terms: Terms) -> datetime | 
     return next((each for each in mornings if each > now), None)
 
 
-def _short_waits(one: Subscription) -> bool:
-    return one.short_for == one.until and not one.short_told and one.state in RUNNING
+def _short_waits(one: Subscription, now: datetime) -> bool:
+    return one.short_for == one.until and not one.short_told and lasts(one, now)

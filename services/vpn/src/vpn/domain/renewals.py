@@ -6,7 +6,7 @@ from datetime import datetime
 
 from contracts import errors
 from contracts.ids import OrderId, renewal_order_ids
-from vpn.domain.access import RUNNING, Subscription
+from vpn.domain.access import Subscription, lasts
 from vpn.domain.terms import Terms
 
 FINAL = frozenset(
@@ -20,11 +20,13 @@ FINAL = frozenset(
     }
 )
 """What would only be refused again; anything else time or a top-up may mend."""
+WAIT_SHARE = 4
+"""After an order nobody answered it waits for at most one part in so many of what is left."""
 
 
-def next_at(one: Subscription, terms: Terms) -> datetime | None:
+def next_at(one: Subscription, now: datetime, terms: Terms) -> datetime | None:
     """When billing is asked next for the period after this one; None: not at all."""
-    if not one.auto_renew or one.trial or one.state not in RUNNING:
+    if not one.auto_renew or one.trial or not lasts(one, now):
         return None
     if one.renew_for != one.until:
         return one.until - terms.renew_before
@@ -45,7 +47,7 @@ def credited(one: Subscription, now: datetime, terms: Terms) -> bool:
     """Money came: whoever lacked credits for the next period is tried once more, at once."""
     if one.short_for != one.until or one.renew_for != one.until:
         return False
-    if not one.auto_renew or one.trial or one.state not in RUNNING:
+    if not one.auto_renew or one.trial or not lasts(one, now):
         return False
     one.renew_attempts = min(one.renew_attempts, terms.renew_attempts_max - 1)
     one.renew_next_at = now
@@ -56,7 +58,8 @@ def voided(one: Subscription, order_id: OrderId, code: str, now: datetime, terms
     """Note that an order of the coming period ended with nobody charged; False: of another.
 
     Attempts made while its hold was open asked for nothing new: the one that counts is followed
-    by another, spaced as ever. billing bounds how many orders a period may have.
+    by another, spaced as ever but for the last hours, when a hold is short and time too. billing
+    bounds how many orders a period may have.
     """
     period_end = one.renew_for
     if period_end is None or order_id not in renewal_order_ids(one.id, period_end):
@@ -64,7 +67,8 @@ def voided(one: Subscription, order_id: OrderId, code: str, now: datetime, terms
     refused(one, period_end, code, terms)
     if code == errors.HOLD_EXPIRED and one.until == period_end:
         one.renew_attempts = min(one.renew_attempts, terms.renew_attempts_max - 1)
-        one.renew_next_at = max(now, one.renew_next_at or now)
+        soon = now + (period_end - now) / WAIT_SHARE
+        one.renew_next_at = max(now, min(one.renew_next_at or now, soon))
     return True
 
 

@@ -21,6 +21,7 @@ async def count_traffic(
     uow: UnitOfWork,
     node: str,
     seen: Mapping[UUID, int],
+    epoch: str = "",
     *,
     books: Books,
     traffic: Traffic,
@@ -33,7 +34,7 @@ async def count_traffic(
     owners = await books.subscriptions.owners(uow.connection, seen.keys())
     await books.subscriptions.lock(uow.connection, sorted(owners.values()))
     ours = {each: seen[each] for each in owners}
-    added, fallen = await traffic.counted(uow.connection, node, ours)
+    added, fallen = await traffic.counted(uow.connection, node, ours, epoch=epoch)
     desk = await Desk.open(uow, books, terms, [owners[each] for each in added])
     for one in desk.found.values():
         percent = access.use_traffic(one, added[one.id], terms)

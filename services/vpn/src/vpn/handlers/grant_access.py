@@ -67,7 +67,7 @@ def _give(
     set_id = one.set_id if command.traffic_bytes else plans.set_of(plan.regions)
     served = any(plans.serves(set_id, region) for region in regions)
     # Nodes that are drained or away refuse newcomers; whoever has access keeps it as it was.
-    if not served and command.renews is None and not access.has(one, set_id):
+    if not served and command.renews is None and not access.has(one, set_id, desk.now):
         raise NoNodesError
     bought = Purchase(
         order_id=command.order_id,

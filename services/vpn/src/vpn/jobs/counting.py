@@ -23,12 +23,16 @@ log = logs.get("vpn.traffic")
 pages_count = metrics.counter("vitrine.vpn.traffic.pages", description="read, by node")
 
 
+PAGES_MAX = 1_000
+"""Of one reading: ten million people; a node whose pages never end is not read for ever."""
 FALLEN_MAX = 1 << 30
 """A node whose counters fell by more bytes than this lost what somebody should know of."""
 
 
 class Count(Protocol):
-    async def __call__(self, uow: UnitOfWork, node: str, seen: Mapping[UUID, int], /) -> int: ...
+    async def __call__(
+        self, uow: UnitOfWork, node: str, seen: Mapping[UUID, int], epoch: str, /
+    ) -> int: ...
 
 
 class CountDevices(Protocol):
@@ -80,7 +84,7 @@ class Counting:
         """Read every page, then who is connected; what cannot be meant is left out and told."""
         line, node = self._keeper.line, self._keeper.node
         after, fallen, wrong = "", 0, 0
-        while True:
+        for _ in range(PAGES_MAX):
             page = await line.call(line.driver.traffic(after))
             if page is None:
                 break
@@ -94,10 +98,12 @@ class Counting:
                 each: total for each, total in seen.items() if fitting.is_counter(total)
             }
             wrong += len(seen) - len(fitting_ones)
-            fallen += await self._in_parts(fitting_ones, self._traffic)
+            fallen += await self._in_parts(fitting_ones, page.epoch)
             if not page.next or page.next <= after:
                 break
             after = page.next
+        else:
+            wrong += 1
         online = await line.call(line.driver.online())
         here = {found: count for email, count in online.items() if (found := id_of(email))}
         addresses = {
@@ -113,10 +119,11 @@ class Counting:
         else:
             self._keeper.counters_read()
 
-    async def _in_parts(self, seen: Mapping[UUID, int], count: Count) -> int:
+    async def _in_parts(self, seen: Mapping[UUID, int], epoch: str) -> int:
         fallen = 0
         ids = iter(sorted(seen))
         while part := list(islice(ids, self._rows_max)):
             async with self._outbox.begin() as uow:
-                fallen += await count(uow, self._keeper.node, {each: seen[each] for each in part})
+                these = {each: seen[each] for each in part}
+                fallen += await self._traffic(uow, self._keeper.node, these, epoch)
         return fallen

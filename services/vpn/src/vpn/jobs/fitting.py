@@ -31,7 +31,7 @@ def problem(answer: object) -> str:
             return "a listed user is no text"
         return "" if all(map(_is_aware, ends)) else "a listed end has no time zone"
     if isinstance(answer, node_api.TrafficPage):
-        return "" if is_text(answer.next) else "the next page is no text"
+        return "" if is_text(answer.next) and is_text(answer.epoch) else "a page's text is none"
     return ""
 
 

@@ -20,15 +20,20 @@ from vpn import node_api
 from vpn.domain import reconcile
 from vpn.jobs.alarms import Alarms
 from vpn.jobs.line import Line
+from vpn.jobs.listing import Listing
 from vpn.jobs.pushing import Base, Pushing
+from vpn.jobs.resting import Resting
 from vpn.ports.desired import Head
-from vpn.ports.keeping import Keeping, Seen
+from vpn.ports.keeping import Keeping, NodeRow, Seen
 from vpn.ports.nodes import NodeMalformedError, NodeRefusedError, NodeUnreachableError
 from vpn.ports.registry import DOWN, SICK, STATE_OFF, SYNCING, UP
 
 log = logs.get("vpn.nodes")
 PUSH, CHECK, RECONCILE, DRY_RUN = "push", "check", "reconcile", "dry_run"
 BACKOFF_FIRST_SECONDS = 0.2
+MEND_AGAIN_SECONDS = 1.0
+SYNC_PATIENCE = 6
+"""So many times longer than trouble may last a core may take to take in a large set."""
 DETAIL_MAX = 200
 SEEN_EVERY_SECONDS = 10.0
 CERTIFICATE_WARNED = timedelta(days=14)
@@ -42,8 +47,13 @@ class Watch:
     drift_window: timedelta = timedelta(seconds=3)
     """A difference younger than this may be a change on its way."""
     down_after: timedelta = timedelta(seconds=10)
+    """Silence, or trouble while it answers, is told of when it has lasted so long."""
     backoff_max: timedelta = timedelta(seconds=5)
     reconcile_every: timedelta = timedelta(minutes=10)
+    list_every: timedelta = timedelta(hours=6)
+    """Its list is held against its hash; at every start of it as well."""
+    rest_every: timedelta = timedelta(seconds=30)
+    """How often one is looked at that is off and emptied."""
     lease_retry: timedelta = timedelta(milliseconds=500)
 
 
@@ -87,6 +97,14 @@ class Keeper:
         self._shown_at = 0.0
         self._counters_wrong = ""
         self._told_of_counters = False
+        self._sick_since: float | None = None
+        self._mend_at = 0.0
+        self._mendings = 0
+        """How often in a row it did not hold all of ours after it was mended."""
+        self._resting = Resting(line, pushing, keeping, alarms, watch.rest_every)
+        self._listing = Listing(
+            pushing, self.node, every=watch.list_every, window=watch.drift_window
+        )
 
     def ask(self, what: str) -> None:
         """Have something done soon: PUSH, CHECK, RECONCILE or DRY_RUN."""
@@ -118,6 +136,7 @@ class Keeper:
         self._alarms.forget()
         self._shown = None
         self._look_at = 0.0
+        self._listing.begin()
         self._answered_at = asyncio.get_running_loop().time()
         loaded = False
         while self._lease.held and not self._background.stopping.is_set():
@@ -173,9 +192,7 @@ class Keeper:
         self.off = row is None or row.state == STATE_OFF
         if self.off:
             self.pushing.base = Base()
-            if row is not None and not row.emptied:
-                await self._empty()
-            self._answered_at = asyncio.get_running_loop().time()
+            await self._rest(row, asked=bool(asked - {PUSH}))
             return self._watch.look_every.total_seconds()
         loop = asyncio.get_running_loop()
         reconciles = RECONCILE in asked or loop.time() >= self._reconcile_at
@@ -193,16 +210,10 @@ class Keeper:
                 self._asked |= asked - {PUSH}
         return max(self._look_at - loop.time(), 0.0)
 
-    async def _empty(self) -> None:
-        """Nobody passes at a node that is off: keys that are replaced later would live on there."""
-        state = await self.line.call(self.line.driver.state())
-        if await self.pushing.empty(state):
-            await self._keeping.emptied(self.node)
-            self.pushing.on_confirmed()
-            log.info("node_emptied", node=self.node)
-            return
-        log.warning("node_not_emptied", node=self.node)
-        await self._note(Seen(health=SICK, detail="off, and it holds people", at=self._clock.now()))
+    async def _rest(self, row: NodeRow | None, *, asked: bool) -> None:
+        if row is not None and (wrong := await self._resting.step(row, asked=asked)):
+            await self._note(Seen(health=SICK, detail=wrong, at=self._clock.now()))
+        self._answered_at = asyncio.get_running_loop().time()
 
     async def _look(self, *, reconciles: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -213,11 +224,12 @@ class Keeper:
         drift = NodeDrift(node=self.node)
         if self._is_ours(state, head):
             await self.pushing.adopt(state)
-        tried_again = reconciles and bool(self.pushing.base.held_back)
+        tried_again = self._is_tried_again(began, reconciles=reconciles)
+        started = self._restarted(state)
         if self._differs(state, head) or tried_again:
             if tried_again or self._is_sure(state, loop.time()):
                 drift = await self.pushing.resync(state)
-                self._drift_since = None
+                self._mended(loop.time())
                 reconciles = True
                 state = await self.line.call(self.line.driver.state())
                 head = await self.pushing.head()
@@ -225,6 +237,7 @@ class Keeper:
                 drift = NodeDrift(node=self.node, held_back=reconcile.GRACE_WINDOW)
         else:
             self._drift_since = None
+            await self._listing.step(state, head, started=started)
         self._boot = (state.boot_id, state.core.uptime_seconds)
         await self._show(state, head)
         if reconciles:
@@ -233,6 +246,20 @@ class Keeper:
             )
             self._reconcile_at = loop.time() + self._watch.reconcile_every.total_seconds()
         self._look_at = loop.time() + self._watch.look_every.total_seconds()
+
+    def _is_tried_again(self, now: float, *, reconciles: bool) -> bool:
+        """What guards hold back is tried with every comparison; what did not work, by and by."""
+        base = self.pushing.base
+        return (reconciles and bool(base.held_back)) or (
+            base.beside is None and now >= self._mend_at
+        )
+
+    def _mended(self, now: float) -> None:
+        self._drift_since = None
+        self._mendings = self._mendings + 1 if self.pushing.base.beside is None else 0
+        longest = self._watch.reconcile_every.total_seconds()
+        wait = min(MEND_AGAIN_SECONDS * 2.0 ** min(self._mendings, 16), longest)
+        self._mend_at = now + wait * uniform(0.8, 1.0)  # noqa: S311 - only spreads retries
 
     def _is_ours(self, state: node_api.State, head: Head) -> bool:
         """Whether an answer was lost, or given to another replica: what we remember is old."""
@@ -282,12 +309,16 @@ class Keeper:
             health, detail = SICK, "its core does not hold the set yet"
         elif base.held_back:
             health, detail = SICK, base.held_back
-        elif self._counters_wrong:
-            health, detail = SICK, self._counters_wrong
-        await self._alarms.put(
-            errors.NODE_LIES,
-            self._counters_wrong or base.held_back,
-            when=bool(self._counters_wrong) or base.held_back == errors.NODE_LIES,
+        elif self._listing.wrong or self._counters_wrong:
+            health, detail = SICK, self._listing.wrong or self._counters_wrong
+        listing = self._listing.wrong if self._listing.wrong != reconcile.EMPTY_LIST else ""
+        lies = base.held_back if base.held_back == errors.NODE_LIES else ""
+        lies = self._counters_wrong or listing or lies
+        await self._alarms.put(errors.NODE_LIES, lies, when=bool(lies), calm=True)
+        core = state.core
+        await self._sick(
+            "" if core.running and core.synced else detail,
+            patience=SYNC_PATIENCE if core.running else 1,
         )
         self._told_of_counters = True
         await self._note(
@@ -305,7 +336,7 @@ class Keeper:
         paused = state.expiry_paused and bool(state.agent_version)
         skewed = abs(skew) > node_api.SKEW_MAX_SECONDS or paused
         await self._alarms.put(errors.NODE_DOWN, when=False)
-        await self._alarms.put(errors.NODE_CLOCK_SKEW, f"{skew:.0f} s", when=skewed)
+        await self._alarms.put(errors.NODE_CLOCK_SKEW, f"{skew:.0f} s", when=skewed, calm=True)
         until = state.certificate_until
         ending = until is not None and until < self._clock.now() + CERTIFICATE_WARNED
         await self._alarms.put(errors.NODE_CERTIFICATE, f"until {until}", when=ending)
@@ -339,6 +370,18 @@ class Keeper:
         log.warning("node_refused", node=self.node, code=error.code)
         self._look_at = 0.0
         await self._note(Seen(health=SICK, detail=error.code, at=self._clock.now()))
+        await self._sick(error.code)
+
+    async def _sick(self, detail: str, *, patience: int = 1) -> None:
+        """Operators are told of trouble that lasts; empty: there is none."""
+        now = asyncio.get_running_loop().time()
+        if not detail:
+            self._sick_since = None
+            await self._alarms.put(errors.NODE_SICK, when=False, calm=True)
+            return
+        self._sick_since = now if self._sick_since is None else self._sick_since
+        if now - self._sick_since >= patience * self._watch.down_after.total_seconds():
+            await self._alarms.put(errors.NODE_SICK, detail)
 
 
 def _looks(seen: Seen) -> tuple[object, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from chassis import logs, metrics
 from chassis.clock import Clock
@@ -103,6 +104,10 @@ class Pushing:
             if error.code in (node_api.OTHER_BASE, node_api.OLDER_GENERATION):
                 return True
             raise
+        if base.beside is None:
+            # What it lacks is mended by and by; who changed now need not wait for that.
+            await self._confirm(applied, base.held_back, None)
+            return False
         if _beside(applied.hash, since.head.hash) != base.beside:
             log.warning("push_confirmed_otherwise", node=self._node)
             return True
@@ -206,7 +211,31 @@ class Pushing:
         else:
             applied = await self._put_set(max(head.generation, state.generation), [])
         left = await self._find(await self._line.call(self._line.driver.state()), [])
+        await self._alarm_foreign(left)
         return not left.extra and (bool(left.foreign) or applied.hash == set_hash.EMPTY)
+
+    async def ours_on(self, state: node_api.State) -> int:
+        """How many of ours a node holds that should hold none."""
+        found = await self._find(state, [])
+        await self._alarm_foreign(found)
+        return len(found.extra) if found.listed else found.surplus
+
+    async def listed(self, state: node_api.State) -> Findings | None:
+        """Compare a node whose hash is right with its list; None: it changed meanwhile."""
+        head, entries = await self._desired.all(self._region)
+        there = (state.generation, state.hash)
+        if there != (head.generation, head.hash):
+            return None
+        found = await self._find(state, entries)
+        after = await self._line.call(self._line.driver.state())
+        if there != (after.generation, after.hash) or not after.core.synced:
+            return None
+        await self._alarm_foreign(found)
+        await self._alarm_empty(found, "", after)
+        # It ends people by its own clock, and we by ours.
+        ending = self._clock.now() + timedelta(seconds=node_api.SKEW_MAX_SECONDS)
+        missing = tuple(each for each in found.missing if each.expires_at > ending)
+        return replace(found, missing=missing)
 
     async def _change(self, change: Change) -> node_api.Applied:
         applied = await self._line.call(self._line.driver.change(change))
@@ -244,6 +273,15 @@ class Pushing:
         return reconcile.compare(by_email(entries), held, issued)
 
     async def _alarm(self, found: Findings, held_back: str, state: node_api.State) -> None:
+        await self._alarm_empty(found, held_back, state)
+        await self._alarms.put(
+            errors.NODE_BLAST_RADIUS,
+            f"{len(found.unrecorded)} of {found.held} would go without a record of why",
+            when=held_back == reconcile.BLAST_RADIUS,
+        )
+        await self._alarm_foreign(found)
+
+    async def _alarm_empty(self, found: Findings, held_back: str, state: node_api.State) -> None:
         empty = state.entries > 0 and found.held == 0
         await self._alarms.put(
             errors.NODE_EMPTY_LIST,
@@ -252,12 +290,6 @@ class Pushing:
             else f"nobody is wanted there, and it has {found.held}",
             when=empty or held_back == reconcile.EMPTY_LIST,
         )
-        await self._alarms.put(
-            errors.NODE_BLAST_RADIUS,
-            f"{len(found.unrecorded)} of {found.held} would go without a record of why",
-            when=held_back == reconcile.BLAST_RADIUS,
-        )
-        await self._alarm_foreign(found)
 
     async def _alarm_foreign(self, found: Findings) -> None:
         await self._alarms.put(

@@ -43,8 +43,8 @@ class Keeping(Protocol):
 
     async def confirmed(self, node: str, generation: int, hash_: str) -> None: ...
 
-    async def emptied(self, node: str) -> None:
-        """It is off and holds nobody of ours."""
+    async def emptied(self, node: str, *, emptied: bool) -> None:
+        """It is off and holds nobody of ours; or, not emptied, it does again."""
         ...
 
     async def drifted(

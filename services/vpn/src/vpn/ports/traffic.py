@@ -18,7 +18,9 @@ class Counted(NamedTuple):
 
 
 class Traffic(Protocol):
-    async def counted(self, connection: Connection, node: str, seen: Mapping[UUID, int]) -> Counted:
+    async def counted(
+        self, connection: Connection, node: str, seen: Mapping[UUID, int], *, epoch: str
+    ) -> Counted:
         """Record absolute counters of one node; say what each added since the last time."""
         ...
 

@@ -23,6 +23,8 @@ class Faults:
     """Until this is unset; then the call fails as one that timed out."""
     refuses: str = ""
     lists_nobody: bool = False
+    omits: frozenset[str] = frozenset()
+    """Emails it does not list, though it holds them."""
     lies: bool = False
     """It says it applied what it did not."""
     loses_answers: bool = False
@@ -45,10 +47,13 @@ class MemoryNode:
     calls: list[str] = field(default_factory=list)
     hash: SetHash = field(default_factory=SetHash)
     skew_seconds: float = 0.0
+    epoch: str = ""
+    """Of the disk that its counters are on."""
+    core_running: bool = True
 
     async def state(self) -> node_api.State:
         await self._called("state")
-        core = node_api.CoreState("memory", "1", True, False, None, 1.0, 0)
+        core = node_api.CoreState("memory", "1", self.core_running, False, None, 1.0, 0)
         return node_api.State(
             agent_version="memory",
             node=self.name,
@@ -98,7 +103,9 @@ class MemoryNode:
 
     async def users(self) -> node_api.Users | None:
         await self._called("users")
-        held = [] if self.faults.lists_nobody else list(self.held.values())
+        faults = self.faults
+        listed = (one for email, one in self.held.items() if email not in faults.omits)
+        held = [] if faults.lists_nobody else list(listed)
         ours = [node_api.HeldUser(one.email, one.key, one.flow, one.expires_at) for one in held]
         foreign = [node_api.HeldUser(email, key) for email, key in self.foreign.items()]
         return node_api.Users(node_api.SOURCE_CORE, [*ours, *foreign])
@@ -108,7 +115,8 @@ class MemoryNode:
         emails = sorted(email for email in self.bytes_by_email if email > after)
         page = emails[: node_api.TRAFFIC_PAGE]
         users = [node_api.UserTraffic(email, 0, self.bytes_by_email[email]) for email in page]
-        return node_api.TrafficPage(users, page[-1] if len(emails) > len(page) else "")
+        more = page[-1] if len(emails) > len(page) else ""
+        return node_api.TrafficPage(users, more, self.epoch)
 
     async def online(self) -> Mapping[str, int]:
         await self._called("online")
