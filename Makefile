@@ -39,6 +39,7 @@ lint: $(STAMP) ## ruff, mypy strict, import-linter, our own checks
 	@$(BIN)/mypy $(addsuffix /src,$(MEMBERS))
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/check_repository.py
+	@$(BIN)/python -m vitrine_tools.licences
 
 bench: $(STAMP) ## measure every figure of bench/RESULTS.md
 	@$(BIN)/python -m bench.run_all
@@ -56,16 +57,36 @@ vpn-storm: $(STAMP) ## 1,000 operations of VPN access while everything is killed
 mutation: $(STAMP) ## planted faults that billing's tests must find
 	@$(BIN)/python tools/mutation/run.py --workers 2
 
+images: $(STAMP) ## build every image with podman, and try them under the limits of a cluster
+	@$(BIN)/python -m vitrine_tools.images.build
+	@VITRINE_TEST_IMAGES=1 $(BIN)/python -m pytest -p no:xdist tests/images/tier_b -q
+
 demo: $(STAMP) ## one order from the terminal, and its trace
 	@$(BIN)/devstack demo
 
 schemas: $(STAMP) ## write services/*/schema.sql from the migrations
 	@$(BIN)/python tools/write_schemas.py
 
+chart-readme: $(STAMP) ## write charts/vitrine/README.md from its values
+	@$(BIN)/python tools/write_chart_readme.py
+
 proto: $(STAMP) ## write the Python of every .proto
 	@$(BIN)/python tools/write_proto.py
 
 lock: $(STAMP) ## renew requirements.lock from requirements.in
 	@$(BIN)/uv pip compile requirements.in -o requirements.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
+	@$(MAKE) --no-print-directory locks
 
-.PHONY: help install up down reset test lint bench chaos kill-points vpn-storm mutation demo schemas proto lock
+locks: $(STAMP) ## write requirements/<image>.lock from requirements.lock
+	@$(BIN)/python -m vitrine_tools.images.locks
+
+lock-checks: $(STAMP) ## renew requirements-checks.lock
+	@$(BIN)/uv pip compile requirements-checks.in -o requirements-checks.lock --generate-hashes --no-emit-index-url --python-version 3.11 -q --upgrade
+
+audit: $(STAMP) ## known holes of every locked version (asks the registry)
+	@$(BIN)/python -m vitrine_tools.audit
+
+cluster: $(STAMP) ## the chart on the cluster KUBECONFIG names
+	@VITRINE_CLUSTER=yes $(BIN)/python -m pytest -p no:xdist tests/cluster -v
+
+.PHONY: help install up down reset test lint bench chaos kill-points vpn-storm mutation images demo schemas proto lock locks lock-checks audit cluster chart-readme

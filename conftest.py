@@ -1,6 +1,7 @@
 """Real servers for every test: Postgres and nats-server, as processes or as containers."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -10,6 +11,7 @@ from _pytest.nodeid import NodeId
 import simulators  # noqa: F401 - before pytest takes the folder of that name for the package
 from devstack.browser import find_chromium
 from devstack.testing import (
+    STEADY,
     UNSAFE_BUT_FAST,
     DatabaseServer,
     MessageServer,
@@ -22,6 +24,10 @@ from devstack.testing import (
     wipe_jetstream,
 )
 
+# Hundreds of Python processes start in a run. Where the environment forbids compiled files, as that
+# of images does, each would compile its imports again, and every worker rewrite every test file.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 WITH_CONTAINERS = os.environ.get("VITRINE_TEST_BACKEND") == "testcontainers"
 FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
 # Groups and folders in the order in which they begin: what takes minutes must not begin last, when
@@ -93,7 +99,7 @@ def _turn_of(item: pytest.Item) -> int:
 def postgres_server() -> Iterator[DatabaseServer]:
     """One Postgres per test process; without fsync unless VITRINE_TEST_FSYNC=on."""
     server: AbstractContextManager[DatabaseServer]
-    settings = {} if FSYNC else UNSAFE_BUT_FAST
+    settings = STEADY if FSYNC else UNSAFE_BUT_FAST
     if WITH_CONTAINERS:
         from devstack.containers import postgres_container
 

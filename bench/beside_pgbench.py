@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from chassis import bootstrap, migrations
-from chassis.broker import Broker
+from chassis.broker import Broker, OutgoingMessage
 from chassis.clock import SystemClock
 from chassis.database import Connection, Database
 from chassis.partitions import Partitions
@@ -25,6 +25,12 @@ SERVER: Mapping[str, str] = {"max_wal_size": "4GB", "checkpoint_timeout": "30min
 """Durable as by default; only a checkpoint shall not fall into one side's run."""
 CLIENTS, THREADS, SECONDS = 8, 2, 6
 SECRET = "a secret of the bench"
+Signing = Callable[[Sequence[OutgoingMessage]], Sequence[OutgoingMessage]]
+"""Signs what is sent to billing, where that is measured."""
+
+
+def unsigned(messages: Sequence[OutgoingMessage]) -> Sequence[OutgoingMessage]:
+    return messages
 
 
 @asynccontextmanager
@@ -41,7 +47,9 @@ async def prepared(postgres: Postgres, broker: Broker) -> AsyncIterator[Connecti
 
 
 @asynccontextmanager
-async def billing_process(postgres: Postgres, url: str) -> AsyncIterator[int]:
+async def billing_process(
+    postgres: Postgres, url: str, more: Mapping[str, object] | None = None
+) -> AsyncIterator[int]:
     """Billing as it ships, with nobody's limits in the way; yields its process id."""
     settings = {
         "database_url": postgres.dsn(),
@@ -50,6 +58,7 @@ async def billing_process(postgres: Postgres, url: str) -> AsyncIterator[int]:
         "queue_max": 100_000_000,
         "payload_secret": SECRET,
         "catalogue_dir": ROOT / "catalogue",
+        **(more or {}),
     }
     async with running_service("billing", settings) as process:
         yield process.pid

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -32,12 +32,14 @@ from bench.beside_pgbench import (
     ROOT,
     SECRET,
     SERVER,
+    Signing,
     billing_process,
     pgbench,
     prepared,
     settle,
     state_of,
     stored_at,
+    unsigned,
 )
 from bench.harness import Figure, cpu_seconds, machine, median, percentile
 from billing.adapters.audit import audit
@@ -202,16 +204,21 @@ def outgoing(message: Message) -> OutgoingMessage:
 
 
 async def ours(
-    postgres: Postgres, url: str, broker: Broker, messages: list[Message]
+    postgres: Postgres,
+    url: str,
+    broker: Broker,
+    messages: list[Message],
+    settings: Mapping[str, object] | None = None,
+    sign: Signing = unsigned,
 ) -> tuple[float, float]:
     """Return operations per second, and CPU milliseconds of billing per operation."""
     for stream in ("JOBS", "EVENTS", "BILLING"):
         await broker.api(f"STREAM.PURGE.{stream}")
     for start in range(0, len(messages), 1_000):
-        batch = [outgoing(each) for each in messages[start : start + 1_000]]
+        batch = sign([outgoing(each) for each in messages[start : start + 1_000]])
         assert all(await broker.publish_all(batch))
     before = int((await state_of(broker, "EVENTS"))["last_seq"])
-    async with billing_process(postgres, url) as pid:
+    async with billing_process(postgres, url, settings) as pid:
         await answered(broker, before + len(messages))
         cpu = cpu_seconds([pid])
     first, last = [await stored_at(broker, "EVENTS", before + n) for n in (1, len(messages))]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,12 +18,14 @@ import asyncpg
 
 from bench.beside_pgbench import (
     SERVER,
+    Signing,
     billing_process,
     pgbench,
     prepared,
     settle,
     state_of,
     stored_at,
+    unsigned,
 )
 from bench.harness import Figure, cpu_seconds, machine, median
 from chassis.broker import Broker, OutgoingMessage
@@ -91,14 +94,20 @@ def command(number: int) -> OutgoingMessage:
     return OutgoingMessage(message.subject, message.encode(), headers.to_wire())
 
 
-async def ours(postgres: Postgres, url: str, broker: Broker) -> tuple[float, float]:
+async def ours(
+    postgres: Postgres,
+    url: str,
+    broker: Broker,
+    settings: Mapping[str, object] | None = None,
+    sign: Signing = unsigned,
+) -> tuple[float, float]:
     """Return orders per second, and CPU milliseconds of billing per order."""
     for stream in ("JOBS", "EVENTS", "BILLING"):
         await broker.api(f"STREAM.PURGE.{stream}")
     for start in range(0, ORDERS, 1_000):
-        stored = await broker.publish_all([command(start + n) for n in range(1_000)])
+        stored = await broker.publish_all(sign([command(start + n) for n in range(1_000)]))
         assert all(stored)
-    async with billing_process(postgres, url) as pid:
+    async with billing_process(postgres, url, settings) as pid:
 
         async def done() -> bool:
             return int((await state_of(broker, "JOBS"))["messages"]) == ORDERS

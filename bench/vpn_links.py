@@ -18,9 +18,9 @@ import psutil
 
 from bench.harness import Figure, machine, percentile
 from chassis.clock import SystemClock
+from chassis.rates import Rate
 from vpn.adapters.memory_links import MemoryLinks, sample
 from vpn.domain.links import Shop
-from vpn.domain.rates import Rate
 from vpn.webhooks import Limits, SubscriptionLinks
 
 if TYPE_CHECKING:

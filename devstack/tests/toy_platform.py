@@ -20,22 +20,25 @@ asyncio.run(main(sys.argv[1]))
 """
 FAIL = "print('no such column'); raise SystemExit(4)"
 NATS = """
-import asyncio, nats, sys
+import asyncio, nats, pathlib, sys
+from devstack import nats_security
 
-async def main(url):
-    client = await nats.connect(url)
+async def main(url, state):
+    known = nats_security.identity(pathlib.Path(state))
+    client = await nats.connect(url, **nats_security.options(known))
     await client.jetstream().add_stream(name="TOY", subjects=["toy.>"])
     await client.close()
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 """
 
 
 def toy(settings, urls, passwords):
+    state = str(settings.state_dir)
     migrate = FAIL if "--failing-migration" in sys.argv else MIGRATE
     return Platform(
         stand_ins=[serving("telegram", urls.telegram_api)],
-        bootstrap=Child("bootstrap", (sys.executable, "-c", NATS, urls.nats)),
+        bootstrap=Child("bootstrap", (sys.executable, "-c", NATS, urls.nats, state)),
         services=[
             serving(
                 "billing",

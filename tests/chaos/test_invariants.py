@@ -103,6 +103,7 @@ SEEN = Seen(
     troubles=[],
     timer_keys=["timer"],
     claim_silence=30.0,
+    round_trip=0.05,
 )
 
 
@@ -282,6 +283,21 @@ async def test_a_crash_between_send_and_record_excuses_a_second_result(shop_dsn:
 
     assert rule in broken(uncounted), "it was sent twice by one start"
     assert rule not in broken(counted)
+
+
+async def test_a_machine_whose_services_answer_late_may_start_a_job_later(shop_dsn: str) -> None:
+    """The regular job of the healthy shop started ten seconds after the priority job was placed."""
+    rule = "no regular job started before a waiting priority job"
+    late = "UPDATE billing.orders SET started_at = now() - interval '180 s' WHERE lane = 'priority'"
+
+    async with planted(shop_dsn, late) as connection:
+        quick = await judge(connection, SEEN)
+        patient = await judge(connection, replace(SEEN, round_trip=0.65))
+        slow = await judge(connection, replace(SEEN, round_trip=0.75))
+
+    assert rule in broken(quick)
+    assert rule in broken(patient)
+    assert rule not in broken(slow)
 
 
 async def test_an_effect_that_a_dead_process_holds_is_not_overdue_yet(shop_dsn: str) -> None:

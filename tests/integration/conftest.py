@@ -15,6 +15,7 @@ from playwright.async_api import Browser, async_playwright
 from devstack.browser import ARGUMENTS
 from devstack.browser_chat import Screen
 from devstack.customer import Customer
+from devstack.programs import needed
 from devstack.settings import REPOSITORY
 from devstack.stage import Stage, attached, running_platform
 from devstack.v2ray import MISSING, find_v2ray
@@ -92,11 +93,7 @@ async def platform() -> AsyncIterator[Stage]:
 @pytest.fixture(scope="session")
 def v2ray() -> str:
     """The core of nodes, and of clients. In CI its absence is a failure, elsewhere a loud skip."""
-    if (found := find_v2ray()) is not None:
-        return found
-    if os.environ.get("CI") == "true":
-        pytest.fail(MISSING)
-    pytest.skip(MISSING)
+    return needed(find_v2ray(), MISSING)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

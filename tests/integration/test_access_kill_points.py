@@ -287,6 +287,7 @@ async def shop(postgres_server: DatabaseServer) -> AsyncIterator[tuple[Victim, V
         ours = {
             "DATABASE_URL": wired.dsn,
             "NATS_URL": wired.nats_url,
+            "SIGNATURES": "off",
             "CATALOGUE_DIR": CATALOGUE,
             "HEALTH_PORT": free_port(),
             "LOG_LEVEL": "error",

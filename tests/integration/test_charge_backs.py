@@ -3,55 +3,20 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from devstack.chat import Message
+from devstack.cashier import billing_row, heard, invoice_of, press, told, vitrine
 from devstack.customer import Customer
 from devstack.stage import Stage
 
 pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.asyncio(loop_scope="session")]
 
 
-async def vitrine(stage: Stage, *arguments: object, actor: str = "alice") -> tuple[int, str]:
-    return await stage.run("vitrine", *map(str, arguments), actor=actor)
-
-
-async def press(customer: Customer, label: str, after: int) -> Message:
-    def offers(said: Message) -> bool:
-        return any(label in button.text for button in said.buttons)
-
-    found = await customer.chat.wait_for(offers, f"button {label!r}", after=after)
-    button = next(each for each in found.buttons if label in each.text)
-    if button.data:
-        await customer.chat.press(found, button)
-    return found
-
-
-async def heard(customer: Customer, words: str) -> Message:
-    return await customer.chat.wait_for(lambda said: words in said.text, words)
-
-
-async def invoice_of(customer: Customer, method: str, pay: str) -> Message:
-    after = await customer.newest()
-    await customer.chat.say("/topup")
-    await press(customer, "100 credits", after)
-    await press(customer, method, after)
-    return await press(customer, pay, after)
-
-
-async def told(stage: Stage, url: str, body: dict[str, Any]) -> None:
-    async with stage.session.post(url, json=body) as answer:
-        answer.raise_for_status()
-
-
 async def paid_in_roubles(stage: Stage, customer: Customer) -> str:
     """Buy 100 credits; returns YooKassa's id of the payment."""
     await invoice_of(customer, "Card (YooKassa)", "Pay 199.00 RUB")
-    query = "SELECT provider_ref FROM billing.payments WHERE user_id = $1 AND provider = 'yookassa'"
-    rows = await stage.fetch(query, customer.chat.user_id)
-    ref = str(rows[0]["provider_ref"])
+    ref = str((await billing_row(stage, "provider_ref", "payments", customer))["provider_ref"])
     await told(stage, f"{stage.urls['yookassa']}/control/payments/{ref}/pay", {})
     await heard(customer, "+100 credits")
     return ref
@@ -70,9 +35,8 @@ async def test_the_menu_offers_every_way_that_is_switched_on(
     assert "Crypto Pay" in ways
     assert "199.00 RUB" in ways
     await press(customer, "Pay 199.00 RUB", after)
-    query = "SELECT pay_url FROM billing.payments WHERE user_id = $1"
-    rows = await steady.fetch(query, customer.chat.user_id)
-    async with steady.session.get(rows[0]["pay_url"]) as answer:
+    payment = await billing_row(steady, "pay_url", "payments", customer)
+    async with steady.session.get(payment["pay_url"]) as answer:
         assert (answer.status, "199.00" in await answer.text()) == (200, True)
 
 
@@ -98,16 +62,14 @@ async def test_stars_that_an_app_store_calls_back_leave_what_was_spent_as_a_debt
     await told(steady, f"{person}/pay", {"message_id": invoice.id})
     await heard(customer, "+100 credits")
     await vitrine(steady, "adjust", "--reason", "spent", "--", user_id, -70)
-    charge = await steady.fetch("SELECT charge_id FROM billing.charges WHERE user_id = $1", user_id)
+    charge_id = (await billing_row(steady, "charge_id", "charges", customer))["charge_id"]
 
-    await told(steady, f"{person}/charges/{charge[0]['charge_id']}/charge-back", {})
+    await told(steady, f"{person}/charges/{charge_id}/charge-back", {})
 
     said = await heard(customer, "The payment of ⭐ 100 was called back")
     assert "50 credits had been spent already and are owed now" in said.text
-    rows = await steady.fetch(
-        "SELECT available, debt FROM billing.accounts WHERE user_id = $1", user_id
-    )
-    assert dict(rows[0]) == {"available": 0, "debt": 50}
+    account = await billing_row(steady, "available, debt", "accounts", customer)
+    assert dict(account) == {"available": 0, "debt": 50}
 
 
 async def test_a_fault_of_the_stand_in_calls_every_payment_back_at_once(
@@ -180,8 +142,7 @@ async def test_held_money_and_grants_above_the_limit_are_agreed_to_by_two(
 ) -> None:
     user_id = customer.chat.user_id
     await invoice_of(customer, "Card (YooKassa)", "Pay 199.00 RUB")
-    query = "SELECT provider_ref FROM billing.payments WHERE user_id = $1"
-    ref = (await steady.fetch(query, user_id))[0]["provider_ref"]
+    ref = (await billing_row(steady, "provider_ref", "payments", customer))["provider_ref"]
     await told(steady, f"{steady.urls['yookassa']}/control/payments/{ref}/pay", {"amount": "9"})
     await heard(customer, "it does not match its invoice")
     review = ("review", "yookassa", ref, user_id, 1500, "--reason", "a rich uncle")

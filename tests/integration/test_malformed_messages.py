@@ -17,6 +17,7 @@ from contracts.envelope import HEADER_ID, HEADER_ORDER
 from contracts.generator import job_subject, shard_of
 from contracts.ids import derived_id
 from contracts.topology import UNKNOWN_MESSAGE_PATIENCE
+from devstack import nats_security
 from devstack.customer import ENHANCE, PRODUCT_SCENE, Customer
 from devstack.stage import Account, Stage
 from devstack.testing import wait_until
@@ -45,7 +46,8 @@ OWNERS = {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stream(steady: Stage) -> AsyncIterator[JetStreamContext]:
-    client: Client = await nats.connect(steady.urls["nats"])
+    options = nats_security.options(steady.identity)
+    client: Client = await nats.connect(steady.urls["nats"], **options)
     yield client.jetstream()
     await client.close()
 
@@ -78,7 +80,8 @@ async def test_garbage_on_any_subject_is_parked_and_can_be_looked_at_and_redrive
     dead_before = len(await dead_letters(stream))
     sent = {subject: str(old_id(subject)) for subject in OWNERS}
     for subject, message_id in sent.items():
-        await stream.publish(subject, GARBAGE, headers={HEADER_ID: message_id})
+        headers = steady.signed(subject, GARBAGE, {HEADER_ID: message_id})
+        await stream.publish(subject, GARBAGE, headers=headers)
 
     async def all_parked() -> bool:
         dead = (await dead_letters(stream))[dead_before:]
@@ -114,7 +117,8 @@ async def test_young_garbage_waits_for_an_upgrade_and_holds_no_order_up(
 ) -> None:
     sent = [str(new_id()) for _ in OWNERS]
     for subject, message_id in zip(OWNERS, sent, strict=True):
-        await stream.publish(subject, GARBAGE, headers={HEADER_ID: message_id})
+        headers = steady.signed(subject, GARBAGE, {HEADER_ID: message_id})
+        await stream.publish(subject, GARBAGE, headers=headers)
 
     await customer.result(await customer.order(coffee, ENHANCE))
 
@@ -146,6 +150,7 @@ async def test_a_job_nobody_can_read_is_refunded(
     assert job.headers[HEADER_ORDER] == str(quote.order_id)
     assert await stream.delete_msg("JOBS", job.seq)
     headers = {HEADER_ORDER: str(quote.order_id), HEADER_ID: str(new_id())}
+    headers = steady.signed(subject, GARBAGE, headers)
     await stream.publish(subject, GARBAGE, headers=headers)
     answer = await customer.chat.wait_for(
         lambda said: "something broke on our side" in said.text and "credits" in said.text,
@@ -169,11 +174,9 @@ async def test_a_malformed_update_is_parked_and_its_sender_is_told(
         "message": {"from": sender, "chat": chat, "text": {"not": "a text"}, "message_id": []},
     }
     message_id = old_id("update")
-    await stream.publish(
-        f"gateway.updates.{shard_of(user_id)}",
-        json.dumps(update).encode(),
-        headers={HEADER_ID: str(message_id)},
-    )
+    subject, body = f"gateway.updates.{shard_of(user_id)}", json.dumps(update).encode()
+    headers = steady.signed(subject, body, {HEADER_ID: str(message_id)})
+    await stream.publish(subject, body, headers=headers)
 
     await customer.chat.wait_for(lambda said: "Something broke" in said.text, "apology")
 

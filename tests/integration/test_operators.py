@@ -1,11 +1,10 @@
 """The operator's command line on the running platform: find, refund, adjust, decide, cancel."""
 
 import re
-from typing import Any
 
 import pytest
 
-from devstack.chat import Message
+from devstack.cashier import billing_row, heard, invoice_of, told, vitrine
 from devstack.customer import PRODUCT_SCENE, Customer, button_of
 from devstack.stage import Stage
 
@@ -13,47 +12,6 @@ pytestmark = [pytest.mark.xdist_group("platform"), pytest.mark.asyncio(loop_scop
 
 NOTHING_CHANGED = "nothing was changed; it would:"
 LONG = {"time_scale": 1.0, "job_seconds": 30.0}
-
-
-async def vitrine(stage: Stage, *arguments: object, actor: str = "alice") -> tuple[int, str]:
-    return await stage.run("vitrine", *map(str, arguments), actor=actor)
-
-
-async def press(customer: Customer, label: str, after: int) -> Message:
-    """Press the newest button with such a label, as soon as it is there."""
-
-    def offers(said: Message) -> bool:
-        return any(label in button.text for button in said.buttons)
-
-    found = await customer.chat.wait_for(offers, f"button {label!r}", after=after)
-    button = next(each for each in found.buttons if label in each.text)
-    if button.data:
-        await customer.chat.press(found, button)
-    return found
-
-
-async def heard(customer: Customer, words: str) -> Message:
-    return await customer.chat.wait_for(lambda said: words in said.text, words)
-
-
-async def invoice_of(customer: Customer, method: str, pay: str) -> Message:
-    """Ask for 100 credits; returns the message with the button that pays."""
-    after = await customer.newest()
-    await customer.chat.say("/topup")
-    await press(customer, "100 credits", after)
-    await press(customer, method, after)
-    return await press(customer, pay, after)
-
-
-async def told(stage: Stage, url: str, body: dict[str, Any]) -> None:
-    async with stage.session.post(url, json=body) as answer:
-        answer.raise_for_status()
-
-
-async def one(stage: Stage, columns: str, table: str, customer: Customer) -> Any:
-    query = f"SELECT {columns} FROM billing.{table} WHERE user_id = $1"
-    rows = await stage.fetch(query, customer.chat.user_id)
-    return rows[0]
 
 
 async def test_a_payments_story_is_told_under_each_of_its_ids_and_it_goes_back_once(
@@ -64,7 +22,7 @@ async def test_a_payments_story_is_told_under_each_of_its_ids_and_it_goes_back_o
     person = f"{steady.urls['telegram_control']}/users/{user_id}"
     await told(steady, f"{person}/pay", {"message_id": invoice.id})
     await heard(customer, "+100 credits")
-    charge = await one(steady, "charge_id, payment_id", "charges", customer)
+    charge = await billing_row(steady, "charge_id, payment_id", "charges", customer)
     charge_id, payment_id = charge["charge_id"], charge["payment_id"]
 
     by_charge = await vitrine(steady, "find", charge_id)
@@ -135,11 +93,11 @@ async def test_money_that_does_not_match_waits_for_a_person(
 ) -> None:
     user_id = customer.chat.user_id
     await invoice_of(customer, "Crypto Pay", "Pay 1.99")
-    payment = await one(steady, "provider_ref", "payments", customer)
+    payment = await billing_row(steady, "provider_ref", "payments", customer)
     invoices = f"{steady.urls['crypto_pay']}/control/invoices"
     await told(steady, f"{invoices}/{payment['provider_ref']}/pay", {"amount": "1.00"})
     held = await heard(customer, "it does not match its invoice")
-    charge = await one(steady, "charge_id, state", "charges", customer)
+    charge = await billing_row(steady, "charge_id, state", "charges", customer)
     charge_id = charge["charge_id"]
     review = ("review", "crypto_pay", charge_id, user_id, 50, "--reason", "half of it came")
 
@@ -195,7 +153,7 @@ async def test_a_completed_order_is_given_back_in_parts_and_never_beyond_its_pri
     tried = await vitrine(steady, *refund, "--dry-run")
     untouched = await steady.account(user_id)
     part = await vitrine(steady, *refund, "--credits", 4)
-    told = await heard(customer, "4 credits of your order")
+    said = await heard(customer, "4 credits of your order")
     rest = await vitrine(steady, *refund)
     await heard(customer, "6 credits of your order")
     again = await vitrine(steady, *refund)
@@ -205,8 +163,8 @@ async def test_a_completed_order_is_given_back_in_parts_and_never_beyond_its_pri
     assert NOTHING_CHANGED in tried[1], tried
     assert untouched.available == 10
     assert (part[0], rest[0]) == (0, 0), (part[1], rest[1])
-    assert "Still charged for it: 6 credits" in told.text
-    assert "Reason: the wrong cup" in told.text
+    assert "Still charged for it: 6 credits" in said.text
+    assert "Reason: the wrong cup" in said.text
     assert again == (1, "refused: already_refunded\n")
     assert "alice gave 4 credits of it back" in story[1]
     assert "tried to refund order, nothing was done: would be done" in story[1]
@@ -221,8 +179,8 @@ async def test_access_is_explained_and_goes_back_with_its_price(
     await vitrine(steady, "adjust", user_id, 200, "--reason", "a test")
     await heard(customer, "+200 credits")
     await buy_month(customer)
-    order_id = (await one(steady, "order_id", "orders", customer))["order_id"]
-    grant = await one(steady, "subscription_id", "access_grants", customer)
+    order_id = (await billing_row(steady, "order_id", "orders", customer))["order_id"]
+    grant = await billing_row(steady, "subscription_id", "access_grants", customer)
 
     by_order = await vitrine(steady, "find", order_id)
     by_subscription = await vitrine(steady, "find", grant["subscription_id"])

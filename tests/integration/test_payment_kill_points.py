@@ -152,6 +152,7 @@ def settings(dsn: str, nats_url: str) -> dict[str, str]:
     ours = {
         "DATABASE_URL": dsn,
         "NATS_URL": nats_url,
+        "SIGNATURES": "off",
         "CATALOGUE_DIR": CATALOGUE,
         "HEALTH_PORT": free_port(),
         "LOG_LEVEL": "error",

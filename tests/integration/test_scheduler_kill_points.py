@@ -129,6 +129,7 @@ async def scheduler(postgres_server: DatabaseServer) -> AsyncIterator[Scheduler]
             **os.environ,
             "SCHEDULER_DATABASE_URL": dsn.replace(f":{port}/", f":{proxy.port}/"),
             "SCHEDULER_NATS_URL": url,
+            "SCHEDULER_SIGNATURES": "off",
             "SCHEDULER_HEALTH_PORT": str(free_port()),
             "SCHEDULER_LOG_LEVEL": "error",
             "SCHEDULER_IDLE_WAIT": "0.1",

@@ -106,6 +106,7 @@ def process(dsn: str, url: str) -> ChildProcess:
     settings = {
         "DATABASE_URL": dsn,
         "NATS_URL": url,
+        "SIGNATURES": "off",
         "HEALTH_PORT": free_port(),
         "LOG_LEVEL": "error",
         "FIRE_BATCH_MAX": 20,

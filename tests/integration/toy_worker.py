@@ -9,6 +9,7 @@ from chassis.clock import SystemClock, new_id
 from chassis.consumers import ExactlyOnce, Route, Subscription
 from chassis.database import Database
 from chassis.outbox import Outbox, UnitOfWork
+from chassis.signatures import OFF
 from contracts import billing
 
 
@@ -24,7 +25,7 @@ async def record(command: billing.GrantCredits, uow: UnitOfWork) -> None:
 
 
 async def main(dsn: str, nats_url: str) -> None:
-    broker = await Broker.connect(nats_url, name="toy", on_fatal=sys.exit)
+    broker = await Broker.connect(nats_url, name="toy", on_fatal=sys.exit, signatures=OFF)
     database = await Database.connect(dsn, schema="toy")
     outbox = Outbox(database, broker, SystemClock())
     background = Background()

@@ -29,13 +29,14 @@ def up(settings: Settings, platform: PlatformOf | None = None) -> int:
     # Imported late: the answers above should not wait for an event loop and a database driver.
     import uvloop
 
-    from devstack import children
+    from devstack import children, service_containers
     from devstack.console import Console
     from devstack.supervisor import Supervisor
 
     async def run() -> int:
         console = Console(settings.state_dir / "logs", raw=settings.log_format == "json")
-        return await Supervisor(settings, console, platform or children.platform).run()
+        usual = service_containers.platform if settings.images else children.platform
+        return await Supervisor(settings, console, platform or usual).run()
 
     try:
         return uvloop.run(run())

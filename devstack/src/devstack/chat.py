@@ -53,6 +53,7 @@ class Chat:
     """Sends what the person does; answers are found by looking until they are there."""
 
     def __init__(self, session: aiohttp.ClientSession, control_url: str, user_id: int) -> None:
+        self.poll_seconds = POLL_SECONDS
         self._session = session
         self._control_url = control_url
         self.user_id = user_id
@@ -88,7 +89,7 @@ class Chat:
             for tap in taps:
                 if tap["id"] == query_id and tap["answer"] is not None:
                     return Toast(tap["answer"]["text"], tap["answer"]["show_alert"])
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self.poll_seconds)
         raise ChatError(f"the tap on {button.text!r} was never answered")
 
     async def download(self, message: Message) -> bytes:
@@ -125,7 +126,7 @@ class Chat:
             if time.monotonic() > deadline:
                 said = found[-1].text if found else "nothing"
                 raise ChatError(f"no {what} within {timeout_seconds:g} s; the bot said: {said}")
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self.poll_seconds)
 
     async def _post(self, action: str, **body: Any) -> dict[str, Any]:
         url = f"{self._control_url}/users/{self.user_id}/{action}"

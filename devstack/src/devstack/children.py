@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from devstack import vpn_node
+from devstack import nats_security, signing, vpn_node
 from devstack.ports import LOOPBACK
 from devstack.settings import REPOSITORY, Passwords, Settings
 from devstack.urls import Port, Urls, numbered
@@ -47,9 +47,17 @@ class Platform:
 
 
 def platform(settings: Settings, urls: Urls, passwords: Passwords) -> Platform:
+    signing.prepare(settings.state_dir)
+    if not settings.nats_url:
+        # Before services start: on the second start they do not wait for the server.
+        nats_security.prepare(settings.state_dir)
     return Platform(
         stand_ins=stand_ins(settings, urls, passwords),
-        bootstrap=Child("bootstrap", module("chassis.bootstrap"), {"NATS_URL": urls.nats}),
+        bootstrap=Child(
+            "bootstrap",
+            module("chassis.bootstrap"),
+            {"NATS_URL": urls.nats, **nats_user(settings, "bootstrap")},
+        ),
         services=services(settings, urls, passwords),
     )
 
@@ -178,7 +186,12 @@ def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child
     found.append(vpn(settings, urls, passwords))
     for number, server in enumerate(urls.comfyui):
         name = numbered("generator", number, len(urls.comfyui))
-        values = {**common(settings, urls, urls.health[name]), "COMFYUI_URL": server}
+        values = {
+            **common(settings, urls, urls.health[name]),
+            **nats_user(settings, "generator"),
+            **signing.settings_of(settings.state_dir, "generator"),
+            "COMFYUI_URL": server,
+        }
         found.append(
             Child(
                 name=name,
@@ -248,6 +261,8 @@ def with_database(
     """One process of a service that has a schema and a login of its own."""
     values = {
         **common(settings, urls, urls.health[name]),
+        **nats_user(settings, service),
+        **signing.settings_of(settings.state_dir, service),
         "DATABASE_URL": with_login(urls.database, service, passwords.of(service)),
         "MIGRATION_DATABASE_URL": urls.database,
         **own,
@@ -271,6 +286,11 @@ def common(settings: Settings, urls: Urls, health_url: str) -> dict[str, str]:
         "LOG_FORMAT": "json",
         "CATALOGUE_DIR": str(catalogue_dir(settings)),
     }
+
+
+def nats_user(settings: Settings, user: str) -> Mapping[str, str]:
+    """Its files, for our own NATS; whoever brings another one says in the environment how."""
+    return {} if settings.nats_url else nats_security.settings_of(settings.state_dir, user)
 
 
 def catalogue_dir(settings: Settings) -> Path:

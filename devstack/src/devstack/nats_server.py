@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.permissions import ACCOUNT
 from devstack.errors import StartError
 from devstack.health import answers_ok
+from devstack.nats_security import Security
 from devstack.ports import LOOPBACK, free_port
 from devstack.processes import ChildProcess
 
@@ -26,7 +28,19 @@ jetstream {{
   sync_interval: {sync_interval}
 }}
 """
-
+SECURED = """\
+tls {{
+  cert_file: "{tls_dir}/tls.crt"
+  key_file: "{tls_dir}/tls.key"
+  ca_file: "{tls_dir}/ca.crt"
+  verify: true
+  min_version: "1.3"
+}}
+include {accounts_file}
+"""
+ACCOUNTS_FILE = "auth.conf"
+NO_ACCOUNT = "$G"
+"""Where a server keeps the streams of whoever has no account."""
 
 PAUSE_TIMEOUT_SECONDS = 2.0
 PAUSE_POLL_SECONDS = 0.001
@@ -53,13 +67,21 @@ class NatsServer:
         name: str = "vitrine",
         sync_interval: str = "always",
         output: Path | Callable[[str], None] | None = None,
+        security: Callable[[], Security] | None = None,
+        more: str = "",
     ) -> None:
+        """`security`: asked at every start; without it everybody may do everything, in clear.
+
+        `more`: further lines of its configuration.
+        """
         self.port = port
         self.monitoring_port = monitoring_port if monitoring_port is not None else free_port()
         self.name = name
         self._state_dir = state_dir.absolute()
         self._sync_interval = sync_interval
         self._configuration = self._state_dir / "nats.conf"
+        self._security = security
+        self._more = more
         self._child = ChildProcess(
             "nats",
             [str(nats_binary()), "--config", str(self._configuration)],
@@ -69,7 +91,7 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        return f"nats://{LOOPBACK}:{self.port}"
+        return f"{'tls' if self._security else 'nats'}://{LOOPBACK}:{self.port}"
 
     @property
     def monitoring_url(self) -> str:
@@ -85,17 +107,37 @@ class NatsServer:
 
     async def start(self) -> None:
         self._state_dir.mkdir(parents=True, exist_ok=True)
-        self._configuration.write_text(
-            configuration(
-                name=self.name,
-                port=self.port,
-                monitoring_port=self.monitoring_port,
-                store_dir=self._state_dir / "jetstream",
-                sync_interval=self._sync_interval,
-            )
-        )
+        self._configure()
         self._child.start()
         await self._child.wait_ready(self._is_ready)
+
+    def reload(self) -> None:
+        """Let the running server read its certificate, and who may do what, anew."""
+        self._configure()
+        self._child.send(signal.SIGHUP)
+
+    def _configure(self) -> None:
+        text = configuration(
+            name=self.name,
+            port=self.port,
+            monitoring_port=self.monitoring_port,
+            store_dir=self._state_dir / "jetstream",
+            sync_interval=self._sync_interval,
+        )
+        if self._security is not None:
+            security = self._security()
+            # An include is looked for beside the file that names it.
+            (self._state_dir / ACCOUNTS_FILE).write_text(security.accounts)
+            text += SECURED.format(tls_dir=security.tls_dir, accounts_file=ACCOUNTS_FILE)
+            self._keep_streams()
+        self._configuration.write_text(text + self._more)
+
+    def _keep_streams(self) -> None:
+        """What a server without accounts stored is the account's from now on."""
+        stored = self._state_dir / "jetstream" / "jetstream"
+        old, new = stored / NO_ACCOUNT, stored / ACCOUNT
+        if old.is_dir() and not new.exists():
+            old.rename(new)
 
     async def stop(self) -> None:
         await self._child.terminate(STOP_GRACE_SECONDS)

@@ -36,6 +36,8 @@ class Settings:
     gateways: int = 1
     """Replicas of the gateway; by webhook each listens on a port of its own (urls.Port)."""
     vpn_nodes: int = 1
+    images: str = ""
+    """What the names of built images begin with; the services then run as containers."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -54,6 +56,10 @@ class Settings:
         )
         if bool(shop_id) != bool(secret):
             raise SettingsError("YOOKASSA_SHOP_ID and YOOKASSA_SECRET are given together")
+        images = environment.get("VITRINE_IMAGES", "").strip()
+        if images and os.geteuid() != 0:
+            # Files that only their owner reads have to be given to the images' user.
+            raise SettingsError("VITRINE_IMAGES needs root")
         servers = environment.get("COMFYUI_URL", "").split(",")
         return cls(
             state_dir=Path(environment.get("VITRINE_STATE_DIR", "") or REPOSITORY / ".vitrine"),
@@ -68,6 +74,7 @@ class Settings:
             crypto_pay_token=environment.get("CRYPTO_PAY_TOKEN", "").strip(),
             gateways=gateways,
             vpn_nodes=vpn_nodes,
+            images=images,
         )
 
 

@@ -8,21 +8,25 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import asyncpg
 import psutil
 
-from devstack import urls
+from chassis.identity import Identity
+from chassis.signatures import Signatures
+from contracts.producers import OPERATOR
+from devstack import nats_security, signing, urls
 from devstack.chat import Chat
 from devstack.customer import Customer
 from devstack.ports import is_free
 from devstack.settings import Lock
 from devstack.testing import scratch_folder
+from devstack.warm_commands import WarmCommands, warm_commands
 
 START_TIMEOUT_SECONDS = 90.0
 STOP_TIMEOUT_SECONDS = 40.0
@@ -31,6 +35,7 @@ BIRTH_POLL_SECONDS = 0.02
 
 # How a running process is recognised by its command line.
 _MODULES = ("gateway", "billing", "generator", "scheduler", "vpn")
+_COMMAND_LINES = {"vitrine": "vitrine_tools.cli", "billing": "billing.cli", "vpn": "vpn.cli"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,15 @@ class Stage:
         self.session = session
         self.folder = folder
         self._supervisor = supervisor
+        self._stack = AsyncExitStack()
+        self._commands: dict[str, WarmCommands] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
 
     def chat(self, user_id: int) -> Chat:
         """Return the chat of a person who is made up on first use."""
@@ -90,23 +104,51 @@ class Stage:
 
     async def run(self, program: str, *arguments: str, actor: str = "") -> tuple[int, str]:
         """Run an operator's command line; returns its exit code and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name(program),
-            *arguments,
-            env={
-                **os.environ,
-                "COLUMNS": "400",
-                "VITRINE_NATS_URL": self.urls["nats"],
-                "VITRINE_ACTOR": actor,
-                "BILLING_NATS_URL": self.urls["nats"],
-                "BILLING_DATABASE_URL": self.urls["database"],
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode()
+        command = await self._command(program)
+        environment = {
+            **os.environ,
+            "COLUMNS": "400",
+            "VITRINE_ACTOR": actor,
+            **self._operator_settings(),
+            "BILLING_DATABASE_URL": self.urls["database"],
+        }
+        return await command.run(program, *arguments, environment=environment)
+
+    async def _command(self, program: str) -> WarmCommands:
+        async with self._one_at_a_time:
+            if program not in self._commands:
+                warm = warm_commands(_COMMAND_LINES[program])
+                self._commands[program] = await self._stack.enter_async_context(warm)
+        return self._commands[program]
+
+    def signed(self, subject: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers as if one that may send this message had sent it."""
+        whole = dict(headers)
+        self.signatures.sign(subject, body, whole)
+        return whole
+
+    @property
+    def identity(self) -> Identity:
+        """Who a test is to the platform's NATS: somebody who may do everything."""
+        return nats_security.identity(self.folder)
+
+    @property
+    def signatures(self) -> Signatures:
+        """What a test signs with, that plays any service or person."""
+        return signing.everybody(self.folder)
+
+    def _operator_settings(self) -> dict[str, str]:
+        """An operator's keys, to every command line that may be run."""
+        found = {
+            "NATS_URL": self.urls["nats"],
+            **nats_security.settings_of(self.folder, OPERATOR),
+            **signing.settings_of(self.folder, OPERATOR),
+        }
+        return {
+            f"{prefix}_{name}": value
+            for prefix in ("VITRINE", "BILLING", "VPN")
+            for name, value in found.items()
+        }
 
     async def comfyui(self, action: str, order: Mapping[str, Any]) -> None:
         """Order something of the ComfyUI stand-in: `faults`, `time_scale`, `switches`."""
@@ -249,7 +291,8 @@ async def running_platform(
         try:
             found = await _wait_ready(process, state / urls.FILE_NAME, log)
             async with aiohttp.ClientSession() as session:
-                yield Stage(found, process.pid, session, state)
+                async with Stage(found, process.pid, session, state) as stage:
+                    yield stage
         finally:
             await _stop(process)
 
@@ -261,7 +304,8 @@ async def attached(state: Path) -> AsyncIterator[Stage]:
     if supervisor is None:
         raise RuntimeError(f"no platform runs on {state}")
     async with aiohttp.ClientSession() as session:
-        yield Stage(urls.read(state), supervisor, session, state)
+        async with Stage(urls.read(state), supervisor, session, state) as stage:
+            yield stage
 
 
 async def _wait_ready(process: asyncio.subprocess.Process, file: Path, log: Path) -> dict[str, Any]:

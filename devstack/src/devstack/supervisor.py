@@ -7,8 +7,10 @@ import re
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
+from devstack import nats_security
 from devstack import urls as addresses
 from devstack.children import Child, Platform, port_of
 from devstack.children import platform as all_children
@@ -62,6 +64,7 @@ class Supervisor:
             settings.port_base + addresses.Port.NATS,
             monitoring_port=settings.port_base + addresses.Port.NATS_MONITORING,
             output=console.sink("nats"),
+            security=partial(nats_security.prepare, settings.state_dir),
         )
         self.urls = addresses.plan(settings, self._postgres.dsn(database=addresses.DATABASE))
         self._prepared = settings.state_dir / "prepared"

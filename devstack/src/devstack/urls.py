@@ -7,6 +7,9 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from chassis.identity import Identity
+from contracts.producers import OPERATOR
+from devstack import nats_security
 from devstack.ports import LOOPBACK
 from devstack.settings import Settings, write_private
 
@@ -53,6 +56,8 @@ class Urls:
     comfyui: tuple[str, ...]
     nats: str
     nats_monitoring: str  # empty with a NATS of one's own
+    nats_tls_dir: str  # of the operator; empty with a NATS of one's own
+    nats_seed_file: str  # the same
     database: str
     traces: str
     crypto_pay: str  # the pay page of the stand-in; unused with a real app
@@ -71,6 +76,8 @@ class Urls:
             "comfyui_servers": list(self.comfyui),
             "nats": self.nats,
             "nats_monitoring": self.nats_monitoring,
+            "nats_tls_dir": self.nats_tls_dir,
+            "nats_seed_file": self.nats_seed_file,
             "database": self.database,
             "traces": self.traces,
             "crypto_pay": self.crypto_pay,
@@ -92,6 +99,9 @@ def plan(settings: Settings, database: str) -> Urls:
     def at(port: int) -> str:
         return f"http://{LOOPBACK}:{settings.port_base + port}"
 
+    operator = Identity(user=OPERATOR)
+    if not settings.nats_url:
+        operator = nats_security.identity(settings.state_dir, OPERATOR)
     telegram = at(Port.TELEGRAM)
     comfyui = settings.comfyui_urls or (at(Port.COMFYUI),)
     health = {numbered("gateway", 0, settings.gateways): at(Port.GATEWAY)}
@@ -109,8 +119,10 @@ def plan(settings: Settings, database: str) -> Urls:
         telegram_api=TELEGRAM_API if settings.bot_token else telegram,
         telegram_control="" if settings.bot_token else f"{telegram}/control",
         comfyui=comfyui,
-        nats=settings.nats_url or f"nats://{LOOPBACK}:{settings.port_base + Port.NATS}",
+        nats=settings.nats_url or f"tls://{LOOPBACK}:{settings.port_base + Port.NATS}",
         nats_monitoring="" if settings.nats_url else at(Port.NATS_MONITORING),
+        nats_tls_dir=operator.tls_dir,
+        nats_seed_file=operator.seed_file,
         database=settings.database_url or database,
         traces=at(Port.TRACES),
         crypto_pay=at(Port.CRYPTO_PAY),

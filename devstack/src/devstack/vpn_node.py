@@ -4,6 +4,8 @@ Where Debian's v2ray cannot be had, the agent gets a core that only keeps accoun
 the chat works, and no traffic passes.
 """
 
+from __future__ import annotations
+
 import os
 import shlex
 import signal
@@ -11,12 +13,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from devstack.ports import LOOPBACK
-from devstack.settings import Settings, write_private
-from devstack.urls import Port
 from devstack.v2ray import find_v2ray
+
+if TYPE_CHECKING:
+    from devstack.settings import Settings
 
 SHIM = Path(__file__).with_name("die_with_parent.py")
 REGIONS = ("eu", "us", "asia")
@@ -39,6 +42,8 @@ class Node(NamedTuple):
 
 
 def nodes(settings: Settings) -> list[Node]:
+    from devstack.urls import Port  # as below: a node that starts again waits for no import
+
     base = settings.port_base
     return [
         Node(
@@ -54,6 +59,8 @@ def nodes(settings: Settings) -> list[Node]:
 
 def prepare(settings: Settings) -> Path:
     """Make the certificates and the file of nodes; return their folder."""
+    from devstack.settings import write_private
+
     folder = settings.state_dir / FOLDER
     found = nodes(settings)
     wanted = (folder / "control.crt", *(folder / f"{node.name}.crt" for node in found))

@@ -186,6 +186,7 @@ class Shop:
         shared: dict[str, object] = {
             "DATABASE_URL": self.postgres.dsn(),
             "NATS_URL": self.server.url,
+            "SIGNATURES": "off",
             "HEALTH_PORT": free_port(),
             "LOG_LEVEL": "critical",
         }

@@ -34,15 +34,17 @@ from chassis.testing import FakeClock
 from contracts import access, billing, gateway, generator, operators, rewards, vpn
 from contracts.envelope import Message, contracts_of
 from contracts.media import MediaRef
-from devstack.testing import DatabaseServer, create_database, drop_database, run_blocking
+from devstack.testing import (
+    DatabaseServer,
+    create_database,
+    drop_database,
+    empty_schema,
+    run_blocking,
+)
 
 CONTRACTS = contracts_of(access, billing, gateway, generator, operators, rewards, vpn)
 ALL_LOTS = list(range(1, 20))
 MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
-_TABLES = (
-    "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') "
-    "AND NOT relispartition AND relname <> 'schema_version'"
-)
 
 
 class Desk:
@@ -189,11 +191,8 @@ def migrated_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
 @pytest.fixture
 async def database(migrated_dsn: str) -> AsyncIterator[Database]:
     opened = await Database.connect(migrated_dsn, schema=SCHEMA, pool_max=4)
-    async with opened.read() as connection, connection.transaction():
-        # As a replica the session is not stopped by the trigger that guards transfers.
-        await connection.execute("SET LOCAL session_replication_role = replica")
-        for row in await connection.fetch(_TABLES, SCHEMA):
-            await connection.execute(f"DELETE FROM {row['relname']}")
+    async with opened.read() as connection:
+        await empty_schema(connection, SCHEMA)
     yield opened
     await opened.close()
 

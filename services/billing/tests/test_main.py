@@ -38,11 +38,13 @@ def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("BILLING_DATABASE_URL", DSN)
     monkeypatch.setenv("BILLING_TRIAL_CREDITS", "5")
     monkeypatch.setenv("BILLING_PRICE_VALID", "PT1M")
+    monkeypatch.setenv("BILLING_ACCESS_HOLD", "PT2H")
     monkeypatch.setenv("SHOP_TIME_ZONE", "Europe/Moscow")
 
     terms = Settings().terms
 
     assert (terms.trial_credits, terms.price_valid) == (5, timedelta(minutes=1))
+    assert terms.access_hold == timedelta(hours=2)
     assert terms.zone.key == "Europe/Moscow"
 
 
@@ -50,6 +52,12 @@ def test_settings_come_from_the_environment(monkeypatch):
 def test_a_time_zone_that_does_not_exist_is_refused(zone):
     with pytest.raises(ValueError, match="no time zone"):
         Settings(database_url=DSN, shop_time_zone=zone)
+
+
+@pytest.mark.parametrize("hold", [timedelta(minutes=9), timedelta(hours=12, seconds=1)])
+def test_access_is_held_for_neither_too_short_nor_too_long(hold):
+    with pytest.raises(ValueError, match="access_hold"):
+        Settings(database_url=DSN, access_hold=hold)
 
 
 def outbox_of(clock):
@@ -102,6 +110,7 @@ async def test_the_service_runs_and_obeys_its_command_line(
 ):
     monkeypatch.setenv("BILLING_DATABASE_URL", database_dsn)
     monkeypatch.setenv("BILLING_NATS_URL", nats_url)
+    monkeypatch.setenv("BILLING_SIGNATURES", "off")
     monkeypatch.setenv("BILLING_CATALOGUE_DIR", str(CATALOGUE))
     await migrate(database_dsn, schema=SCHEMA, folder=MIGRATIONS)
     broker = await Broker.connect(nats_url, name="test", on_fatal=pytest.fail)

@@ -29,6 +29,8 @@ class Seen:
     timer_keys: Sequence[str]
     claim_silence: float
     """How many seconds a generator must be silent until another takes its claim over."""
+    round_trip: float
+    """How many seconds the slowest answer of a service took while everything was calm."""
 
 
 async def judge(connection: asyncpg.Connection, seen: Seen) -> list[Finding]:
@@ -39,7 +41,9 @@ async def judge(connection: asyncpg.Connection, seen: Seen) -> list[Finding]:
         await invariants.results(connection, seen.results, seen.crashes),
         await invariants.updates(connection, seen.updates),
         *await invariants.parked(connection),
-        await invariants.priorities(connection, seen.troubles, seen.claim_silence),
+        await invariants.priorities(
+            connection, seen.troubles, seen.claim_silence, round_trip=seen.round_trip
+        ),
         *await access(connection),
         *await timers(connection, seen.timer_keys),
     ]

@@ -27,6 +27,8 @@ PHOTOS_MAX = 4
 """A photo Telegram would not hand over is sent again: the bot said that it could not fetch it."""
 ORDER_SECONDS_MAX = 240.0
 POLL_SECONDS = 0.3
+LOOK_SECONDS = 0.6
+"""A dozen people who look as often as one does in a test would be half of what a core does."""
 TAPS_TWICE = 0.15
 CANCELS = 0.08
 AWAY = (
@@ -57,6 +59,8 @@ class Log:
     seconds: list[float] = field(default_factory=list)
     access: Counter[str] = field(default_factory=Counter)
     """How purchases of VPN access ended."""
+    round_trip: float = 0.0
+    """How many seconds the slowest answer of a service took while everything was calm."""
 
 
 class Screens:
@@ -104,6 +108,7 @@ class Person:
     def __init__(self, stage: Stage, screens: Screens, user_id: int, seed: int, log: Log) -> None:
         self.user_id = user_id
         self._chat: Chat = stage.chat(user_id)
+        self._chat.poll_seconds = LOOK_SECONDS
         self._screens = screens
         self._chance = random.Random(seed)  # noqa: S311 (not a secret)
         self._log = log

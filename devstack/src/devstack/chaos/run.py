@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from uuid import UUID
 
 import aiohttp
 
+from chassis import rpc
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.errors import TransientError
@@ -36,6 +37,7 @@ FIRST_USER_ID = 5_000_000
 TIMERS = 40
 POOR_EVERY = 10
 CALM_ROUNDS = 2
+ASK_SECONDS = 0.25
 QUIET_SECONDS_MAX = 150.0
 TIERS = ("black_gold", "vip", "none", "none", "none")
 
@@ -80,7 +82,13 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
             "VITRINE_LOG_FORMAT": "json",
         }
         stage = await stack.enter_async_context(running_platform(environment, folder=folder))
-        broker = await Broker.connect(stage.urls["nats"], name="chaos", on_fatal=lambda _: None)
+        broker = await Broker.connect(
+            stage.urls["nats"],
+            name="chaos",
+            identity=stage.identity,
+            on_fatal=lambda _: None,
+            signatures=stage.signatures,
+        )
         stack.push_async_callback(broker.close)
         log = Log()
         screens = Screens(stage)
@@ -95,7 +103,7 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
             await _order_all(people, plan)
             trouble.stopped.set()
             await stage.no_faults()
-            await _order_in_calm(people, trouble, plan)
+            log.round_trip = await _order_in_calm(people, broker, trouble, plan)
             ordered.set()
         problems = await _settle(stage)
         findings = await _judge(stage, people, plan, log, trouble, keys)
@@ -232,13 +240,35 @@ async def _order_all(people: list[Subscriber], plan: Plan) -> None:
             group.create_task(person.buy_access())
 
 
-async def _order_in_calm(people: Sequence[Person], trouble: Trouble, plan: Plan) -> None:
-    """Everybody orders at once, with no kill near: only so can priorities be judged."""
+async def _order_in_calm(
+    people: Sequence[Person], broker: Broker, trouble: Trouble, plan: Plan
+) -> float:
+    """Everybody orders at once, with no kill near: only so can priorities be judged.
+
+    Returns how long the slowest answer of a service took meanwhile.
+    """
     last = max(trouble.moments_of(), default=0.0)
     aftermath = plan.claim_silence + invariants.AFTERMATH_SECONDS
     await asyncio.sleep(max(0.0, last + aftermath + 1 - time.time()))
-    for _ in range(CALM_ROUNDS):
-        await asyncio.gather(*(person.order() for person in people))
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        slowest = group.create_task(_slowest_answer(broker, over))
+        for _ in range(CALM_ROUNDS):
+            await asyncio.gather(*(person.order() for person in people))
+        over.set()
+    return slowest.result()
+
+
+async def _slowest_answer(broker: Broker, over: asyncio.Event) -> float:
+    """Ask billing again and again; what a loaded machine makes of one question, it does to all."""
+    slowest = 0.0
+    while not over.is_set():
+        began = time.monotonic()
+        with suppress(rpc.RpcFailedError, TransientError):  # then it took as long as one waits
+            await rpc.request(broker, billing.GetBalance(user_id=UserId(1)), billing.Balance)
+        slowest = max(slowest, time.monotonic() - began)
+        await asyncio.sleep(ASK_SECONDS)
+    return slowest
 
 
 async def _stop_after(trouble: Trouble, seconds: float) -> None:
@@ -294,6 +324,7 @@ async def _judge(
         troubles=trouble.moments_of(),
         timer_keys=keys,
         claim_silence=plan.claim_silence,
+        round_trip=log.round_trip,
     )
     connection = await stage.connect()
     try:

@@ -15,9 +15,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from chassis import logs
 from chassis.broker import ApiError, Broker
 from chassis.deliveries import BrokerUnavailableError
+from chassis.errors import ConfigurationError
+from chassis.identity import Identity
 from contracts import topology
+from contracts.permissions import BOOTSTRAP
 
 log = logs.get("chassis.bootstrap")
+EXIT_MISCONFIGURED = 2
 NOT_FOUND = 404
 NO_PEERS = 10005
 """Fewer servers than replicas: of a cluster that starts, the others are about to join."""
@@ -38,6 +42,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VITRINE_", populate_by_name=True)
 
     nats_url: str = Field(default="nats://127.0.0.1:4222", validation_alias="NATS_URL")
+    nats_tls_dir: str = Field(default="", validation_alias="NATS_TLS_DIR")
+    nats_seed_file: str = Field(default="", validation_alias="NATS_SEED_FILE")
     replicas: int = 1
     max_bytes: dict[str, int] = {}
 
@@ -221,7 +227,12 @@ async def run(settings: Settings, *, dry_run: bool = False) -> int:
         if not fatal.done():
             fatal.set_result(reason)
 
-    broker = await Broker.connect(settings.nats_url, name="bootstrap", on_fatal=on_fatal)
+    identity = Identity(
+        user=BOOTSTRAP, tls_dir=settings.nats_tls_dir, seed_file=settings.nats_seed_file
+    )
+    broker = await Broker.connect(
+        settings.nats_url, name="bootstrap", identity=identity, on_fatal=on_fatal
+    )
     try:
         changes = await apply(
             broker, replicas=settings.replicas, max_bytes=settings.max_bytes, dry_run=dry_run
@@ -242,7 +253,11 @@ def main() -> None:
     if arguments not in ([], ["--dry-run"]):
         sys.stderr.write("usage: bootstrap [--dry-run]\n")
         raise SystemExit(2)
-    raise SystemExit(asyncio.run(run(Settings(), dry_run=bool(arguments))))
+    try:
+        raise SystemExit(asyncio.run(run(Settings(), dry_run=bool(arguments))))
+    except ConfigurationError as error:
+        sys.stderr.write(f"configuration: {error}\n")
+        raise SystemExit(EXIT_MISCONFIGURED) from error
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ import msgspec
 from chassis import logs, messaging_spans
 from chassis.deliveries import BrokerUnavailableError, Delivery, Settlement
 from chassis.ephemeral import Callback, Ephemeral, Subscription
+from chassis.identity import Identity
 from chassis.nats_client import (
     NO_RESPONDERS,
     Mitigations,
     NatsError,
+    NotAdmittedError,
     PatchedClient,
     UnexpectedEOF,
 )
@@ -29,6 +31,7 @@ from chassis.publishing import (
     WrongSequenceError,
 )
 from chassis.pull import IDLE_HEARTBEAT, STALE_AFTER, Pull
+from chassis.signatures import Signatures
 from chassis.wire import MessageTooLargeError, publish_frame
 from contracts.topology import BATCH_MAX
 
@@ -39,6 +42,7 @@ __all__ = [
     "ConsumerState",
     "Delivery",
     "Ephemeral",
+    "Identity",
     "MessageTooLargeError",
     "Mitigations",
     "OutgoingMessage",
@@ -63,6 +67,8 @@ PINGS_LOST_MAX = 2
 UNSENT_BYTES_MAX = 4 << 20
 NOT_FOUND = 404
 PERMISSION = "permissions violation"
+LATE_ANSWER = 'permissions violation for publish to "_inbox_'
+"""The right to answer lasts seconds, and as long as the connection; who asked has given up then."""
 
 
 class ApiError(Exception):
@@ -90,12 +96,15 @@ class Broker:
 
     def __init__(self, client: PatchedClient, on_fatal: Callable[[str], None]) -> None:
         self.nc = client
+        self.signatures: Signatures | None = None
+        """What is published is signed with it. None: nobody has said whether messages are."""
         self._on_fatal = on_fatal
         self._publisher = Publisher(client)
         self._reconnect_listeners: set[Callable[[], None]] = set()
         self._closing = False
         self._logged_reason = ""
         self._logged_at = 0.0
+        self._on_refused: Callable[[str], None] = lambda _: None
 
     @classmethod
     async def connect(
@@ -104,6 +113,9 @@ class Broker:
         *,
         name: str,
         on_fatal: Callable[[str], None],
+        identity: Identity | None = None,
+        on_refused: Callable[[str], None] | None = None,
+        signatures: Signatures | None = None,
         mitigations: Mitigations | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Self:
@@ -111,10 +123,19 @@ class Broker:
 
         `url` may name several servers, comma-separated. `on_fatal` is called with a sentence when
         this connection can no longer serve: a permission is missing, or it was closed for good.
-        `options` go to nats-py as they are (tls, nkeys_seed, inbox_prefix).
+        `identity`: the user's files, read again at every reconnect; raises ConfigurationError when
+        they are missing or malformed from the start. `on_refused` is told why a server does not
+        let us in, at every attempt: it may learn our key later. `signatures`: how messages are
+        signed and judged; who leaves it out can publish, unsigned, and consume nothing.
+        `options` go to nats-py as they are.
         """
-        client = PatchedClient(mitigations or Mitigations())
+        known = identity or Identity(user=name)
+        known.check()
+        client = PatchedClient(mitigations or Mitigations(), known)
         broker = cls(client, on_fatal)
+        broker.signatures = signatures
+        if on_refused is not None:
+            broker._on_refused = on_refused
         repaired = client.mitigations
         forever: dict[str, Any] = {
             "max_reconnect_attempts": -1,
@@ -131,6 +152,7 @@ class Broker:
             ping_interval=PING_SECONDS,
             max_outstanding_pings=PINGS_LOST_MAX,
             pending_size=UNSENT_BYTES_MAX,
+            inbox_prefix=known.inbox_prefix,
             **{
                 "reconnect_time_wait": CONNECT_PAUSE_SECONDS,
                 **(forever if repaired.reconnect else {}),
@@ -167,6 +189,8 @@ class Broker:
         PublishRefusedError and MessageTooLargeError when sending it again would not help.
         """
         sent = dict(headers or {})
+        if self.signatures is not None:
+            self.signatures.sign(subject, body, sent)
         if not traced:
             return await self._publisher.publish(
                 subject,
@@ -196,6 +220,8 @@ class Broker:
         """
         if not messages:
             return []
+        if self.signatures is not None:
+            messages = self.signatures.sign_all(messages)
         return await self._publisher.publish_all(messages)
 
     async def publish_ephemeral(
@@ -298,7 +324,11 @@ class Broker:
         if isinstance(error, UnexpectedEOF) or self._closing:
             return
         reason = str(error) or type(error).__name__
-        if PERMISSION in reason.lower() and self.nc.mitigations.permission:
+        if isinstance(error, NotAdmittedError):
+            self._on_refused(reason)
+        if LATE_ANSWER in reason.lower():
+            log.warning("answer_too_late")
+        elif PERMISSION in reason.lower() and self.nc.mitigations.permission:
             log.error("nats_permission_missing", reason=reason)
             self._on_fatal(reason)
         else:

@@ -16,6 +16,7 @@ from chassis import inbox, logs, metrics, parked, tracing
 from chassis.broker import Delivery, Pull
 from chassis.database import RETRYABLE, Connection, DatabaseUnavailableError
 from chassis.errors import TransientError
+from chassis.gate import Gate
 from chassis.outbox import Outbox, UnitOfWork
 from contracts import topology
 from contracts.envelope import Headers, LockKey, Message
@@ -37,7 +38,10 @@ redelivered_count = metrics.counter("vitrine.messages.redelivered")
 class Received(Generic[M]):
     """A decoded message with what travelled beside it."""
 
-    __slots__ = ("deliveries", "delivery", "headers", "message", "span", "subject", "traceparent")
+    __slots__ = (
+        *("deliveries", "delivery", "headers", "message", "producer", "span"),
+        *("subject", "traceparent"),
+    )
 
     def __init__(self, message: M, headers: Headers, subject: str, deliveries: int) -> None:
         self.message = message
@@ -46,6 +50,8 @@ class Received(Generic[M]):
         self.deliveries = deliveries
         self.traceparent = headers.traceparent
         """Pass it to `UnitOfWork.emit(traceparent=...)` from a batch handler."""
+        self.producer = ""
+        """Who is proven to have sent it; empty: signatures are not required."""
         self.delivery: Delivery | None = None
         self.span: Span | None = None
 
@@ -89,8 +95,8 @@ class ExactlyOnce:
     """Runs one subscription. Every message takes effect once or is parked; none is dropped."""
 
     def __init__(self, service: str, outbox: Outbox, subscription: Subscription) -> None:
-        self._service = service
         self._outbox = outbox
+        self._gate = Gate(service, outbox)
         self._subscription = subscription
         self._routes = {route.message.subject: route for route in subscription.routes}
         self._kinds: dict[str, Hashable] = {
@@ -142,7 +148,10 @@ class ExactlyOnce:
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
         together: list[Received[Any]] = []
         for delivery in deliveries:
-            received = self._decode(delivery)
+            producer = await self._gate.producer_of(delivery)
+            if producer is None:
+                continue
+            received = self._decode(delivery, producer)
             if received is None:
                 await self._hand_back_unknown(delivery)
             elif delivery.deliveries >= topology.STARTS_BEFORE_ALONE:
@@ -166,7 +175,7 @@ class ExactlyOnce:
             for received in together:
                 await self._run_one(received)
 
-    def _decode(self, delivery: Delivery) -> Received[Any] | None:
+    def _decode(self, delivery: Delivery, producer: str) -> Received[Any] | None:
         route = self._routes.get(delivery.subject)
         if route is None:
             return None
@@ -178,6 +187,7 @@ class ExactlyOnce:
             return None
         received = Received(message, headers, delivery.subject, delivery.deliveries)
         received.delivery = delivery
+        received.producer = producer
         return received
 
     async def _run_one(self, received: Received[Any]) -> None:
@@ -333,16 +343,7 @@ class ExactlyOnce:
 
     async def _park(self, delivery: Delivery | None, reason: str) -> None:
         assert delivery is not None
-        try:
-            async with self._outbox.begin() as uow:
-                await parked.park(uow, delivery, reason=reason, service=self._service)
-        except Exception as error:
-            transient = isinstance(error, (TransientError, *RETRYABLE))
-            write = log.warning if transient else log.error
-            write("parking_postponed", subject=delivery.subject, reason=type(error).__name__)
-            await delivery.nak(NAK_MAX)
-            return
-        await delivery.ack()
+        await self._gate.park(delivery, reason)
 
     def accepts(self, subject: str) -> bool:
         return subject in self._routes

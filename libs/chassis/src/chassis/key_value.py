@@ -14,7 +14,8 @@ from chassis.key_watch import Change, Entry, KeyWatch, is_deleted
 from chassis.keys import decode_key, encode_key
 from chassis.leases import Lease
 from chassis.publishing import WrongSequenceError
-from chassis.stored_messages import last_message
+from chassis.signatures import Signatures
+from chassis.stored_messages import Stored, last_message
 from contracts.envelope import HEADER_ID
 
 __all__ = [
@@ -52,8 +53,12 @@ class _Last(NamedTuple):
 class KeyValue:
     """One bucket. Reads go to the stream's leader: what was written is what is read."""
 
-    def __init__(self, broker: Broker, bucket: str) -> None:
+    def __init__(
+        self, broker: Broker, bucket: str, *, signatures: Signatures | None = None
+    ) -> None:
+        """With `signatures`, a value nobody vouches for counts as deleted; watches see it still."""
         self._broker = broker
+        self._signatures = signatures
         self.bucket = bucket
         self.stream = f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
@@ -170,9 +175,20 @@ class KeyValue:
         if found is None:
             return None
         markers = self._broker.nc.mitigations.markers
+        deleted = is_deleted(found.headers, markers=markers)
         return _Last(
             found.body,
             found.sequence,
             found.headers.get(HEADER_ID, ""),
-            is_deleted(found.headers, markers=markers),
+            deleted or not self._vouched(key, found),
         )
+
+    def _vouched(self, key: str, found: Stored) -> bool:
+        """Whether its writer is proven. Raises TransientError while its key is not known (yet)."""
+        if self._signatures is None:
+            return True
+        subject = self._prefix + encode_key(key)
+        refusal = self._signatures.judge(subject, found.headers, found.body).refusal
+        if refusal is not None and refusal.later:
+            raise TransientError(f"{self.bucket}/{key} is signed with an unknown key")
+        return refusal is None

@@ -14,6 +14,7 @@ import msgspec
 from chassis import logs, scram
 from chassis.database import Connection
 from chassis.errors import ConfigurationError
+from chassis.table_rights import TableRights
 
 log = logs.get("chassis.migrations")
 RUNTIME_FOLDER = Path(__file__).parent / "migrations_runtime"
@@ -57,10 +58,14 @@ def steps_of(folder: Path) -> list[Migration]:
     return [*read(RUNTIME_FOLDER, "runtime"), *read(folder, "service")]
 
 
+def role_of(dsn: str) -> str:
+    """The role that a URL logs in as."""
+    return unquote(urlsplit(dsn).username or "")
+
+
 async def provision(admin_dsn: str, *, role_dsn: str, schema: str) -> None:
     """Make database, role and schema where missing. Needs a role that may create them."""
-    parts = urlsplit(role_dsn)
-    role, password = unquote(parts.username or ""), unquote(parts.password or "")
+    role, password = role_of(role_dsn), unquote(urlsplit(role_dsn).password or "")
     if not role:
         raise ConfigurationError("the service's database URL names no role")
     connection = await asyncpg.connect(admin_dsn)
@@ -75,9 +80,9 @@ async def provision(admin_dsn: str, *, role_dsn: str, schema: str) -> None:
             await connection.execute(f"{verb} ROLE {name} LOGIN PASSWORD {secret}")
             await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
             await connection.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO {name}')
+            # Table by table the migrations say what is needed; earlier releases gave it all here.
             await connection.execute(
-                f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" '
-                f"GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name}"
+                f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" REVOKE ALL ON TABLES FROM {name}'
             )
             await connection.execute(
                 f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT USAGE ON SEQUENCES TO {name}'
@@ -87,14 +92,21 @@ async def provision(admin_dsn: str, *, role_dsn: str, schema: str) -> None:
 
 
 async def migrate(
-    dsn: str, *, schema: str, folder: Path, target: int | None = None, phase: str = ""
+    dsn: str,
+    *,
+    schema: str,
+    folder: Path,
+    target: int | None = None,
+    phase: str = "",
+    role: str = "",
 ) -> list[str]:
     """Bring the schema to `target` applied steps (None: all; lower: down). Return what was done.
 
-    `phase="pre"` stops before the first post step. Raises ConfigurationError when an applied
-    file was edited afterwards.
+    `phase="pre"` stops before the first post step. `role`: the service's own, which is given its
+    rights on the tables. Raises ConfigurationError when an applied file was edited afterwards.
     """
     steps = steps_of(folder)
+    rights = TableRights.read(role, RUNTIME_FOLDER, folder) if role else None
     connection = await asyncpg.connect(dsn, server_settings={"search_path": schema})
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}:migrate")
@@ -110,9 +122,13 @@ async def migrate(
         pending = [step for step in steps[:target] if step.key not in applied]
         if phase == "pre":
             pending = list(takewhile(lambda step: step.phase == "pre", pending))
-        done = await _up(connection, pending)
+        done = await _up(connection, pending, rights)
         extra = steps[target:] if target is not None else []
-        return done + await _down(connection, [step for step in extra if step.key in applied])
+        done += await _down(connection, [step for step in extra if step.key in applied])
+        if rights is not None:
+            async with connection.transaction():
+                await rights.apply(connection)
+        return done
     finally:
         await connection.close()
 
@@ -124,7 +140,9 @@ def _check(steps: list[Migration], applied: dict[str, str]) -> None:
             raise ConfigurationError(f"{step.key} was applied with other content than it has now")
 
 
-async def _up(connection: Connection, steps: list[Migration]) -> list[str]:
+async def _up(
+    connection: Connection, steps: list[Migration], rights: TableRights | None
+) -> list[str]:
     done = []
     for step in steps:
         async with connection.transaction():
@@ -136,6 +154,9 @@ async def _up(connection: Connection, steps: list[Migration]) -> list[str]:
                 step.key,
                 step.digest,
             )
+            if rights is not None:
+                # With the step: a service that sees it applied may use its tables.
+                await rights.apply(connection)
         done.append(f"up {step.key}")
     return done
 

@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import itertools
-import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from chassis import logs
+from chassis.admission import AdmittedClient, NotAdmittedError
+from chassis.identity import Identity
+from chassis.nats_py import (
+    ConnectionClosedError,
+    NatsError,
+    OutboundBufferLimitError,
+    UnexpectedEOF,
+)
 from chassis.wire import Frame, publish_frame
-
-
-def _import_nats() -> None:
-    """Import nats-py without aiohttp, which it would load only for WebSocket URLs (20 MB)."""
-    if "aiohttp" in sys.modules:
-        return
-    sys.modules["aiohttp"] = None  # type: ignore[assignment] # makes its import fail
-    try:
-        importlib.import_module("nats.aio.client")
-    finally:
-        del sys.modules["aiohttp"]
-
-
-def _split_at_spaces_only() -> None:
-    """Read delivery lines as the server writes them: fields end at a space and nowhere else.
-
-    nats-py ends them at a form feed as well. The server lets one into a subject, and the delivery
-    of such a message would break the connection, again at every redelivery.
-    """
-    parser = importlib.import_module("nats.protocol.parser")
-    fields = rb" +([^ \r\n]+) +([^ \r\n]+) +(([^ \r\n]+) +)?"
-    parser.MSG_RE = re.compile(rb"\AMSG" + fields + rb"(\d+)\r\n")  # type: ignore[attr-defined]
-    parser.HMSG_RE = re.compile(rb"\AHMSG" + fields + rb"(\d+) +(\d+)\r\n")  # type: ignore[attr-defined]
-
-
-_import_nats()
-_split_at_spaces_only()
-
-# Everybody else imports these from here, so that nothing of nats-py is loaded before.
-from nats.aio.client import Client  # noqa: E402
-from nats.errors import ConnectionClosedError, OutboundBufferLimitError, UnexpectedEOF  # noqa: E402
-from nats.errors import Error as NatsError  # noqa: E402
 
 __all__ = [
     "NO_RESPONDERS",
     "ConnectionLostError",
     "Mitigations",
     "NatsError",
+    "NotAdmittedError",
     "PatchedClient",
     "Sink",
     "UnexpectedEOF",
@@ -93,14 +67,14 @@ class Mitigations(msgspec.Struct, frozen=True, kw_only=True):
     """Reconnect for ever instead of sixty times."""
 
 
-class PatchedClient(Client):
+class PatchedClient(AdmittedClient):
     """A connection whose inboxes are plain callbacks: no queue and no task for each of them.
 
     It reaches into nats-py's own attributes; the version is pinned and tests/nats guards them.
     """
 
-    def __init__(self, mitigations: Mitigations) -> None:
-        super().__init__()
+    def __init__(self, mitigations: Mitigations, identity: Identity | None = None) -> None:
+        super().__init__(identity or Identity(user=""))
         self.mitigations = mitigations
         self._sinks: dict[int, Sink] = {}
         self._replies: dict[str, asyncio.Future[Frame]] = {}

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from chassis import inbox, logs, metrics
+from chassis import inbox, logs, metrics, signatures
 from chassis.broker import Delivery
 from chassis.clock import new_id
 from chassis.database import Connection
@@ -109,9 +109,19 @@ def row_id(delivery: Delivery) -> UUID:
     return found
 
 
+def id_of_place(delivery: Delivery) -> UUID:
+    """Return an id for a message whose own is not to be believed.
+
+    Under that the true message, still to come, would pass for handled.
+    """
+    claimed = delivery.headers.get(HEADER_ID, "")
+    return derived_id(_NO_TIME, delivery.stream, delivery.stream_sequence, claimed)
+
+
 async def park(uow: UnitOfWork, delivery: Delivery, *, reason: str, service: str) -> None:
     """Keep a message nobody could handle, with its inbox row, and send the notice."""
-    parked_id = row_id(delivery)
+    refused = reason in signatures.REASONS
+    parked_id = id_of_place(delivery) if refused else row_id(delivery)
     age = uow.now - uuid7_time(parked_id)
     recordable = timedelta(days=-2) < age < topology.INBOX_HORIZON - timedelta(days=1)
     if recordable and not await inbox.record(uow.connection, [parked_id]):
@@ -134,7 +144,7 @@ async def park(uow: UnitOfWork, delivery: Delivery, *, reason: str, service: str
         return
     notice = MessageParked(parked_id=parked_id, message_subject=delivery.subject, reason=reason)
     uow.emit(notice, subject=f"dead.{service}", id=new_id())
-    parked_count.add(1, {"service": service})
+    parked_count.add(1, {"service": service, "refused": reason if refused else ""})
     log.error("message_parked", subject=delivery.subject, id=str(parked_id), reason=reason)
 
 
@@ -207,9 +217,15 @@ async def take_fresh(uow: UnitOfWork, parked_id: UUID) -> ParkedRow | None:
 
 
 async def give_up(uow: UnitOfWork, parked_id: UUID, reason: str) -> None:
-    """Put a fresh row whose re-drive failed back among the parked."""
+    """Put a fresh row whose re-drive failed back among the parked.
+
+    A message nobody vouches for stays one, whatever else went wrong: its reason says so.
+    """
     await uow.connection.execute(
-        "UPDATE parked SET state = 'parked', reason = $2 WHERE id = $1 AND state = 'fresh'",
+        "UPDATE parked SET state = 'parked', "
+        "reason = CASE WHEN reason = ANY($3) THEN reason ELSE $2 END "
+        "WHERE id = $1 AND state = 'fresh'",
         parked_id,
         reason,
+        list(signatures.REASONS),
     )

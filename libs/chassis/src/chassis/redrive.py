@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from chassis import logs, parked
+from chassis import inbox, logs, parked, signatures
 from chassis.consumers import ExactlyOnce
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
-from chassis.outbox import Outbox
+from chassis.outbox import Outbox, UnitOfWork
 from contracts import topology
+from contracts.envelope import HEADER_ID
 
 if TYPE_CHECKING:
     from chassis.service import Service
 
 log = logs.get("chassis.redrive")
+
+
+class StillRefusedError(Exception):
+    """Nobody vouches for this message yet: an operator's word is no signature."""
 
 
 class Redrive:
@@ -70,7 +75,7 @@ class Redrive:
         try:
             async with self._outbox.begin() as uow:
                 row = await parked.take_fresh(uow, parked_id)
-                if row is not None:
+                if row is not None and await self._may_run(uow, row):
                     await self._consumer_of(row.subject).redrive(uow, row)
         except (TransientError, *RETRYABLE):
             raise  # it stays fresh, for the next run
@@ -78,6 +83,23 @@ class Redrive:
             log.exception("redrive_failed", id=str(parked_id))
             await self._give_up(parked_id, f"re-drive failed: {type(error).__name__}")
         return True
+
+    async def _may_run(self, uow: UnitOfWork, row: parked.ParkedRow) -> bool:
+        """Whether to handle a row; one whose signature was refused has to be judged again.
+
+        It was parked without an inbox row of its id, which may have been handled meanwhile.
+        Raises StillRefusedError.
+        """
+        if row.reason not in signatures.REASONS:
+            return True
+        guard = signatures.decided(self._outbox.broker.signatures)
+        if (refusal := guard.judge(row.subject, row.headers, row.body).refusal) is not None:
+            raise StillRefusedError(refusal.reason)
+        try:
+            message_id = UUID(row.headers.get(HEADER_ID, ""))
+        except ValueError:
+            return True  # of an update, whose id is Telegram's
+        return bool(await inbox.record(uow.connection, [message_id]))
 
     async def _give_up(self, parked_id: UUID, reason: str) -> None:
         async with self._outbox.begin() as uow:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import uvloop
 from pydantic import ValidationError
 
-from chassis import logs, metrics, migrations, rpc, stopping, tracing
+from chassis import logs, metrics, migrations, rpc, signatures, stopping, tracing
 from chassis.background import Background
 from chassis.backlog import SAMPLE_EVERY, Backlog
 from chassis.broker import Broker
@@ -24,6 +24,7 @@ from chassis.database import Database
 from chassis.effects import EffectKind, EffectWorker
 from chassis.errors import ConfigurationError, TransientError
 from chassis.health import Health
+from chassis.identity import Identity
 from chassis.outbox import Outbox
 from chassis.partitions import MAINTAIN_EVERY
 from chassis.redrive import Redrive
@@ -39,6 +40,7 @@ EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
 SCHEMA_POLL_SECONDS = 0.5
 REDRIVE_EVERY = timedelta(seconds=30)
+KEYS_LOOK_EVERY = timedelta(seconds=2)
 
 
 class Service:
@@ -53,6 +55,7 @@ class Service:
         self.background = Background()
         self.health = Health()
         self._connected = False
+        self._refused = ""
         self._consumers: list[ExactlyOnce] = []
         self._outboxes: list[Outbox] = []
         self._databases: list[Database] = []
@@ -81,8 +84,18 @@ class Service:
 
     async def _connect(self) -> bool:
         """Connect, unless the process is asked to stop before the server is there."""
+        identity = Identity.of(self.settings, self.name)
+        identity.check()
+        signing = self._signing()
         connecting = self.background.spawn(
-            Broker.connect(self.settings.nats_url, name=self.name, on_fatal=self.fail),
+            Broker.connect(
+                self.settings.nats_url,
+                name=self.name,
+                identity=identity,
+                on_fatal=self.fail,
+                on_refused=self._not_admitted,
+                signatures=signing,
+            ),
             name="connect",
         )
         stopping = self.background.spawn(self.background.stopping.wait(), name="stop-watch")
@@ -100,8 +113,30 @@ class Service:
         self.background.failure = self.background.failure or ConfigurationError(reason)
         self.background.stopping.set()
 
+    def _signing(self) -> signatures.Signatures:
+        """How messages are signed; key files that change are read again."""
+        settings = self.settings
+        signing = signatures.of_service(
+            self.name,
+            mode=settings.signatures,
+            key_file=settings.signing_key_file,
+            verify_keys=settings.verify_keys_dir,
+        )
+        self.background.spawn(
+            self.background.every(KEYS_LOOK_EVERY, signing.look, name="signing-keys"),
+            name="signing-keys",
+        )
+        return signing
+
+    def _not_admitted(self, reason: str) -> None:
+        """Not the end: the server may be about to learn of our key, or we are given the next."""
+        self._refused = reason
+
     async def _nats_ready(self) -> str | None:
-        return None if self._connected and self.broker.connected else "NATS: not connected"
+        if self._connected and self.broker.connected:
+            self._refused = ""
+            return None
+        return f"NATS: {self._refused or 'not connected'}"
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -308,7 +343,10 @@ def migrate_main(settings: type[DatabaseSettings], *, schema: str, folder: Path)
         if admin:
             await migrations.provision(admin, role_dsn=configured.database_url, schema=schema)
         return await migrations.migrate(
-            admin or configured.database_url, schema=schema, folder=folder
+            admin or configured.database_url,
+            schema=schema,
+            folder=folder,
+            role=migrations.role_of(configured.database_url) if admin else "",
         )
 
     for line in asyncio.run(work()):

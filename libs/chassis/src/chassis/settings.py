@@ -19,6 +19,16 @@ class ServiceSettings(BaseSettings):
 
     nats_url: str = "nats://127.0.0.1:4222"
     """One URL or several, comma-separated."""
+    nats_tls_dir: str = ""
+    """Folder with `ca.crt`, `tls.crt` and `tls.key`; empty: a nats-server without TLS."""
+    nats_seed_file: str = ""
+    """The seed of this service's NATS user; empty: a nats-server that asks nobody who he is."""
+    signing_key_file: str = ""
+    """This service's private Ed25519 key (PEM): what it publishes is signed with it."""
+    verify_keys_dir: str = ""
+    """Folder of everybody's public keys, `<service>.<key id>.pub` (PEM)."""
+    signatures: str = ""
+    """require, observe or off; empty: require, for which both keys are needed."""
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0: any free port (it is logged)."""

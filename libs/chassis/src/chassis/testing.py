@@ -6,6 +6,14 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from chassis import signing_keys
+from chassis.clock import SystemClock, new_id
+from chassis.publishing import OutgoingMessage
+from chassis.signatures import Mode, Signatures, of_service
+from contracts.envelope import Headers, Message
+from contracts.ids import MessageId
 
 POLL_SECONDS = 0.02
 
@@ -21,6 +29,24 @@ class FakeClock:
 
     def advance(self, span: timedelta) -> None:
         self.moment += span
+
+
+def signatures_of(folder: Path, party: str, mode: str = Mode.REQUIRE) -> Signatures:
+    """Sign and judge as a party does, with keys that `signing_keys.ensure` made in `folder`."""
+    return of_service(
+        party,
+        mode=mode,
+        key_file=str(signing_keys.private_file(folder, party)),
+        verify_keys=str(signing_keys.verify_folder(folder)),
+    )
+
+
+def signed(folder: Path, party: str, message: Message) -> OutgoingMessage:
+    """A message as a party would publish it now."""
+    headers = Headers(id=MessageId(new_id()), sent_at=SystemClock().now()).to_wire()
+    body = message.encode()
+    signatures_of(folder, party).sign(message.subject, body, headers)
+    return OutgoingMessage(message.subject, body, headers)
 
 
 async def drain(

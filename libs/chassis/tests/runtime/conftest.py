@@ -1,18 +1,23 @@
 """A schema with the runtime's tables and one table of the test's own, and a broker with streams."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chassis import bootstrap, migrations
+from chassis import bootstrap, migrations, signatures, signing_keys
 from chassis.background import Background
 from chassis.broker import Broker
-from chassis.clock import SystemClock
+from chassis.clock import SystemClock, new_id
 from chassis.consumers import ExactlyOnce, Route, Subscription
 from chassis.database import Database
 from chassis.outbox import Outbox
+from chassis.testing import drain, signatures_of
+from contracts.envelope import HEADER_ID
+from contracts.producers import PARTIES
 
 SCHEMA = "toy"
 STREAMS = ("BILLING", "JOBS", "EVENTS", "DEAD")
@@ -38,7 +43,9 @@ async def database(database_dsn: str, toy_migrations: Path) -> AsyncIterator[Dat
 @pytest.fixture
 async def broker(nats_url: str) -> AsyncIterator[Broker]:
     fatal: list[str] = []
-    broker = await Broker.connect(nats_url, name="test", on_fatal=fatal.append)
+    broker = await Broker.connect(
+        nats_url, name="test", on_fatal=fatal.append, signatures=signatures.OFF
+    )
     await bootstrap.apply(broker, only=STREAMS)
     yield broker
     await broker.close()
@@ -74,3 +81,98 @@ async def consume(outbox: Outbox) -> AsyncIterator[Callable[..., ExactlyOnce]]:
         await each.stop()
     await background.stop(timedelta(seconds=5))
     assert background.failure is None
+
+
+# For messages that are signed: a test file says `broker` is `signing_broker`.
+
+PROBE = "billing.cmd.probe.v1"
+
+
+class Tables:
+    """What came of messages: rows of the test's own table, and of `parked`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def done(self) -> list[str]:
+        rows = await self._rows("SELECT key FROM done ORDER BY at")
+        return [row["key"] for row in rows]
+
+    async def refused(self) -> list[Any]:
+        """What was parked, the probes of `forget_ids` left out."""
+        return await self._rows(
+            f"SELECT * FROM parked WHERE subject <> '{PROBE}' ORDER BY parked_at"
+        )
+
+    async def until(self, *, handled: int = 0, parked: int = 0) -> None:
+        async def reached() -> bool:
+            return len(await self.done()) >= handled and len(await self.refused()) >= parked
+
+        await drain(reached, what=f"{handled} handled and {parked} parked")
+
+    async def _rows(self, query: str) -> list[Any]:
+        async with self._database.read() as connection:
+            return list(await connection.fetch(query))
+
+
+@pytest.fixture
+def tables(database: Database) -> Tables:
+    return Tables(database)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    signing_keys.ensure(tmp_path / "keys", PARTIES)
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+async def signing_broker(nats_url: str, keys: Path) -> AsyncIterator[Broker]:
+    """Billing's own connection: it requires signatures."""
+    signing = signatures_of(keys, "billing")
+    signing.key_wait, signing.key_waits_max = timedelta(seconds=0.1), 3
+    broker = await Broker.connect(
+        nats_url, name="billing", on_fatal=pytest.fail, signatures=signing
+    )
+    await bootstrap.apply(broker, only=STREAMS)
+    yield broker
+    await broker.close()
+
+
+@pytest.fixture
+async def connected(nats_url: str, keys: Path) -> AsyncIterator[Callable[[str], Awaitable[Broker]]]:
+    """Connect as somebody; "" has no key at all."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(party: str) -> Broker:
+            signing = signatures_of(keys, party) if party else None
+            broker = await Broker.connect(
+                nats_url, name=party or "stranger", on_fatal=pytest.fail, signatures=signing
+            )
+            stack.push_async_callback(broker.close)
+            return broker
+
+        yield connect
+
+
+@pytest.fixture
+async def stranger(connected: Callable[[str], Awaitable[Broker]]) -> Broker:
+    return await connected("")
+
+
+@pytest.fixture
+def forget_ids(stranger: Broker) -> Callable[[], Awaitable[None]]:
+    """Let the server forget which ids it has seen, as it does after ten minutes."""
+
+    async def forget() -> None:
+        probe = {HEADER_ID: str(new_id())}
+        await stranger.publish(PROBE, b"", probe)
+        config = (await stranger.api("STREAM.INFO.BILLING"))["config"]
+        await stranger.api("STREAM.UPDATE.BILLING", config | {"duplicate_window": 100_000_000})
+
+        async def forgotten() -> bool:
+            return not (await stranger.publish(PROBE, b"", probe)).duplicate
+
+        await drain(forgotten, what="the window has passed")
+
+    return forget

@@ -59,7 +59,7 @@ async def test_what_the_last_batch_decides_is_published_before_the_process_ends(
     broker: Broker, database_dsn: str, nats_url: str, toy_migrations: Path
 ) -> None:
     await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
-    settings = DatabaseSettings(database_url=database_dsn, nats_url=nats_url)
+    settings = DatabaseSettings(database_url=database_dsn, nats_url=nats_url, signatures="off")
     began = asyncio.Event()
     await broker.publish(SUBJECT, grant("last"), wire())
 
@@ -308,6 +308,7 @@ async def test_a_service_that_waits_for_its_database_can_be_stopped(
         if lacking == "schema"
         else f"postgresql://nobody@127.0.0.1:{free_port()}/none",
         "VPN_NATS_URL": nats_url,
+        "VPN_SIGNATURES": "off",
         "VPN_LOG_FORMAT": "json",
     }
     process = await asyncio.create_subprocess_exec(

@@ -60,7 +60,9 @@ async def test_the_service_role_may_work_but_not_change_the_schema(
     parts = urlsplit(database_dsn)
     role_dsn = urlunsplit(parts._replace(netloc=f"toy_role:p'w@{parts.hostname}:{parts.port}"))
     await migrations.provision(database_dsn, role_dsn=role_dsn, schema="toy")
-    await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
+    await migrations.migrate(
+        database_dsn, schema="toy", folder=toy_migrations, role=migrations.role_of(role_dsn)
+    )
     connection = await asyncpg.connect(role_dsn, server_settings={"search_path": "toy"})
 
     await connection.execute("INSERT INTO done (key) VALUES ('a')")

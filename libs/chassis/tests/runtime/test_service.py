@@ -49,6 +49,7 @@ async def process(
         **os.environ,
         "VPN_DATABASE_URL": database_dsn,
         "VPN_NATS_URL": nats_url,
+        "VPN_SIGNATURES": "off",
         "VPN_HEALTH_PORT": str(port),
         "VPN_LOG_FORMAT": "json",
     }
@@ -92,7 +93,7 @@ async def test_a_service_waits_for_its_schema_works_and_stops(
     await drain(answered, what="both commands to be refused")
     stored = [await broker.api("STREAM.MSG.GET.EVENTS", {"seq": number}) for number in (1, 2)]
     running.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):  # a start on a machine that many share
         output, _ = await running.communicate()
     await broker.close()
 
@@ -118,6 +119,7 @@ async def test_a_service_waits_for_its_role_and_its_rights(
         **os.environ,
         "VPN_DATABASE_URL": role_dsn,
         "VPN_NATS_URL": nats_url,
+        "VPN_SIGNATURES": "off",
         "VPN_HEALTH_PORT": str(port),
         "VPN_LOG_FORMAT": "json",
     }
@@ -145,7 +147,7 @@ async def test_a_service_waits_for_its_role_and_its_rights(
         await drain(lambda: ready(port), what="readiness")
         await admin.close()
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):  # a start on a machine that many share
             await process.communicate()
     finally:
         if process.returncode is None:
@@ -163,7 +165,12 @@ async def test_a_service_waits_for_its_role_and_its_rights(
 
 @pytest.mark.parametrize("url", ["mysql://a@127.0.0.1/b", "postgresql://a@127.0.0.1:port/b"])
 async def test_a_url_that_is_none_ends_with_one_sentence(nats_url: str, url: str) -> None:
-    environment = {**os.environ, "VPN_DATABASE_URL": url, "VPN_NATS_URL": nats_url}
+    environment = {
+        **os.environ,
+        "VPN_DATABASE_URL": url,
+        "VPN_NATS_URL": nats_url,
+        "VPN_SIGNATURES": "off",
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -172,7 +179,7 @@ async def test_a_url_that_is_none_ends_with_one_sentence(nats_url: str, url: str
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):  # a start on a machine that many share
         _, errors = await process.communicate()
 
     assert process.returncode == 2
@@ -184,7 +191,7 @@ async def test_bad_settings_end_with_one_sentence(nats_url: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "vpn", env=environment, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):  # a start on a machine that many share
         _, errors = await process.communicate()
 
     assert process.returncode == 2
@@ -199,6 +206,7 @@ async def test_a_service_that_waits_for_nats_can_be_stopped(number: signal.Signa
         **os.environ,
         "VPN_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "VPN_NATS_URL": f"nats://127.0.0.1:{free_port()}",
+        "VPN_SIGNATURES": "off",
         "VPN_HEALTH_PORT": str(port),
     }
     process = await asyncio.create_subprocess_exec(
@@ -210,7 +218,7 @@ async def test_a_service_that_waits_for_nats_can_be_stopped(number: signal.Signa
 
     await drain(unready, within=timedelta(seconds=15), what="an honest readiness")
     process.send_signal(number)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):  # a start on a machine that many share
         await process.communicate()
 
     assert process.returncode == 0

@@ -52,7 +52,9 @@ async def test_a_part_that_hangs_does_not_outlast_the_grace(
     nats_url: str, database_dsn: str, toy_migrations: Path, stubborn: Stubborn, hanging: str
 ) -> None:
     await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
-    settings = DatabaseSettings(database_url=database_dsn, nats_url=nats_url, shutdown_grace=GRACE)
+    settings = DatabaseSettings(
+        database_url=database_dsn, nats_url=nats_url, shutdown_grace=GRACE, signatures="off"
+    )
     others: list[str] = []
 
     async def other() -> None:
@@ -129,7 +131,12 @@ async def ended_by_sigterm(nats_url: str, hanging: str, grace: str) -> int | Non
         "-c",
         textwrap.dedent(PROCESS),
         hanging,
-        env={"NATS_URL": nats_url, "SHUTDOWN_GRACE": grace, "LOG_FORMAT": "json"},
+        env={
+            "NATS_URL": nats_url,
+            "SIGNATURES": "off",
+            "SHUTDOWN_GRACE": grace,
+            "LOG_FORMAT": "json",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

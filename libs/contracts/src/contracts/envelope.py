@@ -20,6 +20,9 @@ HEADER_VERSION = "Vitrine-Version"
 HEADER_ORDER = "Vitrine-Order"
 """The order id as text, so that an undecodable job can still be answered and refunded."""
 
+HEADER_SIGNATURE = "Vitrine-Signature"
+"""Who sent it, and the proof (chassis.signatures); it covers every other header of ours."""
+
 LockKey = UserId
 """What a batch locks before it is worked, ascending: people's accounts, by their owner."""
 

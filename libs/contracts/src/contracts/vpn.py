@@ -119,7 +119,12 @@ class ExtendEverybody(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SetNode(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """An operator's word on a node: `active`, `draining` (no new link names it) or `off`."""
+    """An operator's word on a node.
+
+    `active`; `draining`: no new link names it, whoever is on it stays; `off`: everybody of ours is
+    taken off it, and until it confirmed that a replaced key is not told dead; `gone`: off, and the
+    machine is no more, so nobody waits for it.
+    """
 
     subject: ClassVar[str] = "vpn.cmd.set_node.v1"
 

@@ -23,8 +23,11 @@ from billing.settings import Settings
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.database import Database
-from chassis.service import configure
+from chassis.errors import ConfigurationError
+from chassis.identity import Identity, impatient
+from chassis.service import EXIT_MISCONFIGURED, configure
 from chassis.settings import ServiceSettings
+from chassis.signatures import decided, of_operator
 from contracts.billing import CommandRejected, CreditsGranted, GrantCredits, SetTier, TierSet
 from contracts.envelope import Command, Event, Headers
 from contracts.errors import ALREADY_GRANTED, NEEDS_SECOND_PERSON
@@ -51,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         service.migrate()
     else:
         work: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = chosen.work
-        sys.exit(asyncio.run(work(chosen)))
+        try:
+            sys.exit(asyncio.run(work(chosen)))
+        except ConfigurationError as error:
+            sys.stderr.write(f"configuration: {error}\n")
+            sys.exit(EXIT_MISCONFIGURED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -186,7 +193,14 @@ async def _ask(
 ) -> Answered | CommandRejected | None:
     """Publish a command and wait for the event that answers it; None when none comes in time."""
     settings = configure(ConnectionSettings)
-    broker = await Broker.connect(settings.nats_url, name="billing-cli", on_fatal=sys.exit)
+    broker = await Broker.connect(
+        settings.nats_url,
+        name="billing-cli",
+        identity=Identity.of_operator(settings),
+        on_refused=impatient,
+        on_fatal=sys.exit,
+        signatures=of_operator(mode=settings.signatures, key_file=settings.signing_key_file),
+    )
     answer: asyncio.Future[Answered | CommandRejected] = asyncio.get_running_loop().create_future()
 
     async def heard(message: Any) -> None:
@@ -202,6 +216,7 @@ async def _ask(
             answer.set_result(event)
 
     try:
+        decided(broker.signatures)
         for subject in (wanted.subject, CommandRejected.subject):
             await broker.subscribe(subject, heard)
         headers = Headers(id=MessageId(message_id), sent_at=SystemClock().now())

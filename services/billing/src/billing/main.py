@@ -44,11 +44,13 @@ from billing.ports.rewards import Rewards
 from billing.settings import MIGRATIONS, SCHEMA, Settings
 from billing.webhooks import PaymentWebhooks
 from chassis import metrics
+from chassis.callers import Proxies, networks
 from chassis.clock import Clock
 from chassis.consumers import Subscription
 from chassis.effects import EffectKind
 from chassis.errors import ConfigurationError
 from chassis.outbox import Outbox
+from chassis.rates import per_address
 from chassis.service import Service, migrate_main, run_main
 from contracts import catalogue
 from contracts.catalogue import CatalogueError, Workflow
@@ -269,6 +271,10 @@ def _webhooks(
         secret=settings.webhook_secret.get_secret_value(),
         host=settings.webhook_host,
         port=settings.webhook_port,
+        proxies=Proxies(
+            settings.webhook_trusted_header, networks(settings.webhook_trusted_proxies)
+        ),
+        address_rate=per_address(settings.webhook_requests_per_second),
     )
 
 

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from billing.domain.terms import Terms
+from billing.domain.terms import ACCESS_HOLD_MIN, Terms
 from billing.ports.payments import PaymentTerms
+from chassis.callers import PRIVATE, NetworkList
 from chassis.settings import DatabaseSettings
 from contracts.money import Credits
 
@@ -40,6 +41,11 @@ class Settings(DatabaseSettings):
     attempts_max: Count = 3
     """How often the generators try a job: the hold outlives all of it."""
     hold_margin: timedelta = timedelta(minutes=10)
+    access_hold: Annotated[timedelta, Field(ge=ACCESS_HOLD_MIN, le=timedelta(hours=12))] = (
+        timedelta(hours=6)
+    )
+    """How long an order for access waits for vpn; a renewal's at most a quarter of what is left of
+    the period, so that one nobody answers is voided while there is time to ask again."""
     trial_credits: Annotated[int, Field(ge=0)] = 20
     trial_period: timedelta = timedelta(days=2)
     expired_lots_kept: timedelta = timedelta(hours=1)
@@ -90,12 +96,19 @@ class Settings(DatabaseSettings):
     yookassa_item: Annotated[str, Field(min_length=1, max_length=80)] = "Credits"
     """What receipts and the pay page call the product."""
     yookassa_check_ip: bool = False
-    """Take webhooks from YooKassa's networks alone. Behind a proxy every caller is the proxy."""
+    """Take webhooks from YooKassa's networks alone. Behind a proxy `webhook_trusted_header` must
+    say where it writes its client's address, or every caller is the proxy."""
     webhook_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Where providers call; empty: they are only asked. 0: any free port."""
     webhook_host: str = "127.0.0.1"
     webhook_secret: SecretStr = SecretStr("")
     """The part of the webhooks' path nobody can guess; needed with `webhook_port`."""
+    webhook_trusted_header: str = ""
+    """Where the proxy before us writes a client's address; empty: there is none."""
+    webhook_trusted_proxies: NetworkList = PRIVATE
+    """Networks from which that header is believed."""
+    webhook_requests_per_second: Annotated[float, Field(gt=0)] = 100
+    """From one address; ten times as many at once: a provider tells again all that we missed."""
     payment_valid: timedelta = timedelta(hours=1)
     """How long an invoice can be paid."""
     adjust_alone_max: Annotated[int, Field(ge=0)] = 1_000
@@ -143,6 +156,7 @@ class Settings(DatabaseSettings):
             start_within=self.start_within,
             attempts_max=self.attempts_max,
             hold_margin=self.hold_margin,
+            access_hold=self.access_hold,
             trial_credits=Credits(self.trial_credits),
             trial_period=self.trial_period,
             expired_lots_kept=self.expired_lots_kept,

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from billing.handlers.record_provider_event import record_provider_events
 from billing.ports.payments import (
@@ -21,15 +20,19 @@ from billing.ports.payments import (
     WebhookRejectedError,
 )
 from chassis import logs, metrics
+from chassis.callers import Caller, Proxies
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
+from chassis.http_edge import READ_SECONDS_MAX, BodyError, EdgeLimits, HttpEdge, read_body
 from chassis.outbox import Outbox
+from chassis.rates import Rate
 
 log = logs.get("billing.webhooks")
 BODY_BYTES_MAX = 256 * 1024
-READ_SECONDS_MAX = 5.0
 HANDLING_SECONDS_MAX = 20.0
 """Above a provider's own time-out: what takes longer is left to be told again."""
+ADDRESS_RATE = Rate(per_second=100.0, burst=1_000)
+"""A provider tells again all that we missed while we were away."""
 JSON = "application/json"
 NO_ANSWER = (ProviderUnclearError, ProviderRefusedError, TokenRefusedError)
 """What a webhook named could not be asked for: the provider has to tell it again."""
@@ -48,6 +51,8 @@ class PaymentWebhooks:
         secret: str,
         host: str,
         port: int,
+        proxies: Proxies | None = None,
+        address_rate: Rate = ADDRESS_RATE,
         handling_seconds_max: float = HANDLING_SECONDS_MAX,
     ) -> None:
         self._providers = {
@@ -56,54 +61,36 @@ class PaymentWebhooks:
         self._till = till
         self._outbox = outbox
         self._secret = secret.encode()
-        self._host = host
-        self._wanted_port = port
         self._handling_seconds_max = handling_seconds_max
-        application = web.Application(client_max_size=BODY_BYTES_MAX + 1)
-        application.router.add_route("*", "/{tail:.*}", self._receive)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
-        self._server: asyncio.Server | None = None
-        self._silent: dict[object, asyncio.TimerHandle] = {}
-        """Connections that have not sent whole headers yet, and when each is cut."""
-        self.port = 0
+        self._edge = HttpEdge(
+            self._receive,
+            name="payment webhooks",
+            host=host,
+            port=port,
+            proxies=proxies,
+            limits=EdgeLimits(
+                body_bytes_max=BODY_BYTES_MAX,
+                handling_seconds_max=READ_SECONDS_MAX + handling_seconds_max,
+                address=address_rate,
+            ),
+        )
+
+    @property
+    def port(self) -> int:
+        return self._edge.port
 
     async def start(self) -> None:
-        await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, self._host, self._wanted_port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        log.info("payment_webhooks_listen", port=self.port)
+        await self._edge.start()
 
     async def stop(self) -> None:
         """Finish the requests under way, so that none is answered twice."""
-        if self._server is not None:
-            self._server.close()
-        for timer in self._silent.values():
-            timer.cancel()
-        self._silent.clear()
-        await self._runner.cleanup()
+        await self._edge.stop()
 
-    def _accept(self) -> RequestHandler:
-        """A connection that has not sent whole headers in time is cut: aiohttp would wait on."""
-        assert self._runner.server is not None
-        handler = self._runner.server()
-        loop = asyncio.get_running_loop()
-        self._silent[handler] = loop.call_later(READ_SECONDS_MAX, self._cut_silent, handler)
-        return handler
-
-    def _cut_silent(self, handler: RequestHandler) -> None:
-        self._silent.pop(handler, None)
-        if handler.transport is not None:
-            handler.transport.abort()
-
-    async def _receive(self, request: web.Request) -> web.Response:
-        # By the protocol, which is ours: what class a transport is of, the loop decides.
-        if (timer := self._silent.pop(request.protocol, None)) is not None:
-            timer.cancel()
+    async def _receive(self, request: web.Request, caller: Caller) -> web.Response:
         provider = self._provider(request.path)
         if provider is None:
             return _answer("", HTTPStatus.NOT_FOUND)
-        status = await self._take(request, provider)
+        status = await self._take(request, provider, caller)
         text = provider.capabilities.webhook_reply if status == HTTPStatus.OK else ""
         return _answer(provider.name, status, text)
 
@@ -117,32 +104,27 @@ class PaymentWebhooks:
         known = secrets.compare_digest(given, self._secret)
         return self._providers.get(parts[2]) if known else None
 
-    async def _take(self, request: web.Request, provider: PaymentProvider) -> int:
+    async def _take(self, request: web.Request, provider: PaymentProvider, caller: Caller) -> int:
         if request.method != "POST":
             return HTTPStatus.METHOD_NOT_ALLOWED
         if request.content_type != JSON:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-        if (request.content_length or 0) > BODY_BYTES_MAX:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         try:
-            async with asyncio.timeout(READ_SECONDS_MAX):
-                raw = await request.read()
-        except TimeoutError:
-            return HTTPStatus.REQUEST_TIMEOUT
-        except web.HTTPRequestEntityTooLarge:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        if len(raw) > BODY_BYTES_MAX:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            raw = await read_body(request)
+        except BodyError as error:
+            return error.status
         try:
             async with asyncio.timeout(self._handling_seconds_max):
-                return await self._handle(request, provider, raw)
+                return await self._handle(provider, raw, request.headers, caller.address)
         except (TransientError, TimeoutError, *NO_ANSWER, *RETRYABLE) as error:
             log.warning("webhook_not_stored", reason=type(error).__name__)
             return HTTPStatus.SERVICE_UNAVAILABLE
 
-    async def _handle(self, request: web.Request, provider: PaymentProvider, raw: bytes) -> int:
+    async def _handle(
+        self, provider: PaymentProvider, raw: bytes, headers: Mapping[str, str], address: str
+    ) -> int:
         try:
-            events = provider.parse_webhook(raw, request.headers, request.remote or "")
+            events = provider.parse_webhook(raw, headers, address)
         except WebhookRejectedError as error:
             log.warning("webhook_rejected", status=error.status, size_bytes=len(raw))
             return error.status

@@ -52,6 +52,16 @@ async def test_parquet_says_the_same_with_types(period, tmp_path):
     assert rows[0]["at"].tzinfo is not None
 
 
+async def test_parquet_without_pyarrow_says_where_it_is(period, tmp_path, monkeypatch):
+    desk, since, until = period
+    monkeypatch.setattr("billing.adapters.exports.find_spec", lambda _name: None)
+
+    with pytest.raises(ValueError, match="operator's image"):
+        await export(desk.database, "transfers", since, until, tmp_path / "transfers.parquet")
+
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 async def test_a_period_without_rows_is_an_empty_table(period, tmp_path, kind, suffix):

@@ -22,6 +22,7 @@ from billing.domain.orders import Order
 from billing.domain.terms import Terms
 from billing.testing import order_of
 from contracts.access import AccessPlan, BuyAccess, RenewAccess
+from contracts.ids import RENEWAL_ORDERS_MAX
 from contracts.money import CREDITS_MAX
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -51,7 +52,7 @@ def renewal(**fields):
         "user_id": 7,
         "subscription_id": UUID(int=3),
         "plan_id": "vpn_30",
-        "period_end": NOW + HOUR,
+        "period_end": NOW + 20 * HOUR,
     }
     return RenewAccess(**{**values, **fields})
 
@@ -97,6 +98,35 @@ def test_a_renewal_holds_what_the_plan_costs_today(ledger, account):
     order = access.renew(renewal(), plan(), account, ledger, TERMS)
 
     assert order == held(UUID(int=2), "renewal")
+
+
+@pytest.mark.parametrize(
+    ("left", "held_for"),
+    [
+        (20 * HOUR + 4 * TICK, 5 * HOUR),
+        (20 * HOUR - 4 * TICK, 5 * HOUR - TICK),
+        (4 * HOUR, HOUR),
+        (HOUR / 2, HOUR / 6),
+        (-HOUR, HOUR / 6),
+    ],
+)
+def test_a_renewal_nobody_answers_is_voided_with_time_to_ask_again(ledger, account, left, held_for):
+    order = access.renew(renewal(period_end=NOW + left), plan(), account, ledger, TERMS)
+
+    assert order.hold.expires_at - NOW == held_for
+
+
+def test_a_day_has_room_for_several_holds_that_nobody_answers():
+    shop, end, now, holds = Terms(zone=ZoneInfo("UTC")), NOW + 24 * HOUR, NOW, []
+
+    while now < end:
+        holds.append(shop.access_hold_expiry(now, end) - now)
+        now += holds[-1]
+
+    assert holds[0] == 6 * HOUR
+    assert sum(holds[:3], timedelta(0)) < 24 * HOUR
+    # And the period's orders do not run out before it ends.
+    assert sum(holds[:RENEWAL_ORDERS_MAX], timedelta(0)) > 23 * HOUR
 
 
 def test_people_have_a_limit_of_orders_at_once_and_the_clock_has_none(ledger, account):

@@ -50,7 +50,7 @@ def test_the_usual_terms_are_those_of_the_design():
     assert (shop.trial_credits, shop.trial_period) == (20, timedelta(days=2))
     assert (shop.expired_lots_kept, shop.delivery_spacing_max) == (HOUR, 6 * HOUR)
     assert (shop.rows_max, shop.rewards) == (500, USUAL)
-    assert shop.access_hold == timedelta(hours=24)
+    assert shop.access_hold == 6 * HOUR
 
 
 def test_the_usual_rewards_are_those_of_the_shop():

@@ -248,6 +248,25 @@ async def test_a_renewal_whose_hold_expired_may_be_asked_for_again(shop):
     assert await shop.money() == (300, 200, 1)
 
 
+async def test_a_renewal_that_nobody_ever_answers_is_asked_again_before_the_period_ends(shop):
+    """Half a day without vpn: its answers come too late, and the period's last order is charged."""
+    period_end = shop.desk.now + timedelta(days=1)
+    asked = shop.renewal(period_end)
+    for order_id in renewal_order_ids(SUBSCRIPTION, period_end)[:3]:
+        (grant,) = await shop.ask(asked)
+        assert grant.order_id == order_id
+        shop.desk.clock.advance(shop.desk.terms.access_hold)
+        (expired,) = await shop.desk.sweep(expire_holds)
+        assert (expired.order_id, expired.code) == (order_id, "hold_expired")
+    assert shop.desk.now < period_end
+
+    (last,) = await shop.ask(asked)
+    (bought,) = await shop.granted(msgspec.structs.replace(asked, order_id=last.order_id))
+
+    assert (bought.charged_credits, bought.renewal) == (200, True)
+    assert await shop.money() == (300, 0, 0)
+
+
 async def test_a_period_has_so_many_orders_and_no_more(shop):
     period_end = shop.desk.now + timedelta(days=1)
     renewal = shop.renewal(period_end)

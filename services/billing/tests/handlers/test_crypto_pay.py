@@ -286,7 +286,7 @@ async def test_only_what_the_provider_signed_is_taken(teller):
 
 
 async def test_a_body_that_never_ends_is_given_up(teller, monkeypatch):
-    monkeypatch.setattr("billing.webhooks.READ_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("chassis.http_edge.READ_SECONDS_MAX", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", teller.webhooks.port)
     head = (
         f"POST /pay/crypto_pay/{SECRET} HTTP/1.1\r\nHost: x\r\n"
@@ -301,7 +301,7 @@ async def test_a_body_that_never_ends_is_given_up(teller, monkeypatch):
 
 
 async def test_headers_that_never_end_are_cut(teller, monkeypatch):
-    monkeypatch.setattr("billing.webhooks.READ_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("chassis.http_edge.READ_SECONDS_MAX", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", teller.webhooks.port)
     writer.write(b"POST /pay/crypto_pay/x HTTP/1.1\r\nHost: x\r\n")
 

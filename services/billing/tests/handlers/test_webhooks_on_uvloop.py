@@ -9,6 +9,7 @@ import uvloop
 
 from billing.adapters.providers.crypto_pay import CryptoPay
 from billing.webhooks import PaymentWebhooks
+from chassis.rates import Rate
 from contracts.payments import CRYPTO_PAY
 from simulators.crypto_pay.testing import (
     SIGNATURE_HEADER,
@@ -30,7 +31,7 @@ def event_loop_policy(request):
 
 @pytest.fixture
 async def teller(cashier, teller_of, monkeypatch):
-    monkeypatch.setattr("billing.webhooks.READ_SECONDS_MAX", READ_SECONDS)
+    monkeypatch.setattr("chassis.http_edge.READ_SECONDS_MAX", READ_SECONDS)
     async with CryptoPaySimulator(token=TOKEN, time_scale=0) as simulator:
         async with ControlClient(simulator.url) as control:
             provider = CryptoPay(
@@ -119,8 +120,39 @@ async def test_what_cannot_be_handled_in_time_is_to_be_told_again(teller):
     async with accounts_busy(teller):
         busy = await teller.post(body, headers=headers, url=url)
     nothing = (await teller.cashier.account()).available
-    later = await teller.post(body, headers=headers, url=url)
     await hasty.stop()
+    later = await teller.post(body, headers=headers)  # to one that gives it as long as it takes
 
     assert (busy, nothing, later) == (503, 20, 200)
     assert (await teller.cashier.account()).available == 350
+
+
+async def test_one_address_may_call_so_often_and_is_told_when_to_come_again(teller):
+    body, headers = await paid_webhook(teller)
+    strict = PaymentWebhooks(
+        {CRYPTO_PAY: teller.provider},
+        teller.cashier.till,
+        teller.outbox,
+        secret=SECRET,
+        host="127.0.0.1",
+        port=0,
+        address_rate=Rate(per_second=0.01, burst=2),
+    )
+    await strict.start()
+    url = teller.url.replace(str(teller.webhooks.port), str(strict.port))
+
+    statuses = [await teller.post(body, headers=headers, url=url) for _ in range(3)]
+    await strict.stop()
+
+    assert statuses == [200, 200, 429]
+    assert (await teller.cashier.account()).available == 350
+
+
+async def test_who_guesses_the_path_is_slowed_down_and_the_provider_is_not(teller):
+    body, headers = await paid_webhook(teller)
+    wrong = teller.url.replace(SECRET, "nobody-guesses-this-segmenu")
+
+    guesses = [await teller.post(body, headers=headers, url=wrong) for _ in range(80)]
+
+    assert (guesses[0], guesses[-1]) == (404, 429)
+    assert await teller.post(body, headers=headers) == 200

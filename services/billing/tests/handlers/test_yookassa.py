@@ -1,14 +1,19 @@
 """YooKassa from the wish to pay to the credits: its unsigned webhooks are only a reason to ask."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from billing.adapters.audit import audit
 from billing.adapters.providers.yookassa import Shop, YooKassa
 from billing.domain.charges import share
+from billing.webhooks import PaymentWebhooks
+from chassis.callers import PRIVATE, Proxies, networks
 from contracts.payments import YOOKASSA
 from simulators.yookassa.testing import ControlClient, YooKassaSimulator
+
+SECRET = "nobody-guesses-this-segment"
 
 
 @pytest.fixture
@@ -49,6 +54,39 @@ async def books_are_broken(teller):
     async with teller.cashier.desk.database.read() as connection:
         report = await audit(connection)
     return [check.name for check in report.checks if check.broken_by]
+
+
+@pytest.mark.parametrize(
+    ("header", "statuses"), [("X-Real-IP", [401, 200]), ("", [401, 401])], ids=["proxy", "none"]
+)
+async def test_the_providers_network_is_told_behind_a_proxy(teller, header, statuses):
+    """By the header of a proxy that is trusted; without one, every caller is the proxy."""
+    _, made = await teller.invoice()
+    await teller.control.fault("lost", times=1)
+    await teller.control.pay(made["id"])
+    teller.provider._shop = replace(teller.provider._shop, checks_ip=True)
+    behind = PaymentWebhooks(
+        {YOOKASSA: teller.provider},
+        teller.cashier.till,
+        teller.outbox,
+        secret=SECRET,
+        host="127.0.0.1",
+        port=0,
+        proxies=Proxies(header, networks(PRIVATE)),
+    )
+    await behind.start()
+    url = teller.url.replace(str(teller.webhooks.port), str(behind.port))
+    thing = {"id": made["id"], "status": "succeeded", "paid": True}
+    body = {"type": "notification", "event": "payment.succeeded", "object": thing}
+
+    got = [
+        await teller.post(json.dumps(body).encode(), headers={"X-Real-IP": address}, url=url)
+        for address in ("198.51.100.7", "77.75.156.11")
+    ]
+    await behind.stop()
+
+    assert got == statuses
+    assert await available(teller) == (350 if 200 in statuses else 20)
 
 
 async def test_a_paid_payment_is_credited_by_its_webhook_once(teller):

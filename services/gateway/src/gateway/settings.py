@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from chassis.callers import PRIVATE, NetworkList
+from chassis.http_edge import REQUESTS_MAX, EdgeLimits
+from chassis.rates import per_address
 from chassis.settings import DatabaseSettings
 
 SCHEMA = "gateway"
@@ -43,6 +46,12 @@ class Settings(DatabaseSettings):
     webhook_port: Port = 8080
     webhook_path: str = "/telegram"
     webhook_connections_max: Annotated[int, Field(ge=1, le=100_000)] = 40
+    webhook_trusted_header: str = ""
+    """Where the proxy before us writes a client's address; empty: there is none."""
+    webhook_trusted_proxies: NetworkList = PRIVATE
+    """Networks from which that header is believed."""
+    webhook_requests_per_second: Rate = 200
+    """From one address; ten times as many at once."""
     update_bytes_max: Count = MIB // 2
 
     sends_per_second: Rate = 30
@@ -90,6 +99,14 @@ class Settings(DatabaseSettings):
         if self.mode == "webhook" and not self.webhook_secret.get_secret_value():
             raise ValueError("GATEWAY_WEBHOOK_SECRET is required in webhook mode")
         return self
+
+    @property
+    def webhook_limits(self) -> EdgeLimits:
+        return EdgeLimits(
+            body_bytes_max=self.update_bytes_max,
+            requests_max=max(REQUESTS_MAX, 2 * self.webhook_connections_max),
+            address=per_address(self.webhook_requests_per_second),
+        )
 
     @property
     def file_bytes_max(self) -> int:

@@ -51,6 +51,7 @@ class Platform:
             "telegram_api_url": self.telegram.url,
             "database_url": self.dsn,
             "nats_url": self.nats_url,
+            "signatures": "off",
             "catalogue_dir": CATALOGUE,
             "log_level": "warning",
             "log_format": "json",

@@ -78,6 +78,7 @@ async def test_a_newer_edit_replaces_one_that_waits(platform, person, outbox, de
             )
 
     await platform.people.wait_message(person, lambda each: each["text"] == "v3")
+    await all_settled(platform, person)
     states = await platform.rows(
         "SELECT state FROM deliveries WHERE user_id = $1 AND kind = 'edit' ORDER BY id", person
     )
@@ -193,7 +194,7 @@ async def test_a_screen_telegram_refuses_fails_and_does_not_block_the_next(
         await deliveries.queue(uow, user_id=person, screen=Screen(text="<b>broken"))
         await deliveries.queue(uow, user_id=person, screen=Screen(text="fine"))
 
-    await drain(lambda: _said_count(platform, person, 1), what="the second message")
+    await all_settled(platform, person)
     assert await said(platform, person) == ["fine"]
     states = await platform.rows(
         "SELECT state FROM deliveries WHERE user_id = $1 ORDER BY id", person
@@ -203,6 +204,12 @@ async def test_a_screen_telegram_refuses_fails_and_does_not_block_the_next(
 
 async def _said_count(platform, person: int, count: int) -> bool:
     return len(await said(platform, person)) >= count
+
+
+async def all_settled(platform, person: int) -> None:
+    """A message is in the chat a moment before the gateway has written down that it was sent."""
+    left = "SELECT count(*) FROM deliveries WHERE user_id = $1 AND state = 'intent'"
+    await drain(lambda: _value_is(platform, left, person, 0), what="the end of every row")
 
 
 async def _value_is(platform, query: str, person: int, wanted) -> bool:

@@ -70,6 +70,14 @@ async def test_a_wrong_secret_is_refused_and_nothing_is_stored(platform, person,
     assert await stored(platform) == before
 
 
+async def test_who_guesses_the_secret_is_slowed_down_and_telegram_is_not(platform, person, post):
+    guesses = [await post(b"{}", f"guess {number}") for number in range(80)]
+
+    assert (guesses[0], guesses[-1]) == (401, 429)
+    assert set(guesses) == {401, 429}
+    assert await post(message(person, "/start")) == 200
+
+
 async def test_a_body_that_is_no_update_is_refused(platform, post):
     before = await stored(platform)
 

@@ -22,6 +22,7 @@ from chassis.clock import SystemClock, new_id
 from chassis.key_value import KeyValue
 from chassis.objects import Objects
 from chassis.service import Service
+from chassis.signatures import OFF
 from chassis.testing import drain
 from chassis.wire import parse_headers
 from contracts import catalogue as catalogues
@@ -338,7 +339,7 @@ class Shop:
 @asynccontextmanager
 async def open_shop(nats_url: str, *, prepared: bool = True) -> AsyncIterator[Shop]:
     """Streams, consumers and buckets on an empty server."""
-    broker = await Broker.connect(nats_url, name="test", on_fatal=_fatal)
+    broker = await Broker.connect(nats_url, name="test", on_fatal=_fatal, signatures=OFF)
     try:
         shop = Shop(broker, nats_url)
         if prepared:
@@ -356,6 +357,7 @@ def quick_settings(shop: Shop, comfyui_url: str, catalogue: Path, **changes: Any
     """Settings with short patience, so that a test sees the end of it."""
     values: dict[str, Any] = {
         "nats_url": shop.url,
+        "signatures": "off",
         "comfyui_url": comfyui_url,
         "catalogue_dir": catalogue,
         "log_level": "warning",

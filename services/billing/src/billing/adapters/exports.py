@@ -6,6 +6,7 @@ import csv
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,10 +84,15 @@ async def export(
 ) -> int:
     """Write rows from `since` up to, not with, `until`; return how many. The suffix decides how.
 
-    Raises ValueError for a suffix that is neither .csv nor .parquet.
+    Raises ValueError for another suffix than .csv and .parquet, and for Parquet without pyarrow.
     """
     if path.suffix not in {".csv", ".parquet"}:
         raise ValueError(f"{path.name}: only .csv and .parquet are written")
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ValueError(
+            f"{path.name}: Parquet needs pyarrow (`billing[export]`), which is in the operator's "
+            "image and not in billing's; a .csv needs nothing"
+        )
     count = 0
     async with database.read() as connection, _rows(connection, kind, since, until) as found:
         attributes, batches = found

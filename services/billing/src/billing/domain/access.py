@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from billing.domain import prices
 from billing.domain.accounts import Account
@@ -22,7 +23,6 @@ from contracts.access import (
     BuyAccess,
     RenewAccess,
 )
-from contracts.ids import OrderId, UserId
 from contracts.money import CREDITS_MAX
 
 POOL = "vpn"
@@ -74,7 +74,8 @@ def buy(
         now=ledger.now,
         valid=terms.price_valid,
     )
-    return _hold(command.order_id, command.user_id, plan, account, ledger, terms, BOUGHT)
+    expires_at = terms.access_hold_expiry(ledger.now)
+    return _hold(command, plan, account, ledger, terms, expires_at)
 
 
 def renew(
@@ -87,27 +88,27 @@ def renew(
     """Hold what the plan costs today. Raises as `buy`."""
     if plan is None or plan.kind != KIND_PLAN:
         raise AccessRefusedError(code=errors.UNKNOWN_PRODUCT)
-    return _hold(command.order_id, command.user_id, plan, account, ledger, terms, RENEWAL)
+    expires_at = terms.access_hold_expiry(ledger.now, command.period_end)
+    return _hold(command, plan, account, ledger, terms, expires_at)
 
 
 def _hold(
-    order_id: OrderId,
-    user_id: UserId,
+    command: BuyAccess | RenewAccess,
     plan: AccessPlan,
     account: Account | None,
     ledger: Ledger,
     terms: Terms,
-    placed_by: str,
+    expires_at: datetime,
 ) -> Order:
     if account is None:
         raise NoAccountError
+    placed_by = RENEWAL if isinstance(command, RenewAccess) else BOUGHT
     if placed_by == BOUGHT and account.in_flight >= terms.in_flight_max:
         raise InFlightCapError(limit=terms.in_flight_max)
-    expires_at = ledger.now + terms.access_hold
-    hold = ledger.hold(account, order_id, plan.price_credits, expires_at)
+    hold = ledger.hold(account, command.order_id, plan.price_credits, expires_at)
     return Order(
-        order_id,
-        user_id,
+        command.order_id,
+        command.user_id,
         plan.id,
         1,
         plan.price_credits,

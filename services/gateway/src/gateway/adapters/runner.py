@@ -17,6 +17,7 @@ from chassis.broker import Broker, Delivery, Pull
 from chassis.clock import id_floor
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
+from chassis.gate import Gate
 from chassis.outbox import Outbox, UnitOfWork
 from contracts import topology
 from contracts.envelope import HEADER_TRACE
@@ -67,6 +68,7 @@ class Runner:
     ) -> None:
         self._broker = broker
         self._outbox = outbox
+        self._gate = Gate(SERVICE, outbox)
         self._turns = turns
         self._conversations = conversations
         self._deliveries = deliveries
@@ -109,7 +111,9 @@ class Runner:
     async def _pull(self, pull: Pull) -> None:
         async for batch in pull:
             for delivery in batch:
-                await self._line_up(delivery)
+                # Only a gateway takes updates in: what others put here is a person's word forged.
+                if await self._gate.producer_of(delivery) is not None:
+                    await self._line_up(delivery)
 
     async def _line_up(self, delivery: Delivery) -> None:
         try:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import cast
 
+from chassis.callers import Proxies, networks
 from chassis.consumers import ExactlyOnce
 from chassis.outbox import Outbox
 from chassis.service import Service, run_main
@@ -90,9 +91,12 @@ async def listen(settings: Settings, service: Service, gateway: Gateway) -> None
         gateway.intake,
         secret=secret,
         path=settings.webhook_path,
-        bytes_max=settings.update_bytes_max,
         host=settings.webhook_host,
         port=settings.webhook_port,
+        limits=settings.webhook_limits,
+        proxies=Proxies(
+            settings.webhook_trusted_header, networks(settings.webhook_trusted_proxies)
+        ),
     )
     await webhook.start()
     service.on_stop(webhook.stop)

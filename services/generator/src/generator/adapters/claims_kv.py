@@ -12,6 +12,7 @@ from chassis.broker import Broker, Ephemeral
 from chassis.errors import TransientError
 from chassis.key_value import KeyExistsError, KeyValue, WrongRevisionError
 from chassis.keys import encode_key
+from chassis.signatures import decided
 from contracts.ids import OrderId
 from generator.domain.claims import JobRecord, job_key, slot_key
 from generator.ports import RevisionConflictError, StoredRecord
@@ -28,7 +29,9 @@ class KvClaims:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._key_value = KeyValue(broker, BUCKET)
+        self._signatures = decided(broker.signatures)
+        # A record holds a job and its outcome: written by others it would be as good as a job.
+        self._key_value = KeyValue(broker, BUCKET, signatures=self._signatures)
 
     async def read(self, order_id: OrderId) -> StoredRecord | None:
         entry = await self._key_value.get(job_key(order_id))
@@ -71,6 +74,9 @@ class KvClaims:
         """
 
         async def heard(message: Ephemeral) -> None:
+            judged = self._signatures.judge(message.subject, message.headers, message.body)
+            if judged.refusal is not None:
+                return
             try:
                 on_change(_RECORDS.decode(message.body))
             except msgspec.DecodeError:

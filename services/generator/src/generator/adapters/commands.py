@@ -14,15 +14,20 @@ from chassis import logs, tracing
 from chassis.broker import Broker, Delivery, Pull
 from chassis.clock import Clock
 from chassis.errors import TransientError
-from contracts.envelope import HEADER_TRACE, Command, Headers
+from contracts.envelope import HEADER_ID, HEADER_TRACE, Command, Headers
 from contracts.ids import derived_id, uuid7_time
 from contracts.topology import UNKNOWN_MESSAGE_PATIENCE
+from generator.adapters.refused import (
+    DEAD_SUBJECT,
+    REASON_HEADER,
+    SUBJECT_HEADER,
+    RefusedMessages,
+)
 
 log = logs.get("generator.commands")
 UNKNOWN_DELAY = timedelta(seconds=30)
 RETRY_DELAY = timedelta(seconds=1)
 BATCH = 32
-DEAD_SUBJECT = "dead.generator"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,7 @@ class CommandLoop:
         self._broker = broker
         self._routes = routes
         self._clock = clock
+        self._refused = RefusedMessages(broker)
         self._pull: Pull = broker.consume(stream, consumer, batch=BATCH)
 
     async def run(self) -> None:
@@ -55,6 +61,8 @@ class CommandLoop:
         await self._pull.stop()
 
     async def _take(self, delivery: Delivery) -> None:
+        if await self._refused.take(delivery):
+            return
         route = self._routes.get(delivery.subject)
         try:
             if route is None:
@@ -86,9 +94,9 @@ class CommandLoop:
         if age < UNKNOWN_MESSAGE_PATIENCE:
             await self._hand_back(delivery, UNKNOWN_DELAY)
             return
-        headers = {"Vitrine-Reason": reason, "Vitrine-Subject": delivery.subject}
+        headers = {REASON_HEADER: reason, SUBJECT_HEADER: delivery.subject}
         if message_id is not None:
-            headers["Nats-Msg-Id"] = str(derived_id(message_id, "parked"))
+            headers[HEADER_ID] = str(derived_id(message_id, "parked"))
         log.error("command_parked", subject=delivery.subject, reason=reason)
         try:
             await self._broker.publish(DEAD_SUBJECT, delivery.body, headers)

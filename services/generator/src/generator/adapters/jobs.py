@@ -15,15 +15,18 @@ from chassis.puller import TieredPuller
 from contracts.envelope import HEADER_ID, HEADER_ORDER, HEADER_SENT_AT, HEADER_TRACE
 from contracts.generator import RunJob
 from contracts.ids import OrderId
+from generator.adapters.refused import (
+    DEAD_SUBJECT,
+    REASON_HEADER,
+    SUBJECT_HEADER,
+    RefusedMessages,
+)
 from generator.domain.tiers import Wish
 from generator.ports import Arrival
 
 log = logs.get("generator.jobs")
 STREAM = "JOBS"
-DEAD_SUBJECT = "dead.generator"
 ACK_TRIES = 3
-REASON_HEADER = "Vitrine-Reason"
-SUBJECT_HEADER = "Vitrine-Subject"
 
 
 class JobStream:
@@ -31,10 +34,14 @@ class JobStream:
 
     def __init__(self, broker: Broker) -> None:
         self._puller = TieredPuller(broker, STREAM)
+        self._refused = RefusedMessages(broker)
 
     async def next(self, wish: Wish) -> Arrival | None:
+        """Return a job that billing is proven to have sent; any other is put aside here."""
         delivery = await self._puller.next(wish.tiers, wish.priority)
-        return arrival_of(delivery) if delivery is not None else None
+        if delivery is None or await self._refused.take(delivery):
+            return None
+        return arrival_of(delivery)
 
     async def release(self) -> None:
         self._puller.release()
