@@ -30,6 +30,15 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     provider.shutdown()
 
 
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process without a collector, whatever other tests of this one have configured."""
+    tracer = trace.NoOpTracerProvider().get_tracer("test")
+    monkeypatch.setattr(tracing, "_TRACER", tracer)
+    monkeypatch.setattr(messaging_spans, "_tracer", tracer)
+    monkeypatch.setattr(messaging_spans, "_has_provider", lambda: False)
+
+
 def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
     return [span for span in spans.get_finished_spans() if span.name == name]
 
@@ -125,6 +134,7 @@ async def test_question_and_answer_are_one_trace(
     assert answered.parent.span_id == asked.context.span_id
 
 
+@pytest.mark.usefixtures("untraced")
 async def test_without_tracing_nothing_is_added(broker: Broker, make_streams) -> None:
     await make_streams("BILLING", "JOBS")
     await broker.publish(COMMAND, b"x", timeout=timedelta(seconds=2))
