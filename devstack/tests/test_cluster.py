@@ -85,6 +85,22 @@ async def test_a_failed_upgrade_shows_what_somebody_would_look_at(with_kubectl: 
     assert "seen: --namespace ns get pods" in told
 
 
+async def test_an_upgrade_takes_back_what_a_scaler_has_written(with_kubectl: Program) -> None:
+    cluster = with_kubectl("print(*words)")
+
+    assert "--force-conflicts" in (await cluster.upgrade()).split()
+
+
+async def test_pods_on_their_way_out_are_not_counted(with_kubectl: Program) -> None:
+    pods = [
+        {"metadata": {"name": "stays"}},
+        {"metadata": {"name": "goes", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
+    ]
+    cluster = with_kubectl(f"print(json.dumps({{'items': {pods!r}}}))")
+
+    assert await cluster.names_of_pods() == {"stays"}
+
+
 async def test_a_program_goes_in_by_standard_input(with_kubectl: Program) -> None:
     cluster = with_kubectl("print(*words)\nprint(sys.stdin.read())")
 

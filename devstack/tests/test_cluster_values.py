@@ -29,6 +29,10 @@ def rendered(*values: str, sets: tuple[str, ...] = (), kube: str = "1.30") -> ch
     return found
 
 
+def test_helm_knows_how_to_take_a_field_back() -> None:
+    assert "--force-conflicts" in chart.helm("upgrade", "--help").stdout
+
+
 @pytest.mark.parametrize("kube", chart.KUBE_VERSIONS)
 def test_there_are_two_of_each_service_to_lose_one_of(kube: str) -> None:
     deployments = rendered(*PLAIN, kube=kube).of("Deployment")

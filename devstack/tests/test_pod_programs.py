@@ -74,6 +74,17 @@ def test_what_a_user_may_publish_is_seen(nats: SecuredNats, subject: str, fate: 
 
 def test_a_port_is_reached_or_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert printed(pod_programs.reach("127.0.0.1", server.getsockname()[1])) == "reached"
+        found = printed(pod_programs.reach("127.0.0.1", server.getsockname()[1]))
+        assert pod_programs.was_reached(found)
 
-    assert printed(pod_programs.reach("127.0.0.1", free_port())) == "cut"
+    assert not pod_programs.was_reached(printed(pod_programs.reach("127.0.0.1", free_port())))
+
+
+def test_what_is_no_finding_is_neither_reached_nor_cut() -> None:
+    for said in ("", "error: unable to upgrade connection: pod not reached"):
+        with pytest.raises(ValueError, match="no finding"):
+            pod_programs.was_reached(said)
+
+
+def test_a_name_nobody_has_is_no_port_that_was_cut() -> None:
+    assert "gaierror" in printed(pod_programs.reach("nobody.invalid", 1), code=1)

@@ -26,7 +26,7 @@ from devstack import nats_security
 async def main(url, state):
     known = nats_security.identity(pathlib.Path(state))
     client = await nats.connect(url, **nats_security.options(known))
-    await client.jetstream().add_stream(name="TOY", subjects=["toy.>"])
+    await client.jetstream().add_stream(name="TOY", subjects=["toy.>"], max_bytes=1 << 20)
     await client.close()
 
 asyncio.run(main(*sys.argv[1:]))

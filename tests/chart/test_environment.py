@@ -98,7 +98,7 @@ def test_files_a_setting_names_are_mounted():
 
 def test_bootstrap_is_told_by_its_own_names():
     rendered = render(("values-large.yaml",))
-    (pod,) = [each for each in pods(rendered.objects()) if each.name == "Job/bootstrap-1"]
+    (pod,) = [each for each in pods(rendered.objects()) if each.name == "Job/bootstrap"]
 
     given = {each["name"] for each in pod.spec["containers"][0]["env"]}
 
@@ -110,7 +110,7 @@ def test_bootstrap_is_told_by_its_own_names():
 
 def test_bootstrap_understands_its_limits(monkeypatch):
     rendered = render(("values-large.yaml",))
-    (pod,) = [each for each in pods(rendered.objects()) if each.name == "Job/bootstrap-1"]
+    (pod,) = [each for each in pods(rendered.objects()) if each.name == "Job/bootstrap"]
     for each in pod.spec["containers"][0]["env"]:
         monkeypatch.setenv(each["name"], each["value"])
 

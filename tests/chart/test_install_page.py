@@ -37,6 +37,14 @@ def test_every_file_of_the_chart_it_names_exists():
         assert (REPOSITORY / path).exists(), path
 
 
+def test_what_comes_before_the_count_is_said():
+    before, counted = PAGE.split("## To try it", 1)
+
+    for each in ("`docker` or `podman`", "make install", "docker build", "not in the count"):
+        assert each in before, each
+    assert "docker build" not in counted
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_installation_renders_as_written(number):
     _, commands = ways()[number]

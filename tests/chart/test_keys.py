@@ -83,7 +83,11 @@ def test_clients_find_the_servers_name_in_its_certificate(keys, values):
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     known = names.get_values_for_type(x509.DNSName)
 
-    deployment = render((values,)).of("Deployment")["billing"]
+    rendered = render((values,))
+    certificates = {which for _, name, which in mounted(rendered) if name == "nats"}
+    assert ("Secret", "vitrine-nats-billing") in certificates
+    assert certificates <= set(keys), "of another authority than the server believes"
+    deployment = rendered.of("Deployment")["billing"]
     env = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     (urls,) = [each["value"] for each in env if each["name"] == "BILLING_NATS_URL"]
 

@@ -9,8 +9,22 @@ import yaml
 
 from chassis import nats_keys
 from contracts import permissions, topology
-from devstack.chart import CHART, render
+from devstack.chart import CHART, render, values_files
 from devstack.nats_server import nats_binary
+
+OFFICIAL = ("nats-values.yaml",)
+OFFICIAL_OF = {"values-large.yaml": (*OFFICIAL, "nats-large-values.yaml")}
+"""Our values for the official chart; docs/install.md gives them in this order."""
+
+
+def official_store(file):
+    """Bytes that JetStream may use, and those of the volume."""
+    store = {}
+    for name in OFFICIAL_OF.get(file, OFFICIAL):
+        given = yaml.safe_load((CHART / "deps" / name).read_text())
+        store |= given["config"]["jetstream"]["fileStore"]
+    sizes = (store["maxSize"], store["pvc"]["size"])
+    return tuple(int(each.removesuffix("Gi")) << 30 for each in sizes)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +81,19 @@ def test_every_stream_fits_into_what_jetstream_may_use(mounted):
     assert sum(each.max_bytes for each in topology.streams()) < allowed
 
 
+def test_every_stream_fits_into_the_servers_each_values_file_is_for():
+    """Each server keeps a copy of every stream, and sets the limits aside beforehand."""
+    for path in values_files():
+        values = yaml.safe_load(path.read_text())
+        if values.get("dev", {}).get("nats", {}).get("enabled"):
+            continue
+        limits = {each.name: each.max_bytes for each in topology.streams()}
+        limits |= values.get("nats", {}).get("maxBytes", {})
+        allowed, volume = official_store(path.name)
+
+        assert sum(limits.values()) < allowed < volume, path.name
+
+
 def test_keda_is_told_the_account_the_users_are_in():
     values = yaml.safe_load((CHART / "values.yaml").read_text())
 
@@ -82,5 +109,3 @@ def test_our_values_for_the_official_chart_say_what_the_platform_needs():
     assert config["cluster"]["tls"]["merge"]["verify"] is True
     assert config["merge"]["$include"].endswith("/auth.conf")
     assert values["tlsCA"]["enabled"] is True
-    store = config["jetstream"]["fileStore"]
-    assert int(store["maxSize"].removesuffix("Gi")) < int(store["pvc"]["size"].removesuffix("Gi"))

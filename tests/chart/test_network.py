@@ -1,5 +1,7 @@
 """The NetworkPolicies, judged as a cluster would judge them: who reaches whom, and who does not."""
 
+from ipaddress import ip_address, ip_network
+
 import pytest
 
 from devstack.chart import NAMESPACE, pods, render
@@ -11,8 +13,8 @@ EVERYTHING = ("ci/everything-values.yaml",)
 class Network:
     """Of one rendering: pods by name, and the policies that select them."""
 
-    def __init__(self, values):
-        rendered = render(values)
+    def __init__(self, values, sets=()):
+        rendered = render(values, sets=sets)
         assert rendered.code == 0, rendered.text
         objects = rendered.objects()
         self.policies = [each["spec"] for each in objects if each["kind"] == "NetworkPolicy"]
@@ -63,8 +65,6 @@ def _is(peer, labels):
 
 
 def _covers(peer, address):
-    from ipaddress import ip_address, ip_network
-
     block = peer.get("ipBlock")
     if block is None:
         return False
@@ -173,6 +173,60 @@ def test_a_server_given_by_url_is_reached_on_its_port():
         policy = render(("ci/external-values.yaml",), sets=sets).of("NetworkPolicy")["generator-a"]
         ports = [each["port"] for rule in policy["spec"]["egress"] for each in rule["ports"]]
         assert port in ports, url
+
+
+def test_ports_are_those_of_the_urls():
+    sets = (
+        'nats.url="tls://a.nats.svc.cluster.local:14222,tls://b.nats.svc.cluster.local"',
+        'telemetry.otlpEndpoint="https://otel.example.org:14318"',
+    )
+    network = Network(("ci/external-values.yaml",), sets)
+
+    for service in ("gateway", "generator-gpu-1", "scheduler"):
+        for port in (14_222, 4222, 14_318):
+            assert network.leaves_for(service, "10.0.0.1", port), f"{service}: {port}"
+        assert not network.leaves_for(service, "10.0.0.1", 4318)
+    assert network.leaves_for("bootstrap", "10.0.0.1", 14_222)
+    assert not network.leaves_for("migrate-vpn", "10.0.0.1", 14_222)
+
+
+OWN = {
+    "gateway": ("telegram",),
+    "billing": ("payments.cryptoPay", "payments.yookassa"),
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("http://api.shop.svc.cluster.local:8081/v3", 8081), ("https://10.1.2.3/v3", 443)],
+)
+@pytest.mark.parametrize("service", OWN)
+def test_servers_of_ones_own_are_reached_in_private_networks(service, url, port):
+    for owner in OWN[service]:
+        network = Network(EVERYTHING, (f'{owner}.apiUrl="{url}"',))
+
+        assert network.leaves_for(service, "10.1.2.3", port), owner
+        assert network.leaves_for(service, "149.154.167.220", 443), "the others' own addresses"
+        for other in {"gateway", "billing", "vpn", "scheduler"} - {service}:
+            assert not network.leaves_for(other, "10.1.2.3", port), f"{owner}: {other}"
+
+
+@pytest.mark.parametrize("service", OWN)
+def test_servers_of_ones_own_may_be_named_as_peers(service):
+    peer = '[{"ipBlock": {"cidr": "10.1.2.3/32"}}]'
+    for owner in OWN[service]:
+        sets = (f'{owner}.apiUrl="http://10.1.2.3:8443"',)
+        sets += (f"networkPolicy.{owner.partition('.')[0]}={peer}",)
+        network = Network(EVERYTHING, sets)
+
+        assert network.leaves_for(service, "10.1.2.3", 8443)
+        assert not network.leaves_for(service, "10.1.2.4", 8443)
+
+
+def test_telegrams_own_address_opens_no_private_network():
+    network = Network(EVERYTHING, ('telegram.apiUrl="https://api.telegram.org/"',))
+
+    assert not network.leaves_for("gateway", "10.0.0.1", 443)
 
 
 def test_policies_can_be_left_out():

@@ -65,12 +65,50 @@ def test_one_thing_missing_is_one_sentence(taken, subject):
         (SCALING, ('nats.monitoringEndpoint=""',), "nats.monitoringEndpoint is missing"),
         (SCALING, ('nats.monitoringEndpoint="nats:8222"',), "nats:8222 is no full name"),
         (EXTERNAL, ("services.generator.replicas=2",), "held by one process at a time"),
+        (
+            EXTERNAL,
+            ("cnpg.enabled=true", 'cnpg.ownerSecret="owner"', 'database.secrets.migrate=""'),
+            "with cnpg.ownerSecret CloudNativePG makes none",
+        ),
+        (
+            EXTERNAL,
+            ('telegram.mode="webhook"', 'telegram.webhookUrl="http://shop.example.org/telegram"'),
+            "telegram.webhookUrl http://shop.example.org/telegram is no https address",
+        ),
+        (
+            EXTERNAL,
+            ('telegram.mode="webhook"', 'telegram.webhookUrl="https://shop.example.org/bot"'),
+            "telegram.webhookUrl ends in /bot, not in telegram.webhookPath /telegram",
+        ),
+        (EXTERNAL, ("metrics.rules.enabled=true",), "needed with metrics.rules.enabled"),
+        (
+            EXTERNAL,
+            ("ingress.enabled=true", 'ingress.host="shop.example.org"'),
+            "ingress.enabled leads nowhere",
+        ),
     ],
 )
 def test_contradictions_are_told(values, sets, sentence):
     said = sentences(render(values, sets=sets))
 
     assert len([each for each in said if sentence in each]) == 1, said
+
+
+@pytest.mark.parametrize("service", ["gateway", "billing", "vpn", "scheduler"])
+def test_only_generators_may_go_to_none(service):
+    keda = '{"enabled": true, "min": 0}'
+    sets = (f"services.{service}.keda={keda}", f"services.{service}.replicas=null")
+
+    said = sentences(render(SCALING, sets=(*sets, f"services.{service}.hpa.enabled=false")))
+
+    assert len(said) == 1
+    assert said[0].startswith(f"{service}: keda.min is 0")
+
+
+def test_alerts_may_be_read_from_a_collector_of_ones_own():
+    sets = ('telemetry.otlpEndpoint="http://otel:4318"', "metrics.rules.enabled=true")
+
+    assert render(EXTERNAL, sets=sets).code == 0
 
 
 TWIN = {"name": "a", "pools": ["image"], "url": "http://c"}

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts import topology
-from devstack.chart import CHART, render, values_files
+from devstack.chart import CHART, pods, render, values_files
 
 SCALING = ("ci/scaling-values.yaml",)
 
@@ -53,6 +53,34 @@ def test_keda_asks_for_consumers_of_the_topology():
 
     assert asked <= known
     assert ("JOBS", "image-priority") in asked
+
+
+def test_comfyui_looks_for_models_where_they_are_mounted():
+    """Its base directory is where it writes, too: the root of the container cannot be written."""
+    looked = 0
+    for file in values_files():
+        for each in pods(render((str(file.relative_to(CHART)),)).objects()):
+            for container in each.containers:
+                mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+                if "comfyui-models" in mounts:
+                    looked += 1
+                    words = container["args"]
+                    base = words[words.index("--base-directory") + 1]
+                    assert mounts["comfyui-data"] == base, file.name
+                    assert mounts["comfyui-models"] == f"{base}/models", file.name
+    assert looked > 1
+
+
+def test_gateways_backlog_is_what_people_send_as_well():
+    sets = ("services.gateway.keda.enabled=true", "services.gateway.hpa.enabled=false")
+
+    scaled = render(SCALING, sets=sets).of("ScaledObject")["gateway"]
+
+    asked = {(each["stream"], each["consumer"]) for each in triggers(scaled)}
+    mine = ("GATEWAY", "UPDATES")
+    wanted = {(each.stream, each.name) for each in topology.consumers() if each.stream in mine}
+    assert asked == {*wanted, ("EVENTS", "gateway")}
+    assert len(wanted) > topology.SHARDS
 
 
 @pytest.mark.parametrize("service", ["gateway", "billing", "vpn", "scheduler"])
@@ -120,7 +148,7 @@ def test_comfyui_runs_beside_its_generator_with_gpu_and_models(scaling):
     assert comfyui["resources"]["limits"] == {"nvidia.com/gpu": 1}
     assert {
         "name": "comfyui-models",
-        "mountPath": "/opt/comfyui/models",
+        "mountPath": "/data/models",
         "readOnly": True,
     } in comfyui["volumeMounts"]
     claim = {"claimName": "models", "readOnly": True}

@@ -22,15 +22,11 @@ async def booked_once(shop: Cluster, orders: list[Ordered]) -> None:
     assert sorted(found) == sorted([str(each.order_id), "completed", "posted"] for each in orders)
 
 
-async def names_of_pods(shop: Cluster) -> set[str]:
-    return {pod["metadata"]["name"] for pod in await shop.pods()}
-
-
 async def test_an_upgrade_under_load_loses_and_doubles_no_order(
     shop: Cluster, telegram: str
 ) -> None:
     """VITRINE_CLUSTER_NEXT_VALUES: to that release; without, every pod is replaced by its like."""
-    before = await names_of_pods(shop)
+    before = await shop.names_of_pods()
     following = os.environ.get("VITRINE_CLUSTER_NEXT_VALUES", "")
     alike = ("--set-string", "podAnnotations.rolled=yes")
     change = ("--values", following) if following else alike
@@ -40,7 +36,7 @@ async def test_an_upgrade_under_load_loses_and_doubles_no_order(
         await shop.settled()
         orders = await load.ended()
 
-    assert not before & await names_of_pods(shop), "every pod was replaced"
+    assert not before & await shop.names_of_pods(), "every pod was replaced"
     assert len(orders) > 3, "nobody ordered meanwhile: nothing was shown"
     await booked_once(shop, orders)
 

@@ -20,7 +20,8 @@
 {{- end -}}
 {{- range $owner := list "gateway" "billing" "vpn" "scheduler" "migrate" -}}
 {{- if not (include "vitrine.databaseSecret" (dict "root" $root "owner" $owner)) -}}
-{{- $list = append $list (printf "database.secrets.%s is missing: the name of an existing Secret whose key %q holds a postgresql:// URL (a laptop: dev.postgres.enabled)." $owner $root.Values.database.key) -}}
+{{- $other := ternary "with cnpg.ownerSecret CloudNativePG makes none" "a laptop: dev.postgres.enabled" (and $root.Values.cnpg.enabled (eq $owner "migrate")) -}}
+{{- $list = append $list (printf "database.secrets.%s is missing: the name of an existing Secret whose key %q holds a postgresql:// URL (%s)." $owner $root.Values.database.key $other) -}}
 {{- end -}}
 {{- end -}}
 {{- if not (include "vitrine.telegramSecret" .) -}}
@@ -34,6 +35,17 @@
 {{- end -}}
 {{- if and (eq .Values.telegram.mode "webhook") (not (include "vitrine.telegramWebhookUrl" .)) -}}
 {{- $list = append $list "telegram.webhookUrl is missing: in webhook mode the public https address that Telegram calls, path included." -}}
+{{- end -}}
+{{- if eq .Values.telegram.mode "webhook" -}}
+{{- with .Values.telegram.webhookUrl -}}
+{{- $url := urlParse . -}}
+{{- if ne $url.scheme "https" -}}
+{{- $list = append $list (printf "telegram.webhookUrl %s is no https address: Telegram calls no other." .) -}}
+{{- end -}}
+{{- if ne $url.path $root.Values.telegram.webhookPath -}}
+{{- $list = append $list (printf "telegram.webhookUrl ends in %s, not in telegram.webhookPath %s, where gateway and the Ingress listen." ($url.path | default "nothing") $root.Values.telegram.webhookPath) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.vpn.links.enabled (not .Values.vpn.links.url) -}}
 {{- $list = append $list "vpn.links.url is missing: the public address of subscription links, needed with vpn.links.enabled." -}}
@@ -80,6 +92,9 @@
 {{- if ne (len $chosen) 1 -}}
 {{- $list = append $list (printf "%s: choose exactly one of replicas, hpa.enabled and keda.enabled, not %s (replicas: null takes the fixed number away)." .name (ternary (join " and " $chosen) "none" (gt (len $chosen) 0))) -}}
 {{- end -}}
+{{- if and .spec.keda.enabled (lt (int .spec.keda.min) 1) (ne .service "generator") -}}
+{{- $list = append $list (printf "%s: keda.min is 0, but only generators may go to none: people, providers and timers find nobody there." .name) -}}
+{{- end -}}
 {{- if and .server (not .server.sidecar) (or .spec.hpa.enabled .spec.keda.enabled (gt (int .spec.replicas) 1)) -}}
 {{- $list = append $list (printf "%s: a server given by url is held by one process at a time, so only replicas 0 or 1 make sense; add entries, or use a sidecar." .name) -}}
 {{- end -}}
@@ -103,6 +118,18 @@
 {{- end -}}
 {{- if and .Values.metrics.podMonitor.enabled (not .Values.telemetry.collector.enabled) -}}
 {{- $list = append $list "telemetry.collector.enabled is needed with metrics.podMonitor.enabled: services tell their metrics by OTLP, and the collector is what Prometheus reads." -}}
+{{- end -}}
+{{- if and .Values.metrics.rules.enabled (not (include "vitrine.otlpEndpoint" .)) -}}
+{{- $list = append $list "telemetry.collector.enabled or telemetry.otlpEndpoint is needed with metrics.rules.enabled: without a collector there is no metric to alert by." -}}
+{{- end -}}
+{{- if .Values.ingress.enabled -}}
+{{- $behind := false -}}
+{{- range include "vitrine.services" . | fromYaml -}}
+{{- if has "ingress" (.callers | default list) }}{{ $behind = true }}{{ end -}}
+{{- end -}}
+{{- if not $behind -}}
+{{- $list = append $list "ingress.enabled leads nowhere: nothing is behind it without telegram.mode webhook, payments.webhooks.enabled or vpn.links.enabled." -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.dev.postgres.enabled .Values.cnpg.enabled -}}
 {{- $list = append $list "dev.postgres.enabled and cnpg.enabled are both on: choose one Postgres." -}}

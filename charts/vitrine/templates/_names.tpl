@@ -71,7 +71,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $given -}}
 {{- else if .root.Values.dev.postgres.enabled -}}
 {{- printf "%s-db-%s" (include "vitrine.fullname" .root) .owner -}}
-{{- else if and .root.Values.cnpg.enabled (eq .owner "migrate") -}}
+{{- else if and .root.Values.cnpg.enabled (not .root.Values.cnpg.ownerSecret) (eq .owner "migrate") -}}
 {{- printf "%s-postgres-app" (include "vitrine.fullname" .root) -}}
 {{- end -}}
 {{- end -}}

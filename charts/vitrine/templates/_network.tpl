@@ -27,8 +27,12 @@ podSelector:
 
 {{/* Ways out, each an item of `egress`. */}}
 {{- define "vitrine.toNats" -}}
+{{- $ports := list -}}
+{{- range splitList "," (include "vitrine.natsUrl" .) }}{{ $ports = append $ports (include "vitrine.portOf" .) }}{{ end -}}
 - ports:
-    - {protocol: TCP, port: {{ ternary 4222 (int .Values.networkPolicy.natsPort) (and .Values.dev.nats.enabled (not .Values.nats.url)) }}}
+    {{- range uniq $ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
   {{- if and .Values.dev.nats.enabled (not .Values.nats.url) }}
   to:
     - {{ include "vitrine.partPeer" (dict "root" . "component" "nats") | nindent 6 | trim }}
@@ -55,7 +59,7 @@ podSelector:
 {{- define "vitrine.toTelemetry" -}}
 {{- if .Values.telemetry.otlpEndpoint }}
 - ports:
-    - {protocol: TCP, port: {{ .Values.networkPolicy.telemetryPort }}}
+    - {protocol: TCP, port: {{ include "vitrine.portOf" .Values.telemetry.otlpEndpoint }}}
   {{- with include "vitrine.peers" (dict "key" "to" "peers" .Values.networkPolicy.telemetry) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -86,6 +90,32 @@ podSelector:
 {{- end }}
 {{- end -}}
 
+{{/*
+Servers of one's own in place of Telegram's and the payment providers', on the ports of their addresses: they
+may be in a private network. Takes {root, service}.
+*/}}
+{{- define "vitrine.toOwn" -}}
+{{- $values := .root.Values -}}
+{{- $urls := list -}}
+{{- $peers := list -}}
+{{- if eq .service "gateway" -}}
+  {{- $peers = $values.networkPolicy.telegram -}}
+  {{- if ne (urlParse $values.telegram.apiUrl).host "api.telegram.org" }}{{ $urls = list $values.telegram.apiUrl }}{{ end -}}
+{{- else if eq .service "billing" -}}
+  {{- $peers = $values.networkPolicy.payments -}}
+  {{- range list $values.payments.cryptoPay $values.payments.yookassa -}}
+    {{- if and .enabled .apiUrl }}{{ $urls = append $urls .apiUrl }}{{ end -}}
+  {{- end -}}
+{{- end -}}
+{{- range $urls }}
+- ports:
+    - {protocol: TCP, port: {{ include "vitrine.portOf" . }}}
+  {{- with include "vitrine.peers" (dict "key" "to" "peers" $peers) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Agents of VPN nodes: anywhere, on their ports alone. */}}
 {{- define "vitrine.toNodes" -}}
 {{- if .Values.vpn.nodes.secret }}
@@ -100,5 +130,5 @@ podSelector:
 {{- define "vitrine.portOf" -}}
 {{- $url := urlParse . -}}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
-{{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- $port | default (get (dict "https" "443" "http" "80" "tls" "4222") $url.scheme) -}}
 {{- end -}}

@@ -35,7 +35,13 @@ gateway:
   callers: [ingress, simulators]
   {{- end }}
   outside: [https]
-  lag: [[GATEWAY, gateway], [EVENTS, gateway]]
+  lag:
+    - [GATEWAY, gateway]
+    - [EVENTS, gateway]
+    # What people send, by shard (contracts.topology.SHARDS).
+    {{- range until 32 }}
+    - [UPDATES, shard-{{ printf "%02d" . }}]
+    {{- end }}
 billing:
   database: true
   catalogue: true

@@ -80,7 +80,11 @@ class Cluster:
     async def upgrade(self, *words: str, check: bool = True, seconds_max: int = 300) -> str:
         """Install or upgrade, and wait until everything is ready."""
         wait = ("--install", "--wait", "--timeout", f"{seconds_max}s")
-        given = ("upgrade", RELEASE, str(CHART), *wait, *self.values, *words)
+        # A number of pods that a scaler wrote would else refuse the one the chart says.
+        given = (
+            *("upgrade", RELEASE, str(CHART), "--force-conflicts"),
+            *(*wait, *self.values, *words),
+        )
         try:
             return await self.helm(*given, check=check)
         except ClusterError as error:
@@ -95,6 +99,11 @@ class Cluster:
     async def pods(self, selector: str = SERVICE_PODS) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.get("pods", "--selector", selector))["items"]
         return found
+
+    async def names_of_pods(self) -> set[str]:
+        """Those of the services that are not on their way out."""
+        found = [pod["metadata"] for pod in await self.pods()]
+        return {each["name"] for each in found if "deletionTimestamp" not in each}
 
     async def execute(self, target: str, *words: str, stdin: str = "", check: bool = True) -> str:
         quiet = ("exec", "--quiet", "--stdin", target, "--")

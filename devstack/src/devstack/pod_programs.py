@@ -64,6 +64,7 @@ asyncio.run(main())
 
 _REACH = """
 import socket
+socket.getaddrinfo("{host}", {port})
 try:
     socket.create_connection(("{host}", {port}), 5).close()
     print("reached")
@@ -83,5 +84,14 @@ def publish_as(user: str, url: str, subject: str, folder: str = NATS_FOLDER) -> 
 
 
 def reach(host: str, port: int) -> str:
-    """Prints `reached` or `cut`."""
+    """Its finding is read by `was_reached`; fails where nobody has that name."""
     return _REACH.format(host=host, port=port)
+
+
+def was_reached(said: str) -> bool:
+    """What `reach` found. Raises ValueError when it found nothing."""
+    findings = {"reached": True, "cut": False}
+    last = said.strip().rpartition("\n")[2]
+    if last not in findings:
+        raise ValueError(f"no finding of `reach`: {said!r}")
+    return findings[last]
