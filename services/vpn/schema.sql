@@ -229,6 +229,8 @@ CREATE TABLE vpn.people (
     trial_used boolean DEFAULT false NOT NULL,
     reminders boolean DEFAULT true NOT NULL,
     time_zone text DEFAULT ''::text NOT NULL,
+    language text DEFAULT ''::text NOT NULL,
+    CONSTRAINT people_language_check CHECK ((length(language) <= 35)),
     CONSTRAINT people_time_zone_check CHECK ((length(time_zone) <= 64))
 );
 

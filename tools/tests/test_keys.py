@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
 
 from chassis import signing_keys
 from chassis.broker import Broker
 from chassis.identity import Identity, impatient
 from contracts.permissions import USERS
 from contracts.producers import PARTIES
+from contracts.topology import OLD_KEYS_ACCEPTED
 from devstack.nats_security import Security
 from devstack.nats_server import NatsServer
 from devstack.testing import free_port
@@ -131,6 +133,62 @@ def test_signing_keys_overlap_while_they_are_rotated(tmp_path):
     assert [len(each) for each in accepted] == [1, 2, 2, 1]
     assert all(key in known for key, known in zip(signing, accepted, strict=True))
     assert signing[0] == signing[1] != signing[2] == signing[3]
+
+
+def rotated(objects: list[dict], *arguments: str) -> tuple[list[dict], str]:
+    return vitrine_keys("--rotate", *arguments, given=json.dumps({"items": objects}))
+
+
+def names_of_the_server(objects: list[dict]) -> set[str]:
+    files = of_kind(objects, "Secret")["vitrine-nats-server"]
+    certificate = x509.load_pem_x509_certificate(files["tls.crt"])
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in found}
+
+
+def test_a_rotation_keeps_the_servers_names_and_adds_those_it_is_given():
+    objects, _ = vitrine_keys("--host", "nats.example.org", "--host", "192.0.2.7")
+    before = names_of_the_server(objects)
+    assert {"nats.example.org", "192.0.2.7", "vitrine-nats"} <= before
+
+    objects, _ = rotated(objects, "--host", "more.example.org")
+    refused, said = rotated(objects, "--host", "late.example.org")
+    assert (refused, said) == (
+        [],
+        "--host counts in the first step of a rotation, and this is a later one\n",
+    )
+    objects, _ = rotated(objects)
+    assert names_of_the_server(objects) == before | {"more.example.org"}
+
+    objects, _ = rotated(objects)
+    assert names_of_the_server(objects) == before | {"more.example.org"}
+
+
+def test_each_step_says_what_to_run_then_and_the_documents_say_the_same():
+    document = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    told = document.partition("## Rotating keys")[2].partition("\n## ")[0]
+    copy = (
+        "kubectl -n shop get secret vitrine-nats-server -o json "
+        "| jq '.metadata |= {name}' | kubectl -n nats apply -f -"
+    )
+    again = (
+        "kubectl -n shop get secrets,configmaps -o json "
+        "| vitrine keys --namespace shop --rotate | kubectl apply -f -"
+    )
+    restart = "kubectl -n shop rollout restart statefulset/vitrine-nats"
+    objects, said = vitrine_keys()[0], []
+    for _ in range(3):
+        objects, notes = rotated(objects)
+        said.append(notes)
+
+    days = f"{OLD_KEYS_ACCEPTED.days} days"
+    assert [copy in each for each in said] == [True, True, True]
+    assert [restart in each for each in said] == [True, True, True]
+    assert [again in each for each in said] == [True, True, False]
+    assert [days in each for each in said] == [False, True, False]
+    for each in (copy, again, restart):
+        assert each.replace("shop", "vitrine").replace("| vitrine", "| .venv/bin/vitrine") in told
+    assert days in told
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from devstack.stage import Stage, free_port_base
 from devstack.testing import create_database, private_nats, private_postgres, scratch_folder
 from devstack.urls import plan
 
+LAST_RELEASE = os.environ.get("VITRINE_LAST_RELEASE", "438a529")
+"""«VPN and time», the newest that is out."""
 READY_SECONDS = 60.0
 GRACE_SECONDS = 25.0
 STAND_INS = ("telegram", "comfyui", "crypto_pay", "yookassa")

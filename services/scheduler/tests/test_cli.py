@@ -243,6 +243,29 @@ async def test_ticks_are_listed(outbox: Outbox, terminal: Terminal) -> None:
     assert text == "run_audit                every 60 s, due 2100-01-01 00:00:00 UTC\n"
 
 
+async def test_a_tick_that_is_switched_off_is_not_shown_as_overdue(
+    outbox: Outbox, terminal: Terminal
+) -> None:
+    async with outbox.database.read() as connection:
+        await connection.execute("INSERT INTO ticks VALUES ('a_newer_one', 60, '2020-01-01Z')")
+
+    assert await terminal.run("ticks") == (0, "", "")
+
+
+async def test_a_calendar_of_a_newer_release_is_listed_and_not_fired_by_hand(
+    outbox: Outbox, terminal: Terminal
+) -> None:
+    await arm(outbox, timer(due_in=60, time_zone="UTC", repeat=DAILY))
+    async with outbox.database.read() as connection:
+        await connection.execute("UPDATE timers SET rule = '{\"time_zone\": 7}'")
+
+    assert (await terminal.json("list"))["timers"][0]["key"] == "k"
+    code, _, errors = await terminal.run("fire", "k", "--reason", "why")
+
+    assert (code, errors) == (1, "k has a calendar that this release does not know\n")
+    assert (await terminal.json("show", "k"))["state"] == "armed"
+
+
 async def test_what_was_recorded_cannot_be_changed(outbox: Outbox, terminal: Terminal) -> None:
     await arm(outbox, timer(due_in=60))
     await terminal.run("cancel", "k", "--reason", "why")

@@ -17,6 +17,7 @@ from chassis.clock import SystemClock
 from chassis.nats_keys import NEXT, SERVER, Files, Keys
 from contracts.permissions import USERS
 from contracts.producers import PARTIES
+from contracts.topology import OLD_KEYS_ACCEPTED
 
 DAYS = 365
 NATS_SECRET = "vitrine-nats-{user}"  # noqa: S105 - a name
@@ -24,13 +25,30 @@ SIGNING_SECRET = "vitrine-signing-{party}"  # noqa: S105 - a name
 VERIFY_KEYS = "vitrine-verify-keys"
 PRIVATE = signing_keys.PRIVATE_NAME
 LABELS = {"app.kubernetes.io/part-of": "vitrine"}
-APPLY = "Apply it; within two minutes every pod has the files and nats-server reads them anew. "
+HAND_OUT = """\
+Hand it out, when `| kubectl apply -f -` has not already; then nats-server's part.
+NATS in a namespace of its own, whose pods read it anew by themselves:
+  {copy}
+The chart's own NATS (dev.nats) beside the platform:
+  {restart}
+{then}
+"""
+COPY = (
+    "kubectl -n {namespace} get secret vitrine-nats-server -o json "
+    "| jq '.metadata |= {{name}}' | kubectl -n nats apply -f -"
+)
+RESTART = "kubectl -n {namespace} rollout restart statefulset/vitrine-nats"
+AGAIN = (
+    "kubectl -n {namespace} get secrets,configmaps -o json "
+    "| vitrine keys --namespace {namespace} --rotate | kubectl apply -f -"
+)
 AFTERWARDS = {
-    nats_keys.BELIEVED: APPLY + "Then run `vitrine keys --rotate` again.",
-    nats_keys.USED: APPLY + "What was signed before is still accepted: run `vitrine keys --rotate` "
-    "for the last time when no such message waits any more, a day from now.",
-    nats_keys.FORGOTTEN: "Apply it; the rotation is over.",
+    nats_keys.BELIEVED: "Two minutes later every pod has the files: the second step.\n  {again}",
+    nats_keys.USED: f"{OLD_KEYS_ACCEPTED.days} days from now, and not before (what was signed with "
+    "the old keys may wait so long, and would be parked): the last step.\n  {again}",
+    nats_keys.FORGOTTEN: "The rotation is over.",
 }
+"""What is left to do after each step (docs/security.md, *Rotating keys*)."""
 
 
 class KeysError(Exception):
@@ -45,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a further name of nats-server, or an address of it",
+        help="a further name of nats-server, or an address of it; a rotation keeps those it has",
     )
     parser.add_argument(
         "--rotate",
@@ -58,10 +76,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Print every object as YAML for `kubectl apply -f -`; on a rotation say what comes next."""
     now, lifetime = SystemClock().now(), timedelta(days=given.days)
-    hosts = (*server_names(given.namespace), *given.host)
     if given.rotate:
-        objects = _rotated(sys.stdin, hosts, now, lifetime)
+        objects = _rotated(sys.stdin, given, now, lifetime)
     else:
+        hosts = (*server_names(given.namespace), *given.host)
         objects = {**_of_nats(nats_keys.make(hosts, now, lifetime)), **_of_signing()}
     sys.stdout.write("".join(_documents(objects, given.namespace)))
 
@@ -100,14 +118,24 @@ def _of_signing() -> Objects:
     return {**objects, ("ConfigMap", VERIFY_KEYS): public}
 
 
-def _rotated(source: TextIO, hosts: tuple[str, ...], now: datetime, lifetime: timedelta) -> Objects:
+def _rotated(
+    source: TextIO, given: argparse.Namespace, now: datetime, lifetime: timedelta
+) -> Objects:
     before = _read(source)
     keys = {
         user: _found(before, "Secret", NATS_SECRET.format(user=user)) for user in (*USERS, SERVER)
     }
+    hosts = (*server_names(given.namespace), *given.host)
     step = nats_keys.rotate(keys, hosts, now, lifetime)
-    sys.stderr.write(f"With this {step.done}. {AFTERWARDS[step.done]}\n")
+    if given.host and step.done != nats_keys.BELIEVED:
+        raise KeysError("--host counts in the first step of a rotation, and this is a later one")
+    sys.stderr.write(f"With this {step.done}.\n{_afterwards(step.done, given.namespace)}")
     return {**_of_nats(step.keys), **_signing_rotated(before)}
+
+
+def _afterwards(done: str, namespace: str) -> str:
+    copy, restart, again = (each.format(namespace=namespace) for each in (COPY, RESTART, AGAIN))
+    return HAND_OUT.format(copy=copy, restart=restart, then=AFTERWARDS[done].format(again=again))
 
 
 def _signing_rotated(before: Objects) -> Objects:

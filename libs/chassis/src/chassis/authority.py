@@ -110,6 +110,18 @@ class Authority:
         return Issued(certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key))
 
 
+def names_of(certificate: bytes) -> tuple[str, ...]:
+    """The hosts and addresses a certificate is for, as `Authority.issue` takes them."""
+    found = x509.load_pem_x509_certificate(certificate).extensions
+    names = found.get_extension_for_class(x509.SubjectAlternativeName).value
+    return tuple(str(name.value) for name in names)
+
+
+def end_of(certificates: bytes) -> datetime:
+    """Return when the last of these certificates ends: any of a bundle may be believed."""
+    return max(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(certificates))
+
+
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,

@@ -102,11 +102,13 @@ async def migrate(
 ) -> list[str]:
     """Bring the schema to `target` applied steps (None: all; lower: down). Return what was done.
 
-    `phase="pre"` stops before the first post step. `role`: the service's own, which is given its
-    rights on the tables. Raises ConfigurationError when an applied file was edited afterwards.
+    `phase="pre"` stops before the first post step and takes no right away. `role`: the service's
+    own, which is given its rights on the tables. Raises ConfigurationError when an applied file was
+    edited afterwards.
     """
     steps = steps_of(folder)
     rights = TableRights.read(role, RUNTIME_FOLDER, folder) if role else None
+    revoke = phase != "pre"
     connection = await asyncpg.connect(dsn, server_settings={"search_path": schema})
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}:migrate")
@@ -122,12 +124,12 @@ async def migrate(
         pending = [step for step in steps[:target] if step.key not in applied]
         if phase == "pre":
             pending = list(takewhile(lambda step: step.phase == "pre", pending))
-        done = await _up(connection, pending, rights)
+        done = await _up(connection, pending, rights, revoke=revoke)
         extra = steps[target:] if target is not None else []
         done += await _down(connection, [step for step in extra if step.key in applied])
         if rights is not None:
             async with connection.transaction():
-                await rights.apply(connection)
+                await rights.apply(connection, revoke=revoke)
         return done
     finally:
         await connection.close()
@@ -141,7 +143,7 @@ def _check(steps: list[Migration], applied: dict[str, str]) -> None:
 
 
 async def _up(
-    connection: Connection, steps: list[Migration], rights: TableRights | None
+    connection: Connection, steps: list[Migration], rights: TableRights | None, *, revoke: bool
 ) -> list[str]:
     done = []
     for step in steps:
@@ -156,7 +158,7 @@ async def _up(
             )
             if rights is not None:
                 # With the step: a service that sees it applied may use its tables.
-                await rights.apply(connection)
+                await rights.apply(connection, revoke=revoke)
         done.append(f"up {step.key}")
     return done
 

@@ -76,6 +76,8 @@ def rotate(keys: Keys, hosts: Sequence[str], now: datetime, lifetime: timedelta)
     1. All believe the next authority and know the next keys, which wait beside those in use.
     2. The next ones are used; what was before them is still believed.
     3. What was before is forgotten.
+
+    The server keeps the names it has; `hosts` are further ones, for the first step.
     """
     if any(name.startswith(NEXT) for name in keys[SERVER]):
         return Step(_with_accounts(_switched(keys)), USED)
@@ -84,15 +86,22 @@ def rotate(keys: Keys, hosts: Sequence[str], now: datetime, lifetime: timedelta)
         finished = {user: {**_without_previous(files), **newest} for user, files in keys.items()}
         return Step(_with_accounts(finished), FORGOTTEN)
     issuing = _Issuing(now, lifetime)
+    names = _server_names(keys[SERVER], hosts)
     believed = issuing.authority + keys[SERVER][AUTHORITY_FILE]
     prepared: dict[str, Files] = {}
     for user, files in keys.items():
-        coming = issuing.server(hosts) if user == SERVER else issuing.client(user)
+        coming = issuing.server(names) if user == SERVER else issuing.client(user)
         if user != SERVER:
             coming[SEED_FILE] = nkey.new_seed().encode()
         waiting = {f"{NEXT}{name}": content for name, content in coming.items()}
         prepared[user] = {**files, AUTHORITY_FILE: believed, **waiting}
     return Step(_with_accounts(prepared), BELIEVED)
+
+
+def _server_names(files: Files, more: Sequence[str]) -> list[str]:
+    from chassis.authority import names_of
+
+    return list(dict.fromkeys((*names_of(files[CERTIFICATE_FILE]), *more)))
 
 
 def _switched(keys: Keys) -> Keys:
@@ -165,7 +174,8 @@ def accounts(known: Mapping[str, Sequence[str]], everything: Iterable[str] = ())
     listed = "\n      ".join(users)
     return (
         "# Written from contracts.permissions.\n"
-        f"accounts {{\n  {permissions.ACCOUNT} {{\n    jetstream: enabled\n"
+        f"accounts {{\n  {permissions.ACCOUNT} {{\n"
+        f"    jetstream: {json.dumps(dict(permissions.JETSTREAM_LIMITS))}\n"
         f"    users: [\n      {listed}\n    ]\n  }}\n}}\n"
     )
 

@@ -18,6 +18,7 @@ from chassis import logs, metrics, migrations, rpc, signatures, stopping, tracin
 from chassis.background import Background
 from chassis.backlog import SAMPLE_EVERY, Backlog
 from chassis.broker import Broker
+from chassis.certificate_watch import CertificateWatch
 from chassis.clock import Clock, SystemClock
 from chassis.consumers import ExactlyOnce, Subscription
 from chassis.database import Database
@@ -41,6 +42,7 @@ EXIT_MISCONFIGURED = 2
 SCHEMA_POLL_SECONDS = 0.5
 REDRIVE_EVERY = timedelta(seconds=30)
 KEYS_LOOK_EVERY = timedelta(seconds=2)
+CERTIFICATE_LOOK_EVERY = timedelta(hours=1)
 
 
 class Service:
@@ -127,6 +129,18 @@ class Service:
             name="signing-keys",
         )
         return signing
+
+    def _watch_certificate(self) -> None:
+        """Measure how long NATS will still let us in; files that change are read again."""
+        identity = Identity.of(self.settings, self.name)
+        if not identity.tls_dir:
+            return
+        watch = CertificateWatch(identity, self.clock)
+        metrics.gauge("vitrine.nats.certificate_days_left", lambda: watch.days_left, unit="d")
+        self.background.spawn(
+            self.background.every(CERTIFICATE_LOOK_EVERY, watch.look, name="certificate"),
+            name="certificate",
+        )
 
     def _not_admitted(self, reason: str) -> None:
         """Not the end: the server may be about to learn of our key, or we are given the next."""
@@ -262,6 +276,7 @@ class Service:
         """Wait for SIGTERM or a failure; then claim nothing more."""
         self.health.phase = ""
         log.info("ready")
+        self._watch_certificate()  # not earlier: to read one would cost the start 0.1 s
         await self.background.stopping.wait()
         self.health.phase = "stopping"
         log.info("stopping")

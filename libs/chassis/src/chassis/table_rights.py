@@ -12,6 +12,8 @@ from chassis.errors import ConfigurationError
 FILE = "rights.toml"
 VERBS = frozenset({"INSERT", "UPDATE", "DELETE"})
 SELECT = "SELECT"
+LEAVING = "leaving "
+"""Before a right that only the release before this one needs: it goes one release later."""
 # Rows of a partition are reached by way of its parent, whose rights count then.
 HELD = """
 SELECT c.relname AS name, c.relispartition AS part,
@@ -43,15 +45,18 @@ class TableRights:
             verbs |= verbs_of(folder / FILE)
         return cls(role, verbs)
 
-    async def apply(self, connection: Connection) -> None:
-        """Give what is missing and take what is too much, in the schema of the search path."""
+    async def apply(self, connection: Connection, *, revoke: bool = True) -> None:
+        """Give what is missing and take what is too much, in the schema of the search path.
+
+        `revoke=False`: only give, for as long as the release before this one is at work.
+        """
         role = await connection.fetchval("SELECT quote_ident($1::text)", self._role)
         changes = []
         for row in await connection.fetch(HELD, role):
             wanted = frozenset() if row["part"] else self._wanted(row["name"])
             held = frozenset(row["held"])
             table = '"' + row["name"].replace('"', '""') + '"'
-            if surplus := held - wanted:
+            if revoke and (surplus := held - wanted):
                 changes.append(f"REVOKE {', '.join(sorted(surplus))} ON {table} FROM {role}")
             if lacking := wanted - held:
                 changes.append(f"GRANT {', '.join(sorted(lacking))} ON {table} TO {role}")
@@ -64,11 +69,17 @@ class TableRights:
         return self._verbs.get(table, frozenset()) | {SELECT}
 
 
-def verbs_of(file: Path) -> dict[str, frozenset[str]]:
-    """Read one file; raise ConfigurationError for a word that is no right to write."""
+def verbs_of(file: Path, *, leaving: bool = True) -> dict[str, frozenset[str]]:
+    """Read one file; raise ConfigurationError for a word that is no right to write.
+
+    `leaving=False`: without those that no statement of this release needs any more.
+    """
     found = {}
     for table, text in tomllib.loads(file.read_text()).items():
-        verbs = frozenset(each.strip() for each in text.split(",") if each.strip())
+        words = [each.strip() for each in text.split(",") if each.strip()]
+        verbs = frozenset(
+            word.removeprefix(LEAVING) for word in words if leaving or not word.startswith(LEAVING)
+        )
         if unknown := verbs - VERBS:
             raise ConfigurationError(f"{file}: {table}: {', '.join(sorted(unknown))}")
         found[table] = verbs

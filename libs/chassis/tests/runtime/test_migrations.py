@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from chassis import migrations
+from chassis import migrations, table_rights
 from chassis.errors import ConfigurationError
 
 
@@ -75,3 +75,44 @@ async def test_the_service_role_may_work_but_not_change_the_schema(
         await connection.execute("DROP TABLE done")
 
     await connection.close()
+
+
+async def test_an_old_release_keeps_its_rights_while_it_may_run(
+    database_dsn: str, toy_migrations: Path
+) -> None:
+    parts = urlsplit(database_dsn)
+    role_dsn = urlunsplit(parts._replace(netloc=f"toy_role:secret@{parts.hostname}:{parts.port}"))
+    await migrations.provision(database_dsn, role_dsn=role_dsn, schema="toy")
+    rights = toy_migrations / "rights.toml"
+
+    async def migrated(done: str, phase: str = "") -> bool:
+        """Migrate with these rights; whether rows of the table can be deleted then."""
+        rights.write_text(f'done = "{done}"')
+        await migrations.migrate(
+            database_dsn, schema="toy", folder=toy_migrations, phase=phase, role="toy_role"
+        )
+        connection = await asyncpg.connect(role_dsn, server_settings={"search_path": "toy"})
+        try:
+            await connection.execute("DELETE FROM done")
+        except asyncpg.InsufficientPrivilegeError:
+            return False
+        finally:
+            await connection.close()
+        return True
+
+    assert await migrated("INSERT, DELETE")
+    assert await migrated("INSERT", phase="pre")
+    assert await migrated("INSERT, leaving DELETE")
+    assert not await migrated("INSERT")
+    # A rollback to the release that still needs it.
+    assert await migrated("INSERT, DELETE", phase="pre")
+
+
+def test_a_right_that_leaves_is_none_of_this_release_s_own(tmp_path: Path) -> None:
+    (tmp_path / "rights.toml").write_text('done = "INSERT, leaving DELETE"')
+
+    both = table_rights.verbs_of(tmp_path / "rights.toml")
+    own = table_rights.verbs_of(tmp_path / "rights.toml", leaving=False)
+
+    assert both == {"done": {"INSERT", "DELETE"}}
+    assert own == {"done": {"INSERT"}}

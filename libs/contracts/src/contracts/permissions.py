@@ -19,6 +19,14 @@ BOOTSTRAP = "bootstrap"
 USERS = (*SERVICES, BOOTSTRAP, OPERATOR)
 ACCOUNT = "PLATFORM"
 """The one account; its JetStream holds every stream."""
+JETSTREAM_LIMITS: Mapping[str, int | bool] = {
+    # Of one stream: the durables of UPDATES, and a watch or two of every gateway.
+    "max_consumers": 200,
+    "max_ack_pending": topology.ACK_PENDING_MAX,
+    # Also who may change a stream lets none grow without an end.
+    "max_bytes_required": True,
+}
+"""Of that account. How many streams there are needs no limit: only bootstrap makes any, by name."""
 
 BESIDE_COMMANDS: Mapping[str, tuple[str, ...]] = {
     "billing": ("jobs.*.*",),

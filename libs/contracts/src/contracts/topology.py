@@ -23,6 +23,8 @@ ACK_WAIT_UPDATES = timedelta(seconds=5)
 ACK_WAIT_JOBS = timedelta(seconds=3)
 DEDUPE_WINDOW = timedelta(minutes=10)
 EVENTS_AGE = timedelta(days=7)
+OLD_KEYS_ACCEPTED = EVENTS_AGE + timedelta(days=1)
+"""How long a rotation accepts what was signed before it: a consumer of events may be behind."""
 DEAD_AGE = timedelta(days=30)
 JOB_RECORD_TERMINAL_TTL = timedelta(hours=24)
 LEASE_TTL = timedelta(seconds=3)

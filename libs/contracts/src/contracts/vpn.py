@@ -64,12 +64,13 @@ class GrantAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RevokeAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Take back what an order gave: the order was refunded after all. Once per order."""
+    """Take back what an order gave, once. `refunded`: after it was charged; else it never was."""
 
     subject: ClassVar[str] = "vpn.cmd.revoke_access.v1"
 
     order_id: OrderId
     user_id: UserId
+    refunded: bool = False
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)
@@ -96,6 +97,7 @@ class SetAccessOptions(Command, frozen=True, kw_only=True, omit_defaults=True):
     auto_renew: bool | None = None
     reminders: bool | None = None
     time_zone: str | None = None
+    language: str | None = None
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)
@@ -121,9 +123,9 @@ class ExtendEverybody(Command, frozen=True, kw_only=True, omit_defaults=True):
 class SetNode(Command, frozen=True, kw_only=True, omit_defaults=True):
     """An operator's word on a node.
 
-    `active`; `draining`: no new link names it, whoever is on it stays; `off`: everybody of ours is
-    taken off it, and until it confirmed that a replaced key is not told dead; `gone`: off, and the
-    machine is no more, so nobody waits for it.
+    `active`; `draining`: no link names it while there is an active one, whoever is on it stays;
+    `off`: everybody of ours is taken off it, and until it confirmed that a replaced key is not told
+    dead; `gone`: off, and the machine is no more, so nobody waits for it.
     """
 
     subject: ClassVar[str] = "vpn.cmd.set_node.v1"

@@ -206,6 +206,7 @@ async def test_access_is_taken_back_with_the_last_of_its_price(office):
 
     assert (part.access_revoked, "access.revoked" in kept) == (False, False)
     assert (type(revoke).__name__, revoke.order_id) == ("RevokeAccess", order_id)
+    assert revoke.refunded
     assert (told.credits, told.access_revoked) == (1_000, True)
     assert late == []
     assert await office.audited() == set()
@@ -217,7 +218,7 @@ async def test_access_given_too_late_is_no_drift(office):
     await office.desk.sweep(expire_holds)
     (revoke,) = await office.granted(order_id)
 
-    assert type(revoke).__name__ == "RevokeAccess"
+    assert (type(revoke).__name__, revoke.refunded) == ("RevokeAccess", False)
     assert await office.audited() == set()
     assert "access.revoked" in await office.facts(order_id)
 

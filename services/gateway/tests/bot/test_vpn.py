@@ -11,7 +11,7 @@ from contracts.ids import OrderId
 from contracts.payments import CreatePayment, GetOffers, Method, Offers, Pack
 from contracts.vpn import Access, GetAccess, NodeStatus, RotateKey, SetAccessOptions
 from gateway.domain.access_buttons import ChooseAccess, ReplaceKey, SetOption, SetZone
-from gateway.domain.callbacks import OpenPage, pack, parse
+from gateway.domain.callbacks import OpenPage, SetLanguage, pack, parse
 from gateway.domain.purchase_buttons import ChoosePack, PayWith, TopUpFor
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -193,6 +193,17 @@ async def test_options_say_how_it_shall_be(chat):
     first, second = await chat.emitted(SetAccessOptions)
     assert (first.auto_renew, first.reminders) == (False, None)
     assert (second.auto_renew, second.reminders) == (None, False)
+    assert (first.language, second.language) == ("en", "en")
+
+
+async def test_vpn_learns_the_language_of_who_looks_at_a_plan_or_changes_it(chat):
+    await chat.tap(pack(ChooseAccess("vpn_30")))
+    await chat.tap(pack(SetLanguage("ru")))
+
+    told = await chat.emitted(SetAccessOptions)
+    assert [(each.user_id, each.language, each.time_zone) for each in told] == [
+        (chat.user_id, language, None) for language in ("en", "ru")
+    ]
 
 
 async def test_a_key_is_replaced_only_when_that_is_confirmed(chat):

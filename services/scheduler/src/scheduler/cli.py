@@ -176,6 +176,8 @@ async def _show(database: Database, chosen: argparse.Namespace) -> None:
 async def _ticks(database: Database, chosen: argparse.Namespace) -> None:
     async with database.read() as connection:
         found = await operators.ticks(connection)
+    wanted = service.pace_of(configure(Settings)).ticks
+    found = [each for each in found if each["name"] in wanted]  # another replica may know others
     if chosen.json:
         _print_json({"ticks": found})
         return
@@ -197,6 +199,8 @@ async def _fire(database: Database, chosen: argparse.Namespace) -> None:
         now = await operators.now_of(connection)
         claimed = await operators.take(connection, timer.key)
         settled = settling.settle(claimed, now, forced=True)
+        if settled.held:
+            raise RefusedError(f"{timer.key} has a calendar that this release does not know")
         uow = UnitOfWork(connection, now)
         jobs.emit(claimed, uow, now)
         await PostgresTimers().settle(connection, [settled])

@@ -42,6 +42,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Mapping[str, KindTerms]
 
     @property
+    def periods(self) -> dict[str, timedelta]:
+        return {name: terms.every for name, terms in self.ticks.items()}
+
+    @property
     def limits(self) -> dict[str, float]:
         return {kind: terms.per_second for kind, terms in self.kinds.items() if terms.per_second}
 
@@ -70,24 +74,29 @@ class Firing:
 
     async def run(self) -> None:
         """Fire until stopped."""
-        prepared = False
         while not self._stopping:
             self._woken.clear()
             try:
-                if not prepared:
-                    await self._prepare()
-                    prepared = True
                 wait = await self.turn()
             except (TransientError, *RETRYABLE) as error:
                 log.warning("firing_postponed", reason=type(error).__name__)
                 wait = RETRY_WAIT_SECONDS
             await self._sleep(wait)
 
-    async def _prepare(self) -> None:
-        periods = {name: terms.every for name, terms in self._pace.ticks.items()}
+    async def _look(self) -> Look:
+        """Look what is due; what the settings know and the tables do not, or no more, is set.
+
+        A replica of the release before this one, or with other settings, may have taken it away.
+        """
+        periods, limited = self._pace.periods, self._pace.limits
         async with self._outbox.database.read() as connection:
+            look = await self._store.look(connection, periods, limited)
+            if look.whole:
+                return look
+            log.info("ticks_and_limits_set")
             await self._ticks.set_ticks(connection, periods)
-            await self._ticks.set_limits(connection, list(self._pace.limits))
+            await self._ticks.set_limits(connection, list(limited))
+            return await self._store.look(connection, periods, limited)
 
     async def turn(self) -> float:
         """Fire what is due, and return how many seconds to sleep.
@@ -95,8 +104,7 @@ class Firing:
         Never less than `gather`, unless more is due than a batch takes: what is due within it is
         fired in one transaction instead of one each.
         """
-        async with self._outbox.database.read() as connection:
-            look = await self._store.look(connection, list(self._pace.ticks))
+        look = await self._look()
         left = look.seconds_left()
         self.overdue_seconds = max(-(left or 0.0), 0.0)
         longest = self._pace.idle_wait.total_seconds()
@@ -172,7 +180,7 @@ class Firing:
 
     async def _fire_ticks(self, now: datetime, uow: UnitOfWork) -> None:
         terms = self._pace.ticks
-        due = await self._ticks.claim_ticks(uow.connection, list(terms), now)
+        due = await self._ticks.claim_ticks(uow.connection, self._pace.periods, now)
         for tick, command in ticks.fired(due, terms, now):
             message_id = derived_id(id_floor(now), "tick", tick.name, tick.due_at.isoformat())
             uow.emit(command, id=message_id)
@@ -228,6 +236,8 @@ def _tell(settled: Sequence[Settled], uow: UnitOfWork, now: datetime) -> None:
     for each in settled:
         timer = each.timer
         settled_count.add(1, {"kind": timer.kind, "outcome": each.outcome})
+        if each.held:
+            log.error("timer_held", key=timer.key, kind=timer.kind, until=each.due_at.isoformat())
         if each.zone_lost:
             log.error("time_zone_lost", key=timer.key)
         if each.fires:

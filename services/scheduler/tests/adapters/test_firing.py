@@ -111,7 +111,7 @@ async def test_a_claim_that_was_not_committed_is_fired_by_another(outbox: Outbox
     async with outbox.database.read() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        look = await store.look(connection, [])
+        look = await store.look(connection, {})
         assert len(await store.claim(connection, {FIRE: 5}, look.now)) == 1
         await firing(outbox).turn()
         hidden = await fired(outbox)
@@ -180,7 +180,7 @@ async def test_the_claim_reads_only_what_is_due(outbox: Outbox) -> None:
     store = PostgresTimers()
     async with outbox.database.read() as connection:
         before = await _entries_read(connection)
-        look = await store.look(connection, [])
+        look = await store.look(connection, {})
         claimed = await store.claim(connection, {FIRE: 100, "other": 100}, look.now)
         read = await _entries_read(connection) - before
 

@@ -26,6 +26,8 @@ def due(catch_up: str = "fire", late_max: int = 0, rule: Rule | None = None) -> 
     [
         ("fire", 0, DOWN, "fired"),
         ("skip", 60, timedelta(0), "fired"),
+        ("skip", 0, SECOND, "fired"),
+        ("skip", 0, 4 * SECOND, "skipped"),
         ("skip", 60, 60 * SECOND, "fired"),
         ("skip", 60, 61 * SECOND, "skipped"),
         ("skip", 60, DOWN, "skipped"),

@@ -253,6 +253,7 @@ async def run(settings: Settings) -> None:
         await sweeps.apply_plans(
             outbox, built.catalogue.plans, books=built.books, terms=settings.terms
         )
+        await sweeps.apply_grace(outbox, books=built.books, terms=settings.terms)
         await start(built, background)
         service.on_stop(partial(stop, built))
         service.consume(outbox, *built.subscriptions)

@@ -33,7 +33,6 @@ LINE_BYTES_MAX = 4_096
 HEADERS_BYTES_MAX = 8_192
 ABSENT_SECONDS = 60.0
 """A link that is not there is not looked up again so long: new ones are never old ones again."""
-DEVICE_HEADER = "x-hwid"
 METHODS = ("GET", "HEAD")
 ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -178,15 +177,7 @@ class SubscriptionLinks:
     ) -> web.Response:
         now = self._clock.now()
         body = render(kind, view, self._shop, now)
-        said = dict(
-            headers(
-                view,
-                self._shop,
-                self._shop.link(token),
-                now,
-                names_device=DEVICE_HEADER in request.headers,
-            )
-        )
+        said = dict(headers(view, self._shop, self._shop.link(token), now))
         # Over all that is seen, so that it changes with the nodes, the traffic and the words too.
         etag = _digest(body.text, said)
         said |= {"Cache-Control": "private, no-cache", "Vary": VARY}

@@ -95,6 +95,26 @@ def test_a_journal_torn_at_any_byte_gives_the_last_whole_state(folder: Path, ste
         after.close()
 
 
+def test_who_was_removed_is_known_until_put_again_and_only_so_many(folder: Path, monkeypatch):
+    monkeypatch.setattr("vpn.agent.desired_file.REMOVED_MAX", 2)
+    file = loaded(folder)
+    file.change(1, Difference(tuple(map(one, range(5))), ()))
+    file.change(2, Difference((), ("person-0", "person-1")))
+    file.change(3, Difference((one(1),), ("person-2",)))
+    assert list(file.removed) == ["person-0", "person-2"]
+    file.change(4, Difference((), ("person-3",)))
+    file.close()
+
+    from_journal = loaded(folder)
+    assert list(from_journal.removed) == ["person-2", "person-3"]
+    from_journal.compact()
+    from_journal.close()
+
+    again = loaded(folder)
+    assert list(again.removed) == ["person-2", "person-3"]
+    again.close()
+
+
 def test_garbage_after_a_torn_tail_is_not_taken_for_a_record(folder: Path):
     file = loaded(folder)
     file.change(1, Difference((one(1),), ()))

@@ -184,6 +184,40 @@ async def test_who_ended_and_was_added_behind_our_back_is_removed_again(watchful
 
 
 @only(XRAY)
+async def test_a_removal_that_the_core_confirmed_and_did_not_do_is_done_again(watchful: Bench):
+    mine, gone = new_entry(), new_entry()
+    strangers = {"stranger": uuid4()}
+    watchful.core.faults.foreign = dict(strangers)
+    await watchful.put_all(1, mine, gone)
+    watchful.core.faults.forget_changes = True
+    await watchful.put_all(2, mine)
+    assert watchful.keeper.synced
+    assert watchful.holds(mine, gone)
+
+    watchful.core.faults.forget_changes = False
+
+    await wait_until(lambda: watchful.holds(mine), "removed after all")
+    assert watchful.core.faults.foreign == strangers
+
+
+@only(XRAY)
+async def test_who_was_removed_is_remembered_by_the_agents_next_life(stack, folder, core):
+    mine, gone = new_entry(), new_entry()
+    first = Bench(folder, core)
+    await first.start()
+    await first.put_all(1, mine, gone)
+    await first.put_all(2, mine)
+    await first.stop()
+    core.users[gone.email] = (str(gone.key), "")
+
+    second = Bench(folder, core, compare_every_seconds=0.05)
+    await second.start()
+    stack.push_async_callback(second.stop)
+
+    await wait_until(lambda: second.holds(mine), "removed again", 10)
+
+
+@only(XRAY)
 @pytest.mark.parametrize("lie", ["empty_list", "hide_emails", "foreign"])
 async def test_a_core_that_lies_about_its_list_loses_nobody(watchful: Bench, lie: str):
     people = [new_entry() for _ in range(PEOPLE)]

@@ -1,5 +1,6 @@
 """The agent over a core of gRPC alone, in this process: faults, clocks, and cores of others."""
 
+import errno
 from datetime import timedelta
 from uuid import uuid4
 
@@ -198,6 +199,57 @@ async def test_who_is_removed_while_the_core_hangs_is_removed_when_it_answers_ag
     bench.core.faults.hang = False
 
     await wait_until(lambda: bench.holds(other), "removed", 10)
+
+
+@pytest.fixture
+def full_disk(monkeypatch) -> dict[str, bool]:
+    """A disk that takes no byte while `full`."""
+    disk = {"full": True}
+    write = journal.os.pwrite
+
+    def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+        if disk["full"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data, offset)
+
+    monkeypatch.setattr(journal.os, "pwrite", pwrite)
+    return disk
+
+
+async def test_with_a_full_disk_whoever_is_removed_goes_and_nobody_comes(bench: Bench, request):
+    gone, mine, other = new_entry(), new_entry(), new_entry()
+    await bench.put_all(1, gone, mine)
+    disk = request.getfixturevalue("full_disk")
+
+    with pytest.raises(RefusedError) as refused:
+        await bench.put_all(2, mine, other)
+
+    assert refused.value.code == node_api.NOT_SAVED
+    assert bench.holds(mine)
+    assert bench.keeper.holding.generation == 1
+    assert "No space left" in bench.keeper.not_saved
+    await bench.core.restart()
+    await wait_until(lambda: bench.holds(mine), "filled anew, without who was removed", 10)
+
+    disk["full"] = False
+    await wait_until(lambda: bench.holds(mine, other), "the change is in force", 5)
+    assert (bench.keeper.holding.generation, bench.keeper.not_saved) == (2, "")
+    assert (await bench.put_all(2, mine, other)).hash == set_hash([mine, other])
+    again = DesiredFile(bench.folder)
+    again.load()
+    assert set(again.entries) == {mine.email, other.email}
+    again.close()
+
+
+async def test_who_is_wanted_again_while_the_disk_is_full_passes_again(bench: Bench, request):
+    mine, other = new_entry(), new_entry()
+    await bench.put_all(1, mine, other)
+    request.getfixturevalue("full_disk")
+    for wanted in ([other], [mine]):
+        with pytest.raises(RefusedError):
+            await bench.put_all(2, *wanted)
+
+    await wait_until(lambda: bench.holds(mine), "who was cut is back, the other one off", 5)
 
 
 async def test_a_second_agent_life_repeats_only_what_was_in_doubt(stack, folder, core):

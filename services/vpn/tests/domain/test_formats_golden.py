@@ -20,8 +20,8 @@ from vpn.domain.formats.clients import Format, choose
 from vpn.domain.formats.render import KNOWS, render
 from vpn.domain.formats.words import WORDS
 from vpn.domain.links import (
+    NOTES,
     REASON_APP,
-    REASON_DEVICES,
     REASON_EXPIRED,
     REASON_NO_NODES,
     REASON_SUSPENDED,
@@ -48,7 +48,6 @@ STOPPED = {
     REASON_EXPIRED: dataclasses.replace(RUNNING, until=NOW),
     REASON_SUSPENDED: dataclasses.replace(RUNNING, state=STATE_SUSPENDED),
     REASON_TRAFFIC: dataclasses.replace(RUNNING, limit_bytes=33 * 1024**3),
-    REASON_DEVICES: dataclasses.replace(RUNNING, devices_over=True),
     REASON_NO_NODES: dataclasses.replace(RUNNING, nodes=()),
 }
 
@@ -141,8 +140,9 @@ def test_every_app_is_told_why_nothing_passes(kind: Format, reason: str, languag
     assert str(RUNNING.key) not in text
 
 
-def test_every_reason_has_words_in_every_language():
+def test_every_reason_and_note_has_words_in_every_language():
     assert {*STOPPED, REASON_APP} == set(REASONS)
+    assert set(WORDS["en"]) == {*REASONS, *NOTES}
     assert all(set(WORDS[each]) == set(WORDS["en"]) for each in WORDS)
 
 

@@ -8,7 +8,8 @@ import pytest
 from contracts.vpn import STATE_ACTIVE, STATE_GRACE, STATE_SUSPENDED
 from vpn.adapters.memory_links import SAMPLE_NODES, sample
 from vpn.domain.links import (
-    REASON_DEVICES,
+    NOTE_DEVICES,
+    NOTE_GRACE,
     REASON_EXPIRED,
     REASON_NO_NODES,
     REASON_SUSPENDED,
@@ -48,13 +49,26 @@ def test_grace_lasts_to_its_own_end():
         ({"limit_bytes": RUNNING.used_bytes + 1}, ""),
         ({"limit_bytes": 1, "state": STATE_SUSPENDED}, REASON_TRAFFIC),
         ({"limit_bytes": 0}, ""),
-        ({"devices_over": True}, REASON_DEVICES),
+        ({"devices_over": True}, ""),
         ({"nodes": ()}, REASON_NO_NODES),
         ({"nodes": (), "limit_bytes": 1}, REASON_TRAFFIC),
     ],
 )
 def test_the_first_reason_is_told(changes: dict, reason: str):
     assert dataclasses.replace(RUNNING, **changes).reason(NOW) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({}, ""),
+        ({"devices_over": True}, NOTE_DEVICES),
+        ({"until": NOW, "grace_until": NOW + DAY}, NOTE_GRACE),
+        ({"until": NOW, "grace_until": NOW + DAY, "devices_over": True}, NOTE_GRACE),
+    ],
+)
+def test_what_works_may_carry_a_note(changes: dict, note: str):
+    assert dataclasses.replace(RUNNING, **changes).note(NOW) == note
 
 
 @pytest.mark.parametrize(

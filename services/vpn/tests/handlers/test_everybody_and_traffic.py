@@ -10,7 +10,6 @@ from contracts.access import AccessPlan
 from contracts.vpn import (
     CAUSE_EXTENDED,
     CAUSE_TRAFFIC_SPENT,
-    REMINDER_DEVICES,
     REMINDER_TRAFFIC,
     AccessChanged,
     AccessReminded,
@@ -26,7 +25,7 @@ from vpn.adapters.postgres_extensions import PostgresExtensions
 from vpn.adapters.postgres_reads import PostgresReads
 from vpn.adapters.postgres_traffic import PostgresTraffic
 from vpn.domain.plans import GIB
-from vpn.handlers.count_traffic import count_devices, count_traffic
+from vpn.handlers.count_traffic import count_traffic
 from vpn.handlers.extend_everybody import extend_page
 from vpn.handlers.get_access import get_access
 from vpn.jobs.sweeps import apply_plans
@@ -220,35 +219,6 @@ async def test_strangers_counters_are_nobody_s(counter):
     )
 
     assert await counter.fetch("SELECT FROM traffic_counters") == []
-
-
-async def test_devices_over_the_limit_on_all_nodes_together_are_told(counter, find):
-    await counter.grant()
-    one = (await counter.row()).id
-
-    async def online(node, addresses):
-        await counter.run(
-            count_devices,
-            node,
-            {one: addresses},
-            books=counter.books,
-            traffic=PostgresTraffic(),
-            terms=counter.terms,
-        )
-        return counter.emitted
-
-    assert await online("eu-1", 2) == []
-    assert await online("us-1", 2) == []
-    for _ in range(3):
-        await counter.later(minutes=4)
-        assert await online("us-1", 2) == []
-        assert await online("eu-1", 2) == []
-    await counter.later(minutes=4)
-    told = find(AccessReminded, await online("eu-1", 2))
-
-    assert (told.kind, told.limit) == (REMINDER_DEVICES, 2)
-    assert await online("eu-1", 0) == []
-    assert (await counter.row()).devices_over_since is None
 
 
 async def test_a_person_is_shown_their_access_and_a_link_opens_it(counter):

@@ -13,9 +13,11 @@ from contracts.access import AccessNotBought, RenewAccess
 from contracts.ids import renewal_order_id, renewal_order_ids
 from contracts.payments import PaymentCredited
 from contracts.vpn import (
+    REMINDER_CREDITS_SHORT,
     AccessChanged,
     AccessGranted,
     AccessRefused,
+    AccessReminded,
     CheckSubscription,
     RenewSubscriptions,
     RevokeAccess,
@@ -167,6 +169,54 @@ async def test_a_grant_that_comes_after_its_hold_is_taken_back_and_asked_for_aga
     assert find(AccessRefused, await counter.grant(**grant)).code == errors.CANCELLED
     find(AccessGranted, await counter.grant(order_id=asked.order_id, renews=asked.period_end))
     assert (await counter.row()).until == asked.period_end + timedelta(days=30)
+
+
+async def test_a_refunded_renewal_is_not_charged_again_by_itself(counter, find):
+    row = await renewing(counter, days=29, hours=4)
+    asked = find(RenewAccess, await counter.check())
+    await counter.grant(order_id=asked.order_id, renews=asked.period_end)
+    back = RevokeAccess(order_id=asked.order_id, user_id=7, refunded=True)
+
+    changed = find(AccessChanged, await counter.handle(back))
+
+    assert (changed.state, changed.auto_renew) == ("active", False)
+    assert changed.until - row.until == timedelta(seconds=1)
+    while (counter.now - row.until) < timedelta(days=1):
+        await counter.later(hours=1)
+        assert not any(isinstance(each, RenewAccess) for each in await counter.check())
+
+
+async def test_who_wants_a_refunded_renewal_after_all_is_asked_for_anew(counter, find):
+    await renewing(counter, days=29, hours=4)
+    asked = find(RenewAccess, await counter.check())
+    await counter.grant(order_id=asked.order_id, renews=asked.period_end)
+    await counter.handle(RevokeAccess(order_id=asked.order_id, user_id=7, refunded=True))
+
+    events = await counter.handle(SetAccessOptions(user_id=7, auto_renew=True))
+
+    assert find(RenewAccess, events).order_id != asked.order_id
+
+
+async def test_a_refunded_package_leaves_renewal_as_it_was(counter):
+    await counter.grant()
+    await counter.handle(SetAccessOptions(user_id=7, auto_renew=True))
+    order = new_id()
+    await counter.grant("vpn_more", days=0, traffic_bytes=GIB, order_id=order)
+
+    await counter.handle(RevokeAccess(order_id=order, user_id=7, refunded=True))
+
+    assert (await counter.row()).auto_renew
+
+
+async def test_who_switched_reminders_off_hears_that_a_renewal_failed_all_the_same(counter, find):
+    """They asked for the renewal: that it does not come is its outcome, not a reminder."""
+    row = await renewing(counter)
+    asked = find(RenewAccess, await counter.check())
+    short = not_bought(asked.order_id, errors.INSUFFICIENT_CREDITS)
+    short = structs.replace(short, subscription_id=row.id, period_end=row.until)
+
+    assert find(AccessReminded, await counter.handle(short)).kind == REMINDER_CREDITS_SHORT
+    assert await counter.handle(short) == []
 
 
 async def test_an_expired_hold_told_twice_or_too_late_asks_once(counter, find):

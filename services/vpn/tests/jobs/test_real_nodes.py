@@ -4,6 +4,7 @@ The core misbehaves in every way there is: no stranger is touched, nobody who pa
 are alarmed, and once it behaves again it holds exactly what it should.
 """
 
+import resource
 import signal
 from datetime import timedelta
 from uuid import uuid4
@@ -122,6 +123,86 @@ async def test_whatever_the_core_does_nobody_who_paid_is_cut(shop, core, fault):
     assert paid.items() <= during.items()
     assert core.faults.foreign == strangers
     assert set(core.users).isdisjoint(strangers)
+
+
+async def revoke(shop, user):
+    [(order,)] = await shop.fetch("SELECT order_id FROM grants WHERE user_id = $1", user)
+    await shop.handle(RevokeAccess(order_id=order, user_id=user))
+
+
+async def confirmed(shop):
+    async def done():
+        return await shop.fetch(
+            "SELECT 1 FROM desired_head h, nodes n WHERE n.generation >= h.generation"
+        )
+
+    await drain(done, what="the newest generation confirmed")
+
+
+async def test_a_revoked_key_that_the_core_kept_is_taken_off_by_the_agent(shop, core, node):
+    await node.terminate()
+    node.start(VPN_AGENT_CORE_COMPARE_EVERY="0.2")
+    await node.wait_ready()
+    await shop.grant(1, 2, 3)
+    await in_step(shop, core)
+    core.faults.foreign = strangers = {"stranger-1": uuid4()}
+    core.faults.forget_changes = True
+    await revoke(shop, 2)
+    await confirmed(shop)
+    assert len(core.users) == 3
+
+    core.faults.forget_changes = False
+
+    await in_step(shop, core)
+    assert core.faults.foreign == strangers
+
+
+async def test_a_revoked_key_that_no_agent_remembers_is_taken_off_by_the_keeper(shop, core, node):
+    """Only the control plane's records tell a leftover of ours from a stranger."""
+    await shop.grant(1, 2, 3)
+    await in_step(shop, core)
+    [(gone, key)] = await shop.fetch("SELECT id, key FROM subscriptions WHERE user_id = 2")
+    await revoke(shop, 2)
+    await confirmed(shop)
+
+    async def filled():
+        return (await shop.nodes[NAME].state()).entries == 2
+
+    await node.kill()
+    for file in (node.folder / "state").glob("desired.*"):
+        file.unlink()
+    node.start()
+    await node.wait_ready()
+    await drain(filled, what="the agent's set put anew")
+    core.faults.foreign = strangers = {"stranger-1": uuid4(), str(uuid4()): uuid4()}
+    core.users[str(gone)] = (str(key), "")
+
+    await node.kill()
+    node.start()  # it is listed at every start
+    await node.wait_ready()
+
+    await in_step(shop, core)
+    assert str(gone) not in core.users
+    assert core.faults.foreign == strangers
+
+
+async def test_with_a_nodes_disk_full_a_revoked_key_passes_no_more(shop, core, node):
+    await shop.grant(1, 2, 3)
+    await in_step(shop, core)
+    full = (node.folder / "state" / "desired.journal").stat().st_size
+    resource.prlimit(node.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+    await shop.grant(4)
+    await revoke(shop, 2)
+
+    await shop.alarmed(NAME, errors.NODE_SICK)
+    assert await shop.fetch("SELECT detail FROM nodes") == [("not_saved",)]
+    alerts = (await shop.nodes[NAME].state()).alerts
+    assert any("cannot be put on disk" in each for each in alerts)
+    assert len(core.users) == 2
+
+    resource.prlimit(node.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    await in_step(shop, core)
+    await confirmed(shop)
 
 
 async def test_an_agent_that_hangs_is_told_of_and_cuts_nobody(shop, core, node, monkeypatch):

@@ -14,7 +14,7 @@ from vpn.adapters.memory_links import sample
 from vpn.domain.formats.clients import Format
 from vpn.domain.formats.render import render
 from vpn.domain.formats.words import WORDS
-from vpn.domain.links import REASON_DEVICES, REASON_EXPIRED, REASON_TRAFFIC, Shop
+from vpn.domain.links import NOTE_DEVICES, REASON_EXPIRED, REASON_TRAFFIC, Shop
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TOKEN = "Zx9_aB-3" * 4
@@ -102,7 +102,6 @@ async def test_nothing_keeps_or_indexes_a_link(stand):
     [
         ({"until": NOW}, REASON_EXPIRED),
         ({"limit_bytes": RUNNING.used_bytes - 1}, REASON_TRAFFIC),
-        ({"devices_over": True}, REASON_DEVICES),
     ],
 )
 async def test_who_may_not_pass_is_told_why_and_gets_true_figures(
@@ -121,15 +120,20 @@ async def test_who_may_not_pass_is_told_why_and_gets_true_figures(
     assert userinfo(headers)["expire"] == int(view.until.timestamp())
 
 
-async def test_too_many_devices_are_told_to_apps_that_count_them(stand):
-    stand.change(devices_over=True)
+async def test_too_many_devices_are_told_and_cost_nobody_their_servers(stand):
+    stand.change(devices_over=True, language="ru")
 
-    _, named, _ = await stand.ask(X_Hwid="device-1")
-    _, unnamed, _ = await stand.ask()
+    _, headers, text = await stand.ask(f"/sub/{TOKEN}/links", X_Hwid="device-1")
+    _, _, page = await stand.ask(
+        "/sub/" + TOKEN + "?lang=ru", Accept="text/html", User_Agent=BROWSER
+    )
 
-    assert named["x-hwid-max-devices-reached"] == named["x-hwid-limit"] == "true"
-    assert "x-hwid-not-supported" not in named
-    assert unnamed["x-hwid-not-supported"] == "true"
+    assert str(RUNNING.key) in text
+    assert headers["announce"] == encoded(WORDS["ru"][NOTE_DEVICES])
+    # Apps take any other of these headers for a refusal.
+    assert [name for name in headers if name.startswith("x-hwid")] == ["x-hwid-active"]
+    assert WORDS["ru"][NOTE_DEVICES] in page
+    assert "Работает" in page
 
 
 async def test_access_in_grace_works_and_says_so(stand):

@@ -98,9 +98,8 @@ async def _give_back(
     if revoked:
         # What the order gave goes with the last of its price; a part of it is given as goodwill.
         await till.books.access.revoke(uow.connection, order.order_id, uow.now)
-        uow.emit(
-            RevokeAccess(order_id=order.order_id, user_id=order.user_id), order_id=order.order_id
-        )
+        back = RevokeAccess(order_id=order.order_id, user_id=order.user_id, refunded=True)
+        uow.emit(back, order_id=order.order_id)
     told = OrderCreditedBack(
         refund_id=command.refund_id,
         order_id=order.order_id,

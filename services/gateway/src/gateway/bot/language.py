@@ -6,6 +6,7 @@ from aiogram import Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
+from contracts.vpn import SetAccessOptions
 from gateway.bot.callbacks import OpenedPage, Tapped
 from gateway.bot.pages import show
 from gateway.domain import callbacks
@@ -37,6 +38,7 @@ async def set_language(
         turn.toast(say("toast-old-button"))
         return
     await shop.people.set_language(turn.uow, turn.person.user_id, tap.language)
+    turn.uow.emit(SetAccessOptions(user_id=turn.person.user_id, language=tap.language))
     spoken = shop.texts.say(tap.language)
     show(turn, query, menu.home(spoken))
     turn.toast(spoken("language-set"))

@@ -91,6 +91,8 @@ async def choose_access(
         screen = vpn.starting(say)
     else:
         screen = vpn.checkout(say, shown, chosen, offers)
+    # Whoever may have access soon: their apps shall speak their language from the first day.
+    turn.uow.emit(SetAccessOptions(user_id=turn.person.user_id, language=turn.person.language))
     await shop.checkouts.add(turn.uow, shown)
     show_keyed(turn, query, screen, key=keys.payment(shown.checkout_id))
 
@@ -117,10 +119,14 @@ async def set_option(
         turn.toast(say("toast-old-button"))
         return
     if tap.option == AUTO_RENEW:
-        options = SetAccessOptions(user_id=turn.person.user_id, auto_renew=tap.on)
+        options = SetAccessOptions(
+            user_id=turn.person.user_id, auto_renew=tap.on, language=turn.person.language
+        )
         access = msgspec.structs.replace(access, auto_renew=tap.on)
     else:
-        options = SetAccessOptions(user_id=turn.person.user_id, reminders=tap.on)
+        options = SetAccessOptions(
+            user_id=turn.person.user_id, reminders=tap.on, language=turn.person.language
+        )
         access = msgspec.structs.replace(access, reminders=tap.on)
     turn.uow.emit(options)
     show(turn, query, vpn.page(say, access, offers, zone))

@@ -52,5 +52,8 @@ async def set_zone(query: CallbackQuery, tap: SetZone, turn: Turn, shop: Shop, s
 
 async def _set(zone: str, turn: Turn, shop: Shop, say: Say) -> Screen:
     await shop.people.set_zone(turn.uow, turn.person.user_id, zone)
-    turn.uow.emit(SetAccessOptions(user_id=turn.person.user_id, time_zone=zone))
+    person = turn.person
+    turn.uow.emit(
+        SetAccessOptions(user_id=person.user_id, time_zone=zone, language=person.language)
+    )
     return zones.chosen(say, turn.uow.now, ZoneInfo(zone))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from chassis.database import Connection
-from scheduler.adapters.postgres import due_timer
+from scheduler.adapters.postgres import due_timer, rule_of
 from scheduler.domain.calendar import Rule
 from scheduler.domain.settling import DueTimer
 
@@ -133,5 +133,5 @@ async def now_of(connection: Connection) -> datetime:
 
 def _shown(row: Mapping[str, Any]) -> Shown:
     fields = dict(row)
-    rule = fields.pop("rule")
-    return Shown(**fields, rule=None if rule is None else msgspec.convert(rule, Rule))
+    rule = rule_of(fields.pop("rule"))
+    return Shown(**fields, rule=rule)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -48,6 +48,9 @@ LOOK = (
     " SELECT kind, due_at FROM timers WHERE state = 'armed' AND kind > heads.kind"
     " ORDER BY kind, due_at LIMIT 1) AS n) "
     "SELECT clock_timestamp() AS now, (SELECT min(due_at) FROM ticks WHERE name = ANY($1)) AS tick,"
+    " (SELECT count(*) FROM ticks JOIN unnest($1::text[], $2::float8[]) AS k (name, seconds)"
+    " USING (name) WHERE due_at <= clock_timestamp() + seconds * interval '1 second') AS ticks,"
+    " (SELECT count(*) FROM kind_limits WHERE kind = ANY($3)) AS limits,"
     " (SELECT due_at FROM timers WHERE state = 'armed' AND group_name <> ''"
     " ORDER BY due_at LIMIT 1) AS grouped,"
     " array(SELECT kind FROM heads ORDER BY kind) AS kinds,"
@@ -70,7 +73,8 @@ CLAIM_SUPERSEDED = (
     " ORDER BY t.due_at LIMIT $2 FOR UPDATE SKIP LOCKED"
 )
 SETTLE = (
-    "UPDATE timers SET state = s.state, due_at = s.due_at, rule = s.rule::jsonb, "
+    "UPDATE timers SET state = s.state, due_at = s.due_at, "
+    "rule = COALESCE(s.rule::jsonb, timers.rule), "
     "changed_at = clock_timestamp() FROM unnest($1::text[], $2::text[], $3::timestamptz[], "
     "$4::text[]) AS s (key, state, due_at, rule) WHERE timers.key = s.key"
 )
@@ -87,6 +91,8 @@ class Look(msgspec.Struct, frozen=True):
     heads: Mapping[str, datetime]
     tick: datetime | None
     grouped: datetime | None
+    whole: bool = True
+    """Whether ticks and limits have their rows, and no tick is further off than its period."""
 
     def due_kinds(self) -> list[str]:
         return [kind for kind, due_at in self.heads.items() if due_at <= self.now]
@@ -126,11 +132,19 @@ class PostgresTimers:
         )
         return int(status.rpartition(" ")[2])
 
-    async def look(self, connection: Connection, ticks: Sequence[str]) -> Look:
-        row = await connection.fetchrow(LOOK, list(ticks))
+    async def look(
+        self,
+        connection: Connection,
+        periods: Mapping[str, timedelta],
+        limited: Collection[str] = (),
+    ) -> Look:
+        """`periods`: of the ticks the settings know; `limited`: the kinds that have a limit."""
+        seconds = [period.total_seconds() for period in periods.values()]
+        row = await connection.fetchrow(LOOK, list(periods), seconds, list(limited))
         assert row is not None
         heads = dict(zip(row["kinds"], row["dues"], strict=True))
-        return Look(row["now"], heads, row["tick"], row["grouped"])
+        whole = (row["ticks"], row["limits"]) == (len(periods), len(limited))
+        return Look(row["now"], heads, row["tick"], row["grouped"], whole)
 
     async def claim(
         self,
@@ -170,10 +184,18 @@ class PostgresTimers:
 
 
 def due_timer(row: Any) -> DueTimer:
-    fields = list(row.values())
-    if fields[-1] is not None:
-        fields[-1] = msgspec.convert(fields[-1], Rule)
+    *fields, stored = row.values()
+    rule = rule_of(stored)
+    fields += [rule, (rule is None) == (stored is None)]
     return DueTimer(*fields)
+
+
+def rule_of(stored: object) -> Rule | None:
+    """Return a stored rule; None also for one that another release wrote and this cannot read."""
+    try:
+        return None if stored is None else msgspec.convert(stored, Rule)
+    except msgspec.ValidationError:
+        return None
 
 
 def _json(rule: Rule | None) -> str | None:

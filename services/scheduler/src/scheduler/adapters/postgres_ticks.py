@@ -13,7 +13,10 @@ class PostgresTicks:
     """The claims of jobs.py that are not timers."""
 
     async def set_ticks(self, connection: Connection, periods: Mapping[str, timedelta]) -> None:
-        """Make the ticks those of the settings; a changed period counts from now."""
+        """Have a row for every tick of the settings; a changed period counts from now.
+
+        Rows of other ticks stay: a replica of another release, or with other settings, knows them.
+        """
         await connection.execute(
             "INSERT INTO ticks (name, period_seconds, due_at) "
             "SELECT n, p, clock_timestamp() + p * interval '1 second' "
@@ -23,25 +26,21 @@ class PostgresTicks:
             list(periods),
             [period.total_seconds() for period in periods.values()],
         )
-        await connection.execute("DELETE FROM ticks WHERE name <> ALL($1)", list(periods))
 
     async def claim_ticks(
-        self, connection: Connection, names: Sequence[str], now: datetime
+        self, connection: Connection, periods: Mapping[str, timedelta], now: datetime
     ) -> list[DueTick]:
         """Lock the due ticks; the caller moves them on in the same transaction.
 
-        Only those of `names`: another release may know others.
+        Only those of `periods`: another release may know others, or the same at another pace.
         """
         rows = await connection.fetch(
-            "SELECT name, period_seconds, due_at FROM ticks WHERE due_at <= $1 AND name = ANY($2) "
+            "SELECT name, due_at FROM ticks WHERE due_at <= $1 AND name = ANY($2) "
             "ORDER BY name FOR UPDATE SKIP LOCKED",
             now,
-            list(names),
+            list(periods),
         )
-        return [
-            DueTick(row["name"], timedelta(seconds=row["period_seconds"]), row["due_at"])
-            for row in rows
-        ]
+        return [DueTick(row["name"], periods[row["name"]], row["due_at"]) for row in rows]
 
     async def move_ticks(self, connection: Connection, due: Mapping[str, datetime]) -> None:
         await connection.execute(
@@ -52,13 +51,12 @@ class PostgresTicks:
         )
 
     async def set_limits(self, connection: Connection, kinds: Sequence[str]) -> None:
-        """Have a row for every limited kind, and for no other."""
+        """Have a row for every limited kind; another replica may limit others."""
         await connection.execute(
             "INSERT INTO kind_limits SELECT k, to_timestamp(0) FROM unnest($1::text[]) AS k "
             "ORDER BY k ON CONFLICT DO NOTHING",
             list(kinds),
         )
-        await connection.execute("DELETE FROM kind_limits WHERE kind <> ALL($1)", list(kinds))
 
     async def claim_limits(
         self, connection: Connection, kinds: Sequence[str]

@@ -12,6 +12,13 @@ from scheduler.domain.calendar import Rule
 from scheduler.domain.errors import TimerInvalidError
 from scheduler.domain.zones import zone
 
+HELD = "held"
+"""Its rule is none that this release knows: it waits for one that does, and others do not."""
+HELD_FOR = timedelta(minutes=1)
+LATE_FLOOR = timedelta(seconds=3)
+"""Nothing fires at the very moment it is due: the longest sleep between two looks, and a second."""
+UNKNOWN_RULE = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+"""What the calendar says to a rule it cannot follow."""
 MOVED = "moved"
 """Its zone's rules were changed since it was set: it is due later than was thought."""
 
@@ -29,10 +36,15 @@ class DueTimer(msgspec.Struct, frozen=True):
     catch_up: str
     late_max_seconds: int
     rule: Rule | None
+    readable: bool = True
+    """Whether `rule` is all of what is stored."""
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """How it ended, and as what it is kept. `zone_lost`: its zone is not known any more."""
+    """How it ended, and as what it is kept. `zone_lost`: its zone is not known any more.
+
+    Without a `rule` the stored one stays as it is.
+    """
 
     timer: DueTimer
     outcome: str
@@ -46,6 +58,10 @@ class Settled(msgspec.Struct, frozen=True):
         return self.state == timers.ARMED
 
     @property
+    def held(self) -> bool:
+        return self.outcome == HELD
+
+    @property
     def fires(self) -> bool:
         return self.outcome == timers.FIRED
 
@@ -57,6 +73,15 @@ def settle(
 
     `forced`: a person fires it, due or not.
     """
+    if timer.readable:
+        try:
+            return _settle(timer, now, superseded=superseded, forced=forced)
+        except UNKNOWN_RULE:
+            pass
+    return Settled(timer, HELD, timers.ARMED, now + HELD_FOR, None)
+
+
+def _settle(timer: DueTimer, now: datetime, *, superseded: bool, forced: bool) -> Settled:
     where, zone_lost = _where(timer.rule)
     if timer.rule is not None and not forced:
         right = calendar.due_again(timer.rule, where)
@@ -77,7 +102,7 @@ def settle(
 def _outcome(timer: DueTimer, now: datetime, *, superseded: bool) -> str:
     if superseded:
         return timers.COALESCED
-    late_max = timedelta(seconds=timer.late_max_seconds)
+    late_max = max(timedelta(seconds=timer.late_max_seconds), LATE_FLOOR)
     if timer.catch_up == CATCH_UP_SKIP and now - timer.due_at > late_max:
         return timers.SKIPPED
     return timers.FIRED

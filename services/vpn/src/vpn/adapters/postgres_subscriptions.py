@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Connection
@@ -123,13 +123,16 @@ class PostgresSubscriptions:
         *,
         reminders: bool | None,
         time_zone: str | None,
+        language: str | None,
     ) -> None:
         await connection.execute(
             "UPDATE people SET reminders = COALESCE($2, reminders), "
-            "time_zone = COALESCE($3, time_zone) WHERE user_id = $1",
+            "time_zone = COALESCE($3, time_zone), language = COALESCE($4, language) "
+            "WHERE user_id = $1",
             user_id,
             reminders,
             time_zone,
+            language,
         )
 
     async def due(self, connection: Connection, now: datetime, limit: int) -> list[UserId]:
@@ -155,6 +158,20 @@ class PostgresSubscriptions:
             plan,
             set_id,
             devices,
+            limit,
+        )
+        return [row["user_id"] for row in rows]
+
+    async def of_other_grace(
+        self, connection: Connection, grace: timedelta, after: UserId, limit: int
+    ) -> list[UserId]:
+        rows = await connection.fetch(
+            "SELECT s.user_id FROM subscriptions s JOIN desired d ON d.subscription_id = s.id "
+            "WHERE s.state = 'active' AND NOT s.trial AND d.removed_for IS NULL "
+            "AND d.expires_at <> s.until + $1::interval AND s.user_id > $2 "
+            "ORDER BY s.user_id LIMIT $3",
+            grace,
+            after,
             limit,
         )
         return [row["user_id"] for row in rows]

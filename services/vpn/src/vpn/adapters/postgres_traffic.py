@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.database import Connection
 from contracts.ids import UserId
+from vpn.domain.terms import Terms
 from vpn.ports.traffic import Counted
 
 
@@ -79,18 +80,27 @@ class PostgresTraffic:
         )
 
     async def over_limit(
-        self, connection: Connection, now: datetime, fresh: timedelta, limit: int
+        self, connection: Connection, now: datetime, fresh: timedelta, terms: Terms
     ) -> dict[UserId, int]:
-        """User id and addresses of whoever has more than allowed, or had and has no longer."""
+        """User id and devices of whoever goes over their limit, is back under it, or is to be told.
+
+        Nobody else, so that a page of these is never the same people again. One device may have
+        connections to many nodes: as many as on one node there are at least.
+        """
         rows = await connection.fetch(
             "SELECT s.user_id, COALESCE(o.addresses, 0)::int AS addresses FROM subscriptions s "
-            "LEFT JOIN (SELECT subscription_id, sum(addresses) AS addresses FROM online "
+            "LEFT JOIN (SELECT subscription_id, max(addresses) AS addresses FROM online "
             " WHERE seen_at > $1 GROUP BY 1) o ON o.subscription_id = s.id "
-            "WHERE s.state IN ('active', 'grace') AND s.devices > 0 "
-            "AND (o.addresses > s.devices OR s.devices_over_since IS NOT NULL) "
-            "ORDER BY s.user_id LIMIT $2",
+            "WHERE s.state IN ('active', 'grace') "
+            "AND CASE WHEN s.devices > 0 AND o.addresses > s.devices "
+            "THEN s.devices_over_since IS NULL OR s.devices_over_since <= $2 "
+            " AND (s.devices_told_at IS NULL OR s.devices_told_at <= $3) "
+            "ELSE s.devices_over_since IS NOT NULL END "
+            "ORDER BY s.user_id LIMIT $4",
             now - fresh,
-            limit,
+            now - terms.devices_grace,
+            now - terms.devices_notice_every,
+            terms.rows_max,
         )
         return {row["user_id"]: row["addresses"] for row in rows}
 

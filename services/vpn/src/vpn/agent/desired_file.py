@@ -6,6 +6,7 @@ lies between is 'in doubt': an agent that finds its core still running repeats j
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ SNAPSHOT = "desired.set"
 JOURNAL = "desired.journal"
 COMPACT_BYTES_MIN = 1 << 20
 VERSION = 2
+REMOVED_MAX = 20_000
+"""So many of those removed last are remembered: a core may have them still, or again."""
 
 
 class Stored(msgspec.Struct):
@@ -36,6 +39,7 @@ class Stored(msgspec.Struct):
     core: str = ""
     """The life of the core that confirmed last."""
     damage: str = ""
+    removed: list[str] = []
 
 
 class Changed(msgspec.Struct, tag="change", array_like=True):
@@ -65,6 +69,8 @@ class DesiredFile:
         self.entries: dict[str, Entry] = {}
         self.generation = 0
         self.doubt: set[str] = set()
+        self.removed: dict[str, None] = {}
+        """Who was removed and not put since, the latest last."""
         self.core = ""
         self.damage = ""
         """What could not be read, in one sentence; the control plane's next full set mends it."""
@@ -115,6 +121,7 @@ class DesiredFile:
         self.entries.update((one.email, one) for one in stored.entries)
         self._sequence, self.generation = stored.sequence, stored.generation
         self.doubt, self.core = set(stored.doubt), stored.core
+        self.removed = dict.fromkeys(stored.removed)
         self.damage = stored.damage
         whole_set = not damaged and whole == len(data) and stored.version in (1, VERSION)
         if whole_set and len(self.entries) == stored.people + len(stored.entries):
@@ -132,9 +139,19 @@ class DesiredFile:
             self.entries.pop(email, None)
         for one in record.put:
             self.entries[one.email] = one
+            self.removed.pop(one.email, None)
+        self.remember(record.remove)
         self.generation = record.generation
         self.doubt.update(one.email for one in record.put)
         self.doubt.update(record.remove)
+
+    def remember(self, removed: Iterable[str]) -> None:
+        """Have these among the removed; they are on disk with a change or the next snapshot."""
+        for email in removed:
+            self.removed.pop(email, None)
+            self.removed[email] = None
+        while len(self.removed) > REMOVED_MAX:
+            del self.removed[next(iter(self.removed))]
 
     def change(self, generation: int, difference: Difference) -> None:
         """Put a change on disk; it is in doubt until confirmed."""
@@ -148,7 +165,12 @@ class DesiredFile:
         if not self.doubt and core == self.core:
             return
         record = Confirmed(self._sequence + 1, core)
-        self._journal.append(msgspec.msgpack.encode(record), durable=False)
+        try:
+            self._journal.append(msgspec.msgpack.encode(record), durable=False)
+        except OSError as error:
+            # It stays in doubt: an agent that starts anew tells the core once more.
+            log.warning("confirmation_not_saved", why=error.strerror)
+            return
         self._take(record)
 
     def _compact_if_long(self) -> None:
@@ -171,6 +193,7 @@ class DesiredFile:
             doubt=sorted(self.doubt),
             core=self.core,
             damage=self.damage,
+            removed=list(self.removed),
         )
         records = map(msgspec.msgpack.encode, (stored, *self.entries.values()))
         data = b"".join(map(journal.framed, records))

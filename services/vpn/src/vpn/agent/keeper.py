@@ -22,6 +22,7 @@ from vpn.agent.desired_file import DesiredFile
 from vpn.agent.holding import Holding, RefusedError
 from vpn.agent.link import Access, Link, access
 from vpn.agent.skew import Skew
+from vpn.agent.unsaved import Unsaved
 from vpn.domain.desired import Difference, Entry
 
 log = logs.get("vpn.agent.keeper")
@@ -72,6 +73,7 @@ class Keeper:
         self._turn = asyncio.Event()
         self._wake = asyncio.Event()
         self._dirty: set[str] = set()
+        self._unsaved: Unsaved | None = None
         self._ends: list[tuple[int, str]] = []
         self._paused = skew.too_great  # known from an earlier life: no core starts without them
         self._looked_at = clock.now().timestamp()
@@ -88,6 +90,11 @@ class Keeper:
     def expiry_paused(self) -> bool:
         return self._skew.too_great
 
+    @property
+    def not_saved(self) -> str:
+        """What an operator should know of a disk that takes nothing; empty: it does."""
+        return self._unsaved.sentence() if self._unsaved else ""
+
     def wanted(self) -> list[CoreUser]:
         """Return who should pass now: what a core is started with."""
         return [
@@ -102,7 +109,7 @@ class Keeper:
         began = perf_counter()
         async with self._lock:
             difference = self.holding.plan_set(request)
-            await self._store(request.generation, difference)
+            await self._store_or_cut(request.generation, difference)
             if not difference and (link := self.link) is not None:
                 before = dict(link.view)
                 if (held := await link.listed()) is not None:
@@ -113,12 +120,37 @@ class Keeper:
         began = perf_counter()
         async with self._lock:
             difference = self.holding.plan_change(request)
-            await self._store(request.generation, difference)
             # Also what we do not know: it may be left over from a life we have no record of.
+            self._file.remember(set(request.remove).difference(self.holding.entries))
             self._dirty.update(request.remove)
             if self.link is not None:
                 self.link.doubtful.update(request.remove)
+            await self._store_or_cut(request.generation, difference)
             return await self._applied(began, cut=request.cut)
+
+    async def _store_or_cut(self, generation: int, difference: Difference) -> None:
+        """Put a change on disk. With a disk that takes nothing, whoever is to go goes all the same.
+
+        RefusedError then, and the generation is not held. Nobody is put who is not on disk.
+        """
+        try:
+            await self._store(generation, difference)
+        except OSError as error:
+            why = error.strerror or str(error)
+            log.warning("set_not_saved", why=why, removed=len(difference.remove))
+            self._dirty.update(self._unsaved.gone if self._unsaved else ())
+            self._unsaved = Unsaved(generation, difference, frozenset(difference.remove), why)
+            self._dirty.update(difference.remove)
+            self._wake.set()
+            with suppress(CoreUnreachableError, NotInStepError):  # then it is tried again
+                await self._flush(cut=True)
+            raise RefusedError(node_api.NOT_SAVED, why) from error
+
+    async def _save_again(self, unsaved: Unsaved) -> None:
+        try:
+            await self._store(unsaved.generation, unsaved.difference)
+        except OSError as error:
+            log.warning("set_not_saved", why=error.strerror)
 
     async def _store(self, generation: int, difference: Difference) -> None:
         if not difference and generation == self.holding.generation:
@@ -130,6 +162,10 @@ class Keeper:
         await asyncio.shield(writing)
         self.holding.take(generation, difference)
         self._file.damage = ""
+        if self._unsaved is not None:
+            # Whoever was cut without a record, and is not removed by this one, passes again.
+            self._dirty.update(self._unsaved.gone)
+            self._unsaved = None
         self._dirty.update(difference.remove)
         self._dirty.update(one.email for one in difference.put)
         self._remember_ends(difference.put)
@@ -194,7 +230,7 @@ class Keeper:
             await link.offer(lost)
         except (CoreUnreachableError, CoreRefusedError) as error:
             log.warning("core_not_compared", why=str(error))
-        for email in {*self.holding.entries, *before}.intersection(held):
+        for email in {*self.holding.entries, *before, *self._file.removed}.intersection(held):
             if held[email] != before.get(email) == link.view.get(email):
                 log.warning("core_altered", email=email)
                 link.doubtful.add(email)
@@ -283,6 +319,8 @@ class Keeper:
     # What time does.
 
     def _passes(self, one: Entry) -> bool:
+        if self._unsaved is not None and one.email in self._unsaved.gone:
+            return False
         return self._paused or one.epoch_seconds > self._clock.now().timestamp()
 
     def _remember_ends(self, entries: Iterable[Entry]) -> None:
@@ -318,6 +356,8 @@ class Keeper:
             wait = LOOK_AT_CLOCK_SECONDS
             async with self._lock:
                 self._due()
+                if self._unsaved is not None:
+                    await self._save_again(self._unsaved)
                 if self._dirty and self.link is not None:
                     try:
                         await self._flush(cut=True)

@@ -62,7 +62,13 @@ class Agent:
         port = core_config.inbound_port(base, settings.inbound_tag) if base else 0
         follow = settings.follow_connections and base is not None
         self.connections = Connections(folder, port, self.background, follow=follow)
-        self.keeper = Keeper(self.file, clock, skew, self.connections)
+        self.keeper = Keeper(
+            self.file,
+            clock,
+            skew,
+            self.connections,
+            compare_every_seconds=settings.core_compare_every.total_seconds(),
+        )
         self.core = self._core(base, clock)
         self.node = Node(
             settings.node,

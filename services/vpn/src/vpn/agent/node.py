@@ -104,7 +104,13 @@ class Node:
         )
 
     def _alerts(self, certificate_trouble: str, now: datetime) -> list[str]:
-        alerts = [self._file.damage, self._traffic.damage, self._core.trouble, certificate_trouble]
+        alerts = [
+            self._file.damage,
+            self.keeper.not_saved,
+            self._traffic.damage,
+            self._core.trouble,
+            certificate_trouble,
+        ]
         if self.keeper.expiry_paused:
             alerts.append(
                 f"the clock is off by {self._skew.seconds:.0f} s: nobody is expired by it"

@@ -32,6 +32,7 @@ _STATUS = {
     node_api.FORBIDDEN: 403,
     node_api.NOT_FOUND: 404,
     node_api.CORE_UNAVAILABLE: 503,
+    node_api.NOT_SAVED: 507,
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
@@ -149,6 +150,8 @@ class Server:
             response = _refusal(node_api.CORE_UNAVAILABLE, str(error))
         except msgspec.ValidationError as error:
             response = _refusal(node_api.INVALID, str(error))
+        except OSError as error:
+            response = _refusal(node_api.NOT_SAVED, error.strerror or str(error))
         except web.HTTPException as error:
             code = node_api.NOT_FOUND if error.status in (404, 405) else node_api.INVALID
             response = _refusal(code, error.reason)

@@ -6,11 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
+from pydantic import Field, IPvAnyAddress, IPvAnyNetwork, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from chassis.settings import ServiceSettings
 from vpn import node_api
+from vpn.domain import loopback
 
 
 class AgentSettings(ServiceSettings):
@@ -36,7 +37,7 @@ class AgentSettings(ServiceSettings):
     core_config: Path | None = None
     """The core's configuration without people; none: plain VLESS over TCP on vless_port."""
     core_api: str = ""
-    """host:port of a core that somebody else runs; the agent then starts none."""
+    """host:port, on loopback, of a core that somebody else runs; the agent then starts none."""
     inbound_tag: str = "vless"
     vless_host: str = "0.0.0.0"  # noqa: S104 - people connect here
     vless_port: Annotated[int, Field(ge=0, le=65535)] = 443
@@ -63,5 +64,14 @@ class AgentSettings(ServiceSettings):
     core_check_every: timedelta = timedelta(seconds=1)
     core_silence_max: timedelta = timedelta(seconds=15)
     """A core that lives but does not answer this long is killed and started anew."""
+    core_compare_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=60)
+    """How soon a core that can list is seen to hold otherwise than it was told."""
     traffic_every: timedelta = timedelta(seconds=30)
     certificate_check_every: timedelta = timedelta(seconds=2)
+
+    @field_validator("core_api")
+    @classmethod
+    def _on_loopback(cls, address: str) -> str:
+        if address and (problem := loopback.problem_of(address)):
+            raise ValueError(problem)
+        return address

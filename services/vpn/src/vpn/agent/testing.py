@@ -62,6 +62,7 @@ class Bench:
         compare_every_seconds: float = 60.0,
     ) -> None:
         self.core = core
+        self.folder = folder
         self.clock = MovableClock()
         self.clock.ahead = ahead
         self.skew = Skew(self.clock, folder)
@@ -88,8 +89,6 @@ class Bench:
     async def start(self) -> None:
         self.background.spawn(self.keeper.run(self.background), name="keeper")
         self.background.spawn(self.external.run(self.background), name="core")
-        compare = self.keeper.compare_now_and_then(self.background)
-        self.background.spawn(compare, name="compare")
         compare = self.keeper.compare_now_and_then(self.background)
         self.background.spawn(compare, name="compare")
 

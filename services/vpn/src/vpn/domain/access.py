@@ -210,6 +210,8 @@ def apply_plan(one: Subscription, plan: AccessPlan) -> bool:
     """Give it the plan's terms, but for traffic, which is a period's; return whether it changed."""
     set_id = plans.set_of(plan.regions)
     changed = (one.plan, one.set_id, one.devices) != (plan.id, set_id, plan.devices)
+    if one.devices != plan.devices:
+        one.devices_over_since = None
     one.plan, one.set_id, one.devices = plan.id, set_id, plan.devices
     return changed
 
@@ -230,11 +232,23 @@ def extend(one: Subscription, days: int, terms: Terms, now: datetime) -> None:
 
 
 def take_back(
-    one: Subscription, given: Given, before: AccessPlan | None, terms: Terms, now: datetime
+    one: Subscription,
+    given: Given,
+    before: AccessPlan | None,
+    terms: Terms,
+    now: datetime,
+    *,
+    refunded: bool = False,
 ) -> None:
-    """Undo an order. `before`: the plan it replaced, if that is still known."""
+    """Undo an order. `before`: the plan it replaced, if that is still known.
+
+    `refunded`: it was paid and the money given back. What is left would often be due for renewal
+    at once: nobody is charged again by itself for what they just had refunded.
+    """
     if one.state == STATE_ENDED:
         return
+    if given.span and refunded:
+        one.auto_renew = False
     if given.span:
         # A second is left: a period's end names the order that renews it, once and for all, and
         # the end of long ago may have named one.
@@ -291,7 +305,7 @@ def use_traffic(one: Subscription, used_bytes: int, terms: Terms) -> int:
 
 
 def count_devices(one: Subscription, online: int, terms: Terms, now: datetime) -> bool:
-    """Note how many addresses use it now; return whether the person should be told.
+    """Note how many devices use it now; return whether the person should be told.
 
     A soft limit: told after the grace for changing networks, at most once in a while.
     """

@@ -10,7 +10,7 @@ from typing import Final
 from unicodedata import category
 from uuid import UUID
 
-from contracts.vpn import STATE_ENDED, STATE_SUSPENDED
+from contracts.vpn import STATE_ENDED, STATE_GRACE, STATE_SUSPENDED
 
 NETWORKS: Final = ("tcp", "ws", "grpc", "xhttp")
 SECURITIES: Final = ("none", "tls", "reality")
@@ -26,7 +26,6 @@ TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,64}")
 REASON_EXPIRED: Final = "expired"
 REASON_SUSPENDED: Final = "suspended"
 REASON_TRAFFIC: Final = "traffic"
-REASON_DEVICES: Final = "devices"
 REASON_NO_NODES: Final = "no_nodes"
 REASON_APP: Final = "app"
 """The app asking cannot use any node there is."""
@@ -34,10 +33,12 @@ REASONS: Final = (
     REASON_EXPIRED,
     REASON_SUSPENDED,
     REASON_TRAFFIC,
-    REASON_DEVICES,
     REASON_NO_NODES,
     REASON_APP,
 )
+NOTE_GRACE: Final = "grace"
+NOTE_DEVICES: Final = "devices"
+NOTES: Final = (NOTE_GRACE, NOTE_DEVICES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,7 @@ class LinkView:
     key: UUID
     nodes: tuple[NodeLink, ...]
     grace_until: datetime | None = None
+    """Until when nodes let it pass, where that is past `until`."""
     language: str = "en"
     upload_bytes: int = 0
     download_bytes: int = 0
@@ -113,9 +115,9 @@ class LinkView:
     devices: int = 0
     """How many may be connected at once; 0: any number."""
     devices_over: bool = False
-    """More were, for longer than the grace for changing networks."""
+    """More were, for longer than the grace for changing networks: told, and no more than that."""
     refill_at: datetime | None = None
-    """When used traffic is counted from nothing again."""
+    """When used traffic is counted from nothing again, at the latest."""
     support_url: str = ""
     """Instead of the shop's own."""
 
@@ -141,9 +143,13 @@ class LinkView:
             return REASON_TRAFFIC
         if self.state in (STATE_SUSPENDED, STATE_ENDED):
             return REASON_SUSPENDED if now < self.until else REASON_EXPIRED
-        if self.devices_over:
-            return REASON_DEVICES
         return "" if self.nodes else REASON_NO_NODES
+
+    def note(self, now: datetime) -> str:
+        """What to say beside a list that works (NOTE_*); empty: nothing."""
+        if now >= self.until or self.state == STATE_GRACE:
+            return NOTE_GRACE
+        return NOTE_DEVICES if self.devices_over else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

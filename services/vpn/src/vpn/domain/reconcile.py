@@ -48,6 +48,12 @@ class Findings:
     """Where nobody can list them: how many more it says it has than are wanted."""
     listed: bool = True
 
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Those of `extra` whose removal is on record: to take them off again harms nobody."""
+        doubtful = set(self.unrecorded)
+        return tuple(email for email in self.extra if email not in doubtful)
+
 
 @dataclass(frozen=True, slots=True)
 class Mending:
@@ -129,6 +135,4 @@ def mend(found: Findings, caps: Caps) -> Mending:
         if not found.foreign:
             return Mending(found.missing, found.extra)
         return Mending((*found.missing, *found.unsure), found.extra, FOREIGN)
-    kept = set(found.unrecorded)
-    recorded = tuple(email for email in found.extra if email not in kept)
-    return Mending((*found.missing, *found.unsure), recorded, held_back)
+    return Mending((*found.missing, *found.unsure), found.recorded, held_back)

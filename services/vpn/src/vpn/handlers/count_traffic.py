@@ -59,7 +59,7 @@ async def count_devices(
 ) -> None:
     """Who is connected to one node; whoever is over the soft limit for long is told."""
     await traffic.connected(uow.connection, node, online, uow.now)
-    over = await traffic.over_limit(uow.connection, uow.now, ONLINE_FRESH, terms.rows_max)
+    over = await traffic.over_limit(uow.connection, uow.now, ONLINE_FRESH, terms)
     free = await books.subscriptions.lock_free(uow.connection, list(over))
     desk = await Desk.open(uow, books, terms, free)
     for user_id, one in desk.found.items():

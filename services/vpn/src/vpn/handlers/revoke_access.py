@@ -36,7 +36,7 @@ async def revoke_access(
         await books.grants.add(uow.connection, [never], uow.now)
     elif not grant.revoked and grant.given is not None and one is not None:
         before = catalogue.get(grant.given.plan_before)
-        access.take_back(one, grant.given, before, terms, desk.now)
+        access.take_back(one, grant.given, before, terms, desk.now, refunded=command.refunded)
         desk.changed(one, vpn.CAUSE_REVOKED)
         await books.grants.revoke(uow.connection, command.order_id, uow.now)
         await desk.close()

@@ -19,7 +19,11 @@ async def set_access_options(
         log.warning("time_zone_unknown", user_id=command.user_id)
         zone = None
     await books.subscriptions.save_person(
-        uow.connection, command.user_id, reminders=command.reminders, time_zone=zone
+        uow.connection,
+        command.user_id,
+        reminders=command.reminders,
+        time_zone=zone,
+        language=command.language,
     )
     desk = await Desk.open(uow, books, terms, [command.user_id])
     one = desk.found.get(command.user_id)

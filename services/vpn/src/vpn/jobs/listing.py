@@ -20,8 +20,8 @@ AGAIN_MAX_SECONDS = 600.0
 class Listing:
     """One node's. A hash says what the node was told to hold, its list who passes there.
 
-    What is wrong is only told: who is missing may just not be listed, and to be put anew would
-    cut them.
+    Whoever is there though their removal is on record is taken off again. What else is wrong is
+    only told: who is missing may just not be listed, and to be put anew would cut them.
     """
 
     def __init__(self, pushing: Pushing, node: str, *, every: timedelta, window: timedelta) -> None:
@@ -52,6 +52,8 @@ class Listing:
         self._tries += 1
         try:
             found = await self._pushing.listed(state)
+            if found is not None and found.recorded:
+                await self._pushing.take_off_again(head, found.recorded)
         except NodeMalformedError as error:
             self.wrong = str(error)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -236,6 +236,21 @@ class Pushing:
         ending = self._clock.now() + timedelta(seconds=node_api.SKEW_MAX_SECONDS)
         missing = tuple(each for each in found.missing if each.expires_at > ending)
         return replace(found, missing=missing)
+
+    async def take_off_again(self, there: Head, emails: Sequence[str]) -> None:
+        """Have those removed whom it lists though its set is without them.
+
+        Under the generation it has: to the set nothing is changed, to the core something may be.
+        """
+        await self._change(
+            Change(
+                generation=there.generation,
+                base_generation=there.generation,
+                base_hash=there.hash,
+                remove=emails,
+            )
+        )
+        log.warning("node_removals_repeated", node=self._node, count=len(emails))
 
     async def _change(self, change: Change) -> node_api.Applied:
         applied = await self._line.call(self._line.driver.change(change))

@@ -12,6 +12,7 @@ from chassis.background import contained
 from chassis.outbox import Outbox, UnitOfWork
 from chassis.sweeps import each_or_all
 from contracts.access import KIND_TRAFFIC, AccessPlan
+from contracts.ids import UserId
 from contracts.vpn import CAUSE_PLAN
 from vpn.adapters import postgres_nodes
 from vpn.adapters.postgres_desired import DesiredReads
@@ -114,6 +115,27 @@ async def _apply_plan(outbox: Outbox, plan: AccessPlan, books: Books, terms: Ter
                 desk.changed(one, CAUSE_PLAN)
         await desk.close()
     return len(found)
+
+
+async def apply_grace(outbox: Outbox, *, books: Books, terms: Terms) -> int:
+    """Have nodes end everybody as the grace policy is now; whose grace has begun keeps it."""
+    changed, after = 0, UserId(0)
+    while True:
+        async with outbox.begin() as uow:
+            found = await books.subscriptions.of_other_grace(
+                uow.connection, terms.grace_given, after, terms.rows_max
+            )
+            await books.subscriptions.lock(uow.connection, found)
+            desk = await Desk.open(uow, books, terms, found)
+            for one in desk.found.values():
+                desk.touched(one, CAUSE_PLAN)
+            await desk.close()
+        if not found:
+            break
+        changed, after = changed + len(found), found[-1]
+    if changed:
+        log.info("grace_applied", subscriptions=changed)
+    return changed
 
 
 class Soon:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -98,6 +98,7 @@ class Subscriptions(Protocol):
         *,
         reminders: bool | None,
         time_zone: str | None,
+        language: str | None,
     ) -> None: ...
 
     async def due(self, connection: Connection, now: datetime, limit: int) -> list[UserId]:
@@ -110,6 +111,12 @@ class Subscriptions(Protocol):
         self, connection: Connection, plan: str, set_id: str, devices: int, limit: int
     ) -> list[UserId]:
         """Who has the plan with other terms than these."""
+        ...
+
+    async def of_other_grace(
+        self, connection: Connection, grace: timedelta, after: UserId, limit: int
+    ) -> list[UserId]:
+        """Whom nodes would let pass for longer or shorter than so long past the end."""
         ...
 
 

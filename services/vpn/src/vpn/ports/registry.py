@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from vpn.domain import loopback
 from vpn.domain.links import NodeLink
 
 AGENT, XRAY_GRPC, MEMORY = "agent", "xray_grpc", "memory"
@@ -44,8 +45,8 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
             yield "a name is 1-40 lower-case letters, digits or -"
         if self.driver == AGENT and not self.url.startswith("https://"):
             yield "url: an agent is reached by https"
-        if self.driver == XRAY_GRPC and ":" not in self.url:
-            yield "url: a core is reached at host:port"
+        if self.driver == XRAY_GRPC and (problem := loopback.problem_of(self.url)):
+            yield f"url: {problem}"
         try:
             yield from (f"link: {problem}" for problem in self.shown.problems())
         except (TypeError, ValueError, AttributeError) as error:

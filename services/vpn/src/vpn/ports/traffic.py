@@ -9,6 +9,7 @@ from uuid import UUID
 
 from chassis.database import Connection
 from contracts.ids import UserId
+from vpn.domain.terms import Terms
 
 
 class Counted(NamedTuple):
@@ -31,7 +32,10 @@ class Traffic(Protocol):
         ...
 
     async def over_limit(
-        self, connection: Connection, now: datetime, fresh: timedelta, limit: int
+        self, connection: Connection, now: datetime, fresh: timedelta, terms: Terms
     ) -> dict[UserId, int]:
-        """User id and addresses of whoever has more than allowed, or had and has no longer."""
+        """User id and devices of whoever goes over their limit, is back under it, or is to be told.
+
+        At most `terms.rows_max`; `fresh`: a reading counts so long.
+        """
         ...

@@ -674,6 +674,7 @@ vpn-days-given =
     }
 vpn-traffic-spent = ⏸ Your traffic is used up, so your VPN is switched off. Add traffic or days and it goes on.
 vpn-revoked = ↩️ The payment for your VPN went back, and so did what it had bought.
+vpn-revoked-renews-not = Nothing is charged for it by itself now.
 vpn-deleted = Your VPN link was deleted, because the plan ended long ago. A new plan comes with a new link.
 vpn-plan-changed = Your VPN plan has changed. /vpn shows what it gives now.
 vpn-remind-days =

@@ -106,6 +106,8 @@ def changed(say: Say, event: AccessChanged, zone: ZoneInfo) -> Screen | None:
             text = f"{text}\n{escape(event.reason)}"
     elif event.cause in _CHANGES:
         text = say(_CHANGES[event.cause])
+        if event.cause == vpn.CAUSE_REVOKED and not event.auto_renew:
+            text = f"{text}\n{say('vpn-revoked-renews-not')}"
     else:
         return None
     return Screen(text=text, buttons=((_vpn(say), _extend(say)), (menu_button(say, fresh=True),)))

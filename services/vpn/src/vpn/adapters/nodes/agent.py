@@ -34,6 +34,8 @@ KEEPALIVE_SECONDS = 60.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 CERTIFICATE_CHECK_SECONDS = 1.0
 _UNREACHABLE_STATUS = 500
+_NOT_SAVED_STATUS = 507
+"""It answers, and says that its disk takes nothing: trouble, but no silence."""
 Answer = TypeVar("Answer")
 
 
@@ -139,7 +141,7 @@ class AgentNode:
             # A proxy's page of trouble is no answer of the node; what calls itself success is.
             kinds = NodeMalformedError if status == 200 else NodeUnreachableError  # noqa: PLR2004
             raise kinds(f"{self.name}: {status} with {error}") from error
-        if status >= _UNREACHABLE_STATUS:
+        if status >= _UNREACHABLE_STATUS and status != _NOT_SAVED_STATUS:
             raise NodeUnreachableError(f"{self.name}: {refused.code}: {refused.message}")
         raise NodeRefusedError(
             refused.code,

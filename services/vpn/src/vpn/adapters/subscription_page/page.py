@@ -12,11 +12,10 @@ from string import Template
 
 import segno
 
-from contracts.vpn import STATE_GRACE
 from vpn.adapters.subscription_page import texts
 from vpn.adapters.subscription_page.apps import APPS, PLATFORM_TITLES, PLATFORMS, App, platform_of
 from vpn.domain.formats.words import FALLBACK, LANGUAGES, say
-from vpn.domain.links import LinkView, Shop, flag
+from vpn.domain.links import NOTE_GRACE, LinkView, Shop, flag
 
 FOLDER = Path(__file__).parent
 TEMPLATE = Template((FOLDER / "page.html").read_text(encoding="utf-8"))
@@ -99,9 +98,9 @@ class Page:
 def _state(view: LinkView, language: str, now: datetime) -> tuple[str, str]:
     if reason := view.reason(now):
         return "stopped", say(reason, language)
-    if now >= view.until or view.state == STATE_GRACE:
-        return "grace", say("grace", language)
-    return "works", ""
+    note = view.note(now)
+    told = say(note, language) if note else ""
+    return "grace" if note == NOTE_GRACE else "works", told
 
 
 def _fact(name: str, value: str) -> str:

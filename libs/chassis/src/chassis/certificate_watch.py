@@ -1,0 +1,47 @@
+"""How many days are left to the certificate a process shows to NATS."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from chassis import logs
+from chassis.clock import Clock
+from chassis.identity import AUTHORITY_FILE, CERTIFICATE_FILE, Identity
+
+log = logs.get("chassis.certificate_watch")
+DAY = timedelta(days=1)
+WARN_DAYS = 30
+"""Less than that is a warning in the log, and the alert CertificateEnding."""
+
+
+class CertificateWatch:
+    """The end of what lies on the disk: our certificate, or the authority we believe."""
+
+    def __init__(self, identity: Identity, clock: Clock) -> None:
+        self._folder = Path(identity.tls_dir)
+        self._clock = clock
+        self._ends_at: datetime | None = None
+
+    @property
+    def days_left(self) -> float:
+        """Not a number before the first look."""
+        if self._ends_at is None:
+            return math.nan
+        return (self._ends_at - self._clock.now()) / DAY
+
+    async def look(self) -> None:
+        """Read the files; warn when the end is near."""
+        self._ends_at = await asyncio.to_thread(self._read)
+        if self.days_left < WARN_DAYS:
+            log.warning(
+                "certificate_ending", days_left=int(self.days_left), ends_at=str(self._ends_at)
+            )
+
+    def _read(self) -> datetime:
+        from chassis.authority import end_of  # cryptography's X.509 costs a start 0.1 s
+
+        files = (self._folder / CERTIFICATE_FILE, self._folder / AUTHORITY_FILE)
+        return min(end_of(file.read_bytes()) for file in files)
