@@ -23,7 +23,7 @@ from contracts.producers import OPERATOR
 from devstack import nats_security, signing, urls
 from devstack.chat import Chat
 from devstack.customer import Customer
-from devstack.ports import is_free
+from devstack.ports import is_free, own_range
 from devstack.settings import Lock
 from devstack.testing import scratch_folder
 from devstack.warm_commands import WarmCommands, warm_commands
@@ -254,8 +254,9 @@ def _name_of(command: list[str]) -> str:
 
 def free_port_base() -> int:
     """Return a base from which every port of a platform is free."""
+    lowest, highest = own_range()
     while True:
-        base = random.randrange(10_000, 31_000, urls.PORTS)  # noqa: S311 (not a secret)
+        base = random.randrange(lowest, highest - urls.PORTS, urls.PORTS)  # noqa: S311 (not a secret)
         if all(is_free(base + offset) for offset in range(urls.PORTS)):
             return base
 
