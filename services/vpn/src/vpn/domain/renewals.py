@@ -30,7 +30,11 @@ def next_at(one: Subscription, now: datetime, terms: Terms) -> datetime | None:
         return None
     if one.renew_for != one.until:
         return one.until - terms.renew_before
-    return one.renew_next_at if one.renew_attempts < terms.renew_attempts_max else None
+    if one.renew_attempts >= terms.renew_attempts_max:
+        return None
+    # Who has used up their traffic is renewed until their days end, and not after.
+    over = one.renew_next_at is not None and not lasts(one, one.renew_next_at)
+    return None if over else one.renew_next_at
 
 
 def begin(one: Subscription, now: datetime, terms: Terms) -> int:
