@@ -14,7 +14,6 @@ from chassis.background import Background
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.database import Database
-from chassis.migrations import migrate
 from chassis.outbox import Outbox
 from chassis.testing import drain
 from contracts import vpn as contract
@@ -25,7 +24,7 @@ from vpn import main as service
 from vpn.adapters.files import Catalogue
 from vpn.adapters.nodes.memory import MemoryNode
 from vpn.domain.desired import Entry, by_email
-from vpn.main import MIGRATIONS, SCHEMA, Vpn, build
+from vpn.main import SCHEMA, Vpn, build
 from vpn.ports.registry import MEMORY, NodeConfig
 from vpn.settings import Settings
 from vpn.testing import received
@@ -125,9 +124,8 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-async def open_shop(database_dsn: str, nats_url: str) -> Open:
+async def open_shop(emptied_dsn: str, nats_url: str) -> Open:
     """Starts replicas over the same nodes, the first with an empty database."""
-    await migrate(database_dsn, schema=SCHEMA, folder=MIGRATIONS)
     first = await Broker.connect(nats_url, name="test", on_fatal=pytest.fail)
     await bootstrap.apply(first)
     await first.close(timedelta(seconds=1))
@@ -135,7 +133,7 @@ async def open_shop(database_dsn: str, nats_url: str) -> Open:
     @asynccontextmanager
     async def open_shop(nodes: dict[str, MemoryNode], **settings: Any) -> AsyncIterator[Shop]:
         broker = await Broker.connect(nats_url, name="test", on_fatal=pytest.fail)
-        database = await Database.connect(database_dsn, schema=SCHEMA)
+        database = await Database.connect(emptied_dsn, schema=SCHEMA)
         outbox = Outbox(database, broker, SystemClock())
         await outbox.partitions.maintain()
         background = Background()
@@ -144,7 +142,7 @@ async def open_shop(database_dsn: str, nats_url: str) -> Open:
             for name in nodes
         ]
         built = build(
-            Settings(database_url=database_dsn, **{**QUICK, **settings}),
+            Settings(database_url=emptied_dsn, **{**QUICK, **settings}),
             outbox,
             background,
             catalogue=Catalogue(PLANS, {}, {}),
