@@ -18,7 +18,7 @@ from bench.harness import Figure, stolen_and_total
 
 NAMES = (
     *("pipeline", "ledger", "replies", "confirm", "idle_gap", "footprint", "start"),
-    "signatures",
+    *("signatures", "accounts"),
     *("timers", "vpn_links", "vpn_access", "vpn_resync", "vpn_reconcile"),
 )
 FOLDER = Path(__file__).parent

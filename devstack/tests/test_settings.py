@@ -128,6 +128,13 @@ def test_every_vpn_node_has_ports_and_a_certificate_of_its_own(tmp_path):
         settings_of(tmp_path, VITRINE_VPN_NODES="6")
 
 
+def test_nats_has_one_account_unless_it_is_told_otherwise(tmp_path):
+    assert settings_of(tmp_path).nats_accounts == "shared"
+    assert settings_of(tmp_path, VITRINE_NATS_ACCOUNTS="separate").nats_accounts == "separate"
+    with pytest.raises(SettingsError, match="VITRINE_NATS_ACCOUNTS"):
+        settings_of(tmp_path, VITRINE_NATS_ACCOUNTS="some")
+
+
 def test_each_service_enters_a_real_database_as_itself(tmp_path):
     settings = settings_of(
         tmp_path, DATABASE_URL="postgresql://admin:a%2Fb@db.example:5433/shop?sslmode=require"

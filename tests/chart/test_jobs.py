@@ -1,22 +1,34 @@
 """Migrations and bootstrap come first, end in time, and need nothing of the release itself."""
 
+import pytest
+import yaml
+
 from devstack.chart import CHART, pods, render, values_files
 
 EXTERNAL = ("ci/external-values.yaml",)
+FINISHED = f'jobs.finished="{yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]}"'
+PRODUCTION = ("values-small.yaml", "values-large.yaml")
+MIGRATIONS = {f"migrate-{service}" for service in ("billing", "gateway", "scheduler", "vpn")}
 
 
-def jobs(values):
-    rendered = render(values)
+def jobs(values, **how):
+    rendered = render(values, **how)
     assert rendered.code == 0, rendered.text
     return rendered.of("Job")
 
 
-def test_each_service_with_a_schema_migrates_before_streams_are_made():
-    found = jobs(EXTERNAL)
-    order = sorted(
-        found,
-        key=lambda name: int(found[name]["metadata"]["annotations"]["helm.sh/hook-weight"]),
-    )
+def variable(job, name):
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    return next((each["value"] for each in container["env"] if each["name"] == name), None)
+
+
+@pytest.mark.parametrize(
+    ("values", "upgrade"), [(EXTERNAL, False), *(((file,), True) for file in PRODUCTION)]
+)
+def test_each_service_with_a_schema_migrates_before_streams_are_made(values, upgrade):
+    """A migration that fails has changed nothing else."""
+    found = jobs(values, upgrade=upgrade)
+    order = sorted(found, key=lambda name: _weight(found[name]))
 
     assert sorted(order[:4]) == [
         "migrate-billing",
@@ -63,15 +75,127 @@ def test_what_hooks_need_is_not_of_this_release():
 def test_jobs_that_need_a_part_of_the_release_are_no_hooks():
     """`helm install --wait` runs later hooks once all is ready: they would wait for each other."""
     for values, plain in (
-        (("values-dev.yaml",), {"migrate-billing-1", "bootstrap-1"}),
-        (("ci/everything-values.yaml",), {"migrate-billing-1", "bootstrap-1"}),
-        (("values-large.yaml",), {"migrate-billing-1"}),
+        (("values-dev.yaml",), {*MIGRATIONS, "bootstrap"}),
+        (("ci/everything-values.yaml",), {*MIGRATIONS, "bootstrap"}),
+        (("values-large.yaml",), MIGRATIONS),
     ):
         found = jobs(values)
-        assert plain <= set(found)
+        assert {name for name, job in found.items() if not _hook(job)} == plain
         for name in plain:
-            assert not _hook(found[name])
             assert found[name]["spec"]["backoffLimit"] >= 10
+
+
+def test_an_upgrade_finds_what_the_installation_made():
+    for file in (*PRODUCTION, "ci/everything-values.yaml"):
+        for name, job in jobs((file,), upgrade=True).items():
+            assert _hook(job), f"{file}: {name}"
+    # A laptop's database may be made anew by the upgrade.
+    assert not any(map(_hook, jobs(("values-dev.yaml",), upgrade=True).values()))
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_hooks_are_let_out_by_hooks_before_them(upgrade):
+    """In a namespace whose own policy refuses all, nothing else of the release is there yet."""
+    for file in values_files():
+        rendered = render((str(file.relative_to(CHART)),), upgrade=upgrade)
+        policies = [each for each in rendered.objects() if each["kind"] == "NetworkPolicy"]
+        for job in rendered.of("Job").values():
+            if not policies or not _hook(job):
+                continue
+            labels = job["spec"]["template"]["metadata"]["labels"]
+            own = [
+                each
+                for each in policies
+                if "vitrine/job" in (wanted := each["spec"]["podSelector"].get("matchLabels", {}))
+                and wanted.items() <= labels.items()
+            ]
+            where = f"{file.name}: {job['metadata']['name']}"
+            assert own, where
+            for policy in own:
+                assert _weight(policy) < _weight(job), where
+                notes, of_job = policy["metadata"]["annotations"], job["metadata"]["annotations"]
+                for note in ("helm.sh/hook", "helm.sh/hook-delete-policy"):
+                    # helm removes what has succeeded when all have: not while a Job needs it.
+                    assert notes[note] == of_job[note], where
+                names, *ways = policy["spec"]["egress"]
+                assert {each["port"] for each in names["ports"]} == {53}, where
+                assert ways, where
+
+
+def test_policies_of_jobs_that_are_no_hooks_are_the_releases_own():
+    found = render(("values-small.yaml",)).of("NetworkPolicy")
+
+    assert not _hook(found["migrate"])
+    assert _hook(found["bootstrap-hook"])
+    # Not the same names: what an upgrade's hook leaves when it fails is in no later one's way.
+    assert {"migrate-hook", "bootstrap-hook"} <= set(
+        render(("values-small.yaml",), upgrade=True).of("NetworkPolicy")
+    )
+
+
+def test_a_job_that_differs_has_another_name():
+    """Jobs cannot be changed, and GitOps renders every release as revision 1."""
+
+    def name(*sets):
+        rendered = render(("values-small.yaml",), sets=sets)
+        (found,) = (
+            each["metadata"]["name"]
+            for each in rendered.objects()
+            if each["kind"] == "Job" and "migrate-vpn" in each["metadata"]["name"]
+        )
+        return found
+
+    same = name()
+    assert name("services.vpn.replicas=3") == same
+    assert len({same, name('image.tag="9.9.9"'), name(FINISHED)}) == 3
+
+
+def test_deployed_migrations_take_nothing_unless_that_is_said():
+    for file in values_files():
+        for name, job in jobs((str(file.relative_to(CHART)),)).items():
+            service = name.removeprefix("migrate-")
+            if service != name:
+                assert variable(job, f"{service.upper()}_MIGRATION_PHASE") == "pre"
+
+
+@pytest.mark.parametrize(
+    ("sets", "phase"),
+    [
+        ((FINISHED,), "all"),
+        ((FINISHED, 'image.tag="0.2.0"'), "pre"),
+        (('jobs.finished="0.2.0"', 'image.tag="0.2.0"'), "all"),
+    ],
+    ids=["this release", "the one after it", "by its tag"],
+)
+def test_who_says_that_a_release_is_finished_says_it_of_no_later_one(sets, phase):
+    """Values stay, in Git and with --reuse-values: the next upgrade must not begin with its end."""
+    for service in ("billing", "gateway", "scheduler", "vpn"):
+        job = jobs(EXTERNAL, sets=sets)[f"migrate-{service}"]
+        assert variable(job, f"{service.upper()}_MIGRATION_PHASE") == phase
+
+
+def test_finishing_a_release_changes_no_pod():
+    def others(*sets):
+        return [each for each in render(EXTERNAL, sets=sets).objects() if each["kind"] != "Job"]
+
+    assert others(FINISHED) == others()
+
+
+def test_services_read_their_login_anew_and_find_it_in_no_variable():
+    for pod in pods(render(EXTERNAL).objects()):
+        service = pod.labels.get("vitrine/service")
+        if service in (None, "generator"):
+            continue
+        (container,) = pod.containers
+        found = {each["name"]: each.get("value") for each in container["env"]}
+        file = found[f"{service.upper()}_DATABASE_URL_FILE"]
+        assert f"{service.upper()}_DATABASE_URL" not in found
+        folder, _, key = file.rpartition("/")
+        (mount,) = (each for each in container["volumeMounts"] if each["mountPath"] == folder)
+        assert "subPath" not in mount, "it would never change"
+        (volume,) = (each for each in pod.spec["volumes"] if each["name"] == mount["name"])
+        assert volume["secret"]["secretName"] == f"db-{service}"
+        assert volume["secret"]["items"] == [{"key": "url", "path": key}]
 
 
 def test_migrations_alone_may_create_roles():
@@ -87,6 +211,10 @@ def test_migrations_alone_may_create_roles():
 
 def _hook(each):
     return "helm.sh/hook" in each["metadata"].get("annotations", {})
+
+
+def _weight(each):
+    return int(each["metadata"]["annotations"]["helm.sh/hook-weight"])
 
 
 def _needed(pod):

@@ -1,6 +1,7 @@
 """What `vitrine keys` prints is what the chart mounts, and names the server as clients call it."""
 
 import base64
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import yaml
 from cryptography import x509
 
-from devstack.chart import NAMESPACE, RELEASE, pods, render
+from devstack.chart import CHART, NAMESPACE, RELEASE, helm, pods, render
+from vitrine_tools.installation import Installation
 
 FILES = {
     "vitrine-nats-": {"ca.crt", "tls.crt", "tls.key", "seed"},
@@ -104,3 +106,21 @@ def test_names_of_another_release_are_values():
     named = {which[1] for _, _, which in mounted(rendered) if which[0] == "Secret"}
 
     assert not any(name.startswith(f"{RELEASE}-") for name in named)
+
+
+@pytest.mark.parametrize("release", ["vitrine", "shop", "my-vitrine-2", "a" * 29, "b" * 40])
+def test_the_certificate_has_the_name_of_the_releases_own_nats(release):
+    done = helm(
+        *("template", release, str(CHART), "--namespace", "elsewhere"),
+        *("--values", str(CHART / "values-dev.yaml")),
+    )
+    assert done.returncode == 0, done.stderr
+    urls = set(re.findall(r"tls://([^:\"]+):4222", done.stdout))
+
+    names = Installation("elsewhere", release).server_names()
+
+    assert urls
+    assert urls <= set(names)
+    (stateful,) = re.findall(r"serviceName: (\S+-nats)$", done.stdout, re.MULTILINE)
+    restart = Installation("elsewhere", release).commands("server")["restart"]
+    assert restart.endswith(f"statefulset/{stateful}")

@@ -2,12 +2,13 @@
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import yaml
 
-from devstack.chart import CHART, RELEASE, render, values_files
+from devstack.chart import CHART, RELEASE, RUN, render, values_files
 
 GOLDEN = Path(__file__).with_name("golden")
 WRITE = os.environ.get("VITRINE_WRITE_GOLDEN") == "1"
@@ -32,7 +33,8 @@ def test_the_inventory_of_every_rendering():
         assert rendered.code == 0, rendered.text
         lines.append(f"{file}:")
         lines += sorted(
-            f"  {each['kind']} {each['metadata']['name']}" for each in rendered.objects()
+            f"  {each['kind']} {RUN.sub('-<run>', each['metadata']['name'])}"
+            for each in rendered.objects()
         )
 
     compare("inventory.txt", "\n".join(lines) + "\n")
@@ -160,10 +162,69 @@ def test_cnpg_keeps_a_second_copy_before_it_says_done():
         "number": 1,
         "dataDurability": "required",
     }
+    assert spec["affinity"]["podAntiAffinityType"] == "required", "else both are lost with one"
+    assert spec["affinity"]["topologyKey"] == "kubernetes.io/hostname"
     alone = render(EVERYTHING, sets=("cnpg.instances=1",)).of("Cluster")["postgres"]["spec"]
     assert "synchronous" not in alone["postgresql"], (
         "with nobody to wait for, all writes would stop"
     )
+
+
+def test_a_restart_of_an_instance_stops_no_sales():
+    """Synchronous to one of the others, so with one gone another has to be there."""
+    for file in FILES:
+        for each in render((file,)).of("Cluster").values():
+            spec = each["spec"]
+            waits = spec["postgresql"]["synchronous"]
+            assert spec["instances"] >= waits["number"] + 2, file
+    two = render(EVERYTHING, sets=("cnpg.instances=2", 'cnpg.durability="preferred"'))
+    synchronous = two.of("Cluster")["postgres"]["spec"]["postgresql"]["synchronous"]
+    assert synchronous["dataDurability"] == "preferred"
+
+
+def test_one_certificate_is_asked_for_once():
+    """cert-manager makes it for the first Ingress; another that asked for it would be refused."""
+    found = render(EVERYTHING).of("Ingress").values()
+
+    asked = [
+        each
+        for each in found
+        if any(name.startswith("cert-manager.io/") for name in each["metadata"]["annotations"])
+    ]
+    assert len(asked) == 1
+    assert len({each["spec"]["tls"][0]["secretName"] for each in found}) == 1
+    assert all(len(each["metadata"]["annotations"]) >= 1 for each in found)
+
+
+def test_without_signatures_no_key_of_them_is_needed():
+    rendered = render(EXTERNAL, sets=('signing.mode="off"',))
+
+    assert "vitrine-signing-" not in rendered.text
+    assert "vitrine-verify-keys" not in rendered.text
+    assert "SIGNING_KEY_FILE" not in rendered.text
+    assert "vitrine-signing-billing" in render(EXTERNAL).text
+
+
+def test_a_secret_out_of_a_vault_is_asked_for_again_at_each_upgrade_and_stays_meanwhile():
+    (secret,) = render(("ci/external-secrets-values.yaml",)).of("ExternalSecret").values()
+
+    hooks = secret["metadata"]["annotations"]["helm.sh/hook"].split(",")
+    assert set(hooks) == {"pre-install", "pre-upgrade"}
+    # It is deleted and made anew; what it made is not deleted with it.
+    assert secret["spec"]["target"]["creationPolicy"] == "Orphan"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "name"),
+    [(DEV, "StatefulSet", "nats"), (EVERYTHING, "Deployment", "collector")],
+)
+def test_a_configuration_that_changed_is_read(values, kind, name):
+    """Both read it when they start, so their pods are replaced."""
+    rendered = render(values)
+    (text,) = rendered.of("ConfigMap")[name]["data"].values()
+    annotations = rendered.of(kind)[name]["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations["checksum/config"] == sha256(text.rstrip("\n").encode()).hexdigest()
 
 
 def test_each_nats_user_gets_a_certificate():

@@ -22,7 +22,8 @@ def all_pods():
 
 
 def test_every_kind_of_pod_is_among_them(all_pods):
-    assert {pod.owner["kind"] for pod in all_pods} == {"Deployment", "StatefulSet", "Job", "Pod"}
+    kinds = {"Deployment", "StatefulSet", "Job", "CronJob", "Pod"}
+    assert {pod.owner["kind"] for pod in all_pods} == kinds
     assert {"pre-install,pre-upgrade", "test", ""} == {pod.hook for pod in all_pods}
     assert any(pod.spec.get("initContainers") for pod in all_pods)
 

@@ -1,5 +1,7 @@
 """Each workload is scaled in one way; KEDA asks for consumers that exist, by a full name."""
 
+import json
+
 import pytest
 
 from contracts import topology
@@ -123,12 +125,60 @@ def test_keda_is_given_a_full_name(scaling):
     assert endpoint == "vitrine-nats.vitrine.svc.cluster.local:8222"
 
 
-def test_a_budget_is_there_only_where_a_drain_leaves_somebody(scaling):
+def test_a_budget_is_there_wherever_there_can_be_several_pods(scaling):
     budgets = scaling.of("PodDisruptionBudget")
 
-    assert set(budgets) == {"gateway", "billing", "scheduler"}
+    # What is scaled has one even if it may be a single pod at times: at a rush it is many.
+    several = {"gateway", "billing", "scheduler", "generator-image", "generator-both"}
+    assert set(budgets) == several
     assert all(each["spec"]["maxUnavailable"] == 1 for each in budgets.values())
     assert all("minAvailable" not in each["spec"] for each in budgets.values())
+
+
+@pytest.mark.parametrize(
+    ("sets", "there"),
+    [
+        (("services.gateway.hpa.min=1", "services.gateway.hpa.max=12"), True),
+        (("services.gateway.hpa.min=1", "services.gateway.hpa.max=1"), False),
+        (("services.gateway.hpa.enabled=false", "services.gateway.replicas=1"), False),
+        (("services.gateway.hpa.enabled=false", "services.gateway.replicas=2"), True),
+    ],
+)
+def test_a_budget_goes_by_the_most_there_can_be(sets, there):
+    assert ("gateway" in render(SCALING, sets=sets).of("PodDisruptionBudget")) == there
+
+
+def test_a_rollout_may_take_as_long_as_comfyui_may(scaling):
+    for name, each in scaling.of("Deployment").items():
+        startup = sum(
+            probe["periodSeconds"] * probe["failureThreshold"]
+            for container in _containers(each)
+            if (probe := container.get("startupProbe"))
+        )
+        assert each["spec"]["progressDeadlineSeconds"] > startup + 300, name
+
+
+def test_comfyui_has_a_home_it_can_write(scaling):
+    (comfyui,) = scaling.of("Deployment")["generator-image"]["spec"]["template"]["spec"][
+        "initContainers"
+    ]
+    writable = [each["mountPath"] for each in comfyui["volumeMounts"] if not each.get("readOnly")]
+    env = {each["name"]: each["value"] for each in comfyui["env"]}
+
+    assert all(each["name"].startswith("comfyui-") for each in comfyui["volumeMounts"]), "no keys"
+    assert env["HOME"] in writable
+    own = {"image": "c", "env": {"HOME": "/data/home", "PYTORCH_ALLOC_CONF": "x", "N": 1048576}}
+    server = {"name": "a", "pools": ["image"], "replicas": 1, "sidecar": own}
+    (given,) = render(SCALING, sets=(f"comfyui.servers={json.dumps([server])}",)).of("Deployment")[
+        "generator-a"
+    ]["spec"]["template"]["spec"]["initContainers"]
+    env = {each["name"]: each["value"] for each in given["env"]}
+    assert env == {"HOME": "/data/home", "PYTORCH_ALLOC_CONF": "x", "N": "1048576"}
+
+
+def _containers(deployment):
+    spec = deployment["spec"]["template"]["spec"]
+    return [*spec.get("initContainers", []), *spec["containers"]]
 
 
 def test_a_generator_never_needs_a_second_gpu_to_roll_out(scaling):

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def image_values() -> list[str]:
-    """Where the cluster finds our images; without: on its nodes, as `make images` calls them."""
+    """Where the cluster finds our images; without: on its nodes, as values-dev.yaml calls them."""
     given = {
         "image.registry": os.environ.get("VITRINE_CLUSTER_REGISTRY", ""),
         "image.tag": os.environ.get("VITRINE_CLUSTER_TAG", ""),

@@ -44,6 +44,9 @@ async def test_generators_come_from_none_to_four_and_go_again(
         seen.append(status.get("readyReplicas", 0))
         return seen[-1]
 
+    async def wanted() -> bool:
+        return (await shop.get("deployment", GENERATOR))["spec"]["replicas"] == MOST
+
     async def none() -> bool:
         return await pods() == 0
 
@@ -53,6 +56,9 @@ async def test_generators_come_from_none_to_four_and_go_again(
     try:
         await eventually(none, "no generator without an order", 180)
         async with people(telegram, RUSH_SECONDS) as load:
+            await eventually(wanted, f"{MOST} generators wanted for a rush", 300)
+            # More than they can draw: who came until here waits long enough on a slow cluster.
+            await load.stop()
             await eventually(most, f"{MOST} generators for a rush", 300)
             orders = await load.ended()
         await eventually(none, "the last generator goes", 300)

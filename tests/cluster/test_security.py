@@ -78,7 +78,8 @@ async def test_a_service_reads_no_other_services_tables(shop: Cluster) -> None:
     program = (
         "import asyncio, asyncpg, os\n"
         "async def main():\n"
-        "    connection = await asyncpg.connect(os.environ['VPN_DATABASE_URL'])\n"
+        "    login = open(os.environ['VPN_DATABASE_URL_FILE']).read().strip()\n"
+        "    connection = await asyncpg.connect(login)\n"
         "    print(await connection.fetchval('SELECT count(*) FROM vpn.subscriptions') >= 0)\n"
         "    try:\n"
         "        await connection.fetchval('SELECT count(*) FROM billing.transfers')\n"

@@ -56,6 +56,12 @@ def test_what_the_code_imports_is_in_the_lock(image: plan.Image) -> None:
     assert not missing
 
 
+def test_what_links_gpl_libraries_is_in_the_simulators_image_alone() -> None:
+    assert {image.service for image in plan.IMAGES.values() if "av" in locks.needed(image)} == {
+        "simulators"
+    }
+
+
 def imports(folder: Path) -> Iterator[tuple[Path, str]]:
     """The first word of whatever a package imports, type checking apart."""
     for path in folder.rglob("*.py"):

@@ -24,6 +24,16 @@ def site_packages(tmp_path: Path) -> Path:
         "babel/locale-data/root.dat",
         "babel/locale-data/ru_RU.dat",
         "babel/locale-data/de.dat",
+        "cffi/api.py",
+        "_cffi_backend.py",
+        "grpc/_cython/_credentials/roots.pem",
+        "certifi/cacert.pem",
+        "opentelemetry/semconv/_incubating/metrics/k8s_metrics.py",
+        "opentelemetry/semconv/_incubating/metrics/otel_metrics.py",
+        "opentelemetry/semconv/_incubating/metrics/__init__.py",
+        "opentelemetry/semconv/resource/__init__.py",
+        "one-1.dist-info/RECORD",
+        "one-1.dist-info/licenses/LICENSE",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -38,7 +48,25 @@ def test_only_what_is_read_at_run_time_stays(site_packages: Path) -> None:
         "google/rpc/code_pb2.py",
         "babel/locale-data/root.dat",
         "babel/locale-data/ru_RU.dat",
+        "_cffi_backend.py",
+        "certifi/cacert.pem",
+        "opentelemetry/semconv/_incubating/metrics/otel_metrics.py",
+        "opentelemetry/semconv/_incubating/metrics/__init__.py",
+        "opentelemetry/semconv/resource/__init__.py",
+        "one-1.dist-info/licenses/LICENSE",
     }
+
+
+def test_metadata_keeps_its_fields_and_no_page(tmp_path: Path) -> None:
+    fields = "Metadata-Version: 2.1\nName: one\nVersion: 1\nLicense: MIT\n        more of it\n"
+    for name, page in (("one", "\n# One\n\nName: no field\n"), ("two", "")):
+        info = tmp_path / f"{name}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(fields + page)
+
+    prune.prune(tmp_path, ("en",))
+
+    assert [path.read_text() for path in tmp_path.glob("*/METADATA")] == [fields, fields]
 
 
 def test_a_stripped_library_is_smaller_and_still_loads(tmp_path: Path) -> None:

@@ -58,15 +58,16 @@ async def test_the_demo_says_that_its_photo_could_not_be_fetched(steady: Stage) 
 async def test_the_demo_says_that_no_server_is_there(steady: Stage) -> None:
     url = f"{steady.urls['health']['generator']}/readyz"
 
-    async def ready(wanted: bool) -> bool:
+    async def served(wanted: bool) -> bool:
         async with steady.session.get(url) as answer:
-            return answer.ok is wanted
+            assert answer.ok, "a generator is ready with and without its server"
+            return ("comfyui" not in (await answer.json())["notes"]) is wanted
 
     await steady.comfyui("restart", {"down_seconds": 8.0})
-    await wait_until(lambda: ready(wanted=False), "a generator without its server", 20.0)
+    await wait_until(lambda: served(wanted=False), "a generator without its server", 20.0)
 
     code, output = await demo(steady)
 
-    await wait_until(lambda: ready(wanted=True), "the server is back", 60.0)
+    await wait_until(lambda: served(wanted=True), "the server is back", 60.0)
     assert code == 1, output
     assert "generator is not ready: ComfyUI: " in output

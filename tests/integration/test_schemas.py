@@ -40,6 +40,22 @@ async def test_up_down_up(service: str, database_dsn: str) -> None:
     assert again == up
 
 
+@pytest.mark.parametrize("service", SERVICES)
+async def test_pre_steps_need_no_post_step_before_them(service: str, database_dsn: str) -> None:
+    """Where the post steps of some releases wait, the pre steps of later ones come before them."""
+    steps = migrations.steps_of(folder(service))
+    await migrations.migrate(database_dsn, schema=service, folder=folder(service), target=1)
+
+    done = await migrations.migrate(
+        database_dsn, schema=service, folder=folder(service), phase=migrations.PRE
+    )
+
+    waiting = {f"waits {step.key}" for step in steps if step.phase != migrations.PRE}
+    assert waiting == {line for line in done if line.startswith("waits")}
+    found = await dump(service, database_dsn, postgres_binaries() / "pg_dump")
+    assert found == committed(service).read_text()
+
+
 async def test_billing_migrates_down_and_up_with_seeded_money(database_dsn: str) -> None:
     """The service's own steps go down with rows in them; the runtime's tables keep theirs."""
     await migrations.migrate(database_dsn, schema="billing", folder=folder("billing"))

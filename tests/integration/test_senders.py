@@ -10,7 +10,7 @@ import pytest
 
 import contracts
 from contracts import permissions, producers
-from contracts.envelope import Command, Request
+from contracts.envelope import Command, Event, Request
 from contracts.topology import SERVICES
 from scheduler.domain import ticks
 
@@ -22,15 +22,19 @@ KEPT = {
     "vpn": {"vpn.cmd.check_subscription.v1"},
 }
 TEMPLATES = {"jobs.{pool}.{lane}": "jobs.*.*"}
-Sent = type[Command] | type[Request]
+Kind = type[Command] | type[Request] | type[Event]
 
 
-def of_contracts() -> dict[tuple[str, str], Sent]:
+def of_contracts() -> dict[tuple[str, str], Kind]:
     found = {}
     for info in pkgutil.iter_modules(contracts.__path__):
         module = importlib.import_module(f"contracts.{info.name}")
         for name, kind in vars(module).items():
-            if isinstance(kind, type) and issubclass(kind, Command | Request) and kind.subject:
+            if (
+                isinstance(kind, type)
+                and issubclass(kind, Command | Request | Event)
+                and kind.subject
+            ):
                 found[module.__name__, name] = kind
     return found
 
@@ -38,9 +42,8 @@ def of_contracts() -> dict[tuple[str, str], Sent]:
 KINDS = of_contracts()
 
 
-def built_in(file: Path) -> Iterator[Sent]:
-    """The commands and requests that a module makes."""
-    tree = ast.parse(file.read_text())
+def named_in(tree: ast.AST) -> Iterator[tuple[ast.AST, Kind]]:
+    """Where a module names a kind of message, and which."""
     names: dict[str, tuple[str, str]] = {}
     modules: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -51,17 +54,24 @@ def built_in(file: Path) -> Iterator[Sent]:
                 modules[bound] = f"{node.module}.{each.name}"
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id=name)):
+            case ast.Name(id=name):
                 place = names.get(name, ("", ""))
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name)):
+            case ast.Attribute(value=ast.Name(id=module), attr=name):
                 place = (modules.get(module, ""), name)
             case _:
                 continue
         if place in KINDS:
-            yield KINDS[place]
+            yield node, KINDS[place]
 
 
-def sent_by(folder: Path, *, command_line: bool) -> set[Sent]:
+def built_in(file: Path) -> Iterator[Kind]:
+    """The messages that a module makes."""
+    tree = ast.parse(file.read_text())
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return (kind for node, kind in named_in(tree) if id(node) in called)
+
+
+def sent_by(folder: Path, *, command_line: bool) -> set[Kind]:
     return {
         kind
         for file in folder.rglob("*.py")
@@ -70,7 +80,7 @@ def sent_by(folder: Path, *, command_line: bool) -> set[Sent]:
     }
 
 
-def subjects(kinds: set[Sent], base: type) -> set[str]:
+def subjects(kinds: set[Kind], base: type) -> set[str]:
     return {TEMPLATES.get(each.subject, each.subject) for each in kinds if issubclass(each, base)}
 
 
@@ -99,6 +109,18 @@ def test_an_operator_may_send_what_the_command_lines_send():
     assert subjects(found, Command) == set(permissions.commands_of(producers.OPERATOR))
     asked = {each for each in permissions.REQUESTS["operator"] if not each.startswith("*")}
     assert subjects(found, Request) == asked
+
+
+def test_an_operator_hears_the_answers_that_the_command_lines_wait_for_and_nothing_else():
+    files = [
+        *(ROOT / "tools" / "src").rglob("*.py"),
+        *(ROOT / "services" / service / "src" / service / "cli.py" for service in SERVICES),
+    ]
+    found = {
+        kind for file in files if file.exists() for _, kind in named_in(ast.parse(file.read_text()))
+    }
+
+    assert subjects(found, Event) == set(permissions.HEARD["operator"])
 
 
 def test_every_command_has_a_sender():

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -37,9 +38,9 @@ def folder_of(service: str) -> Path:
     return ROOT / "services" / service / "migrations"
 
 
-def declared(service: str, *, leaving: bool = True) -> dict[str, frozenset[str]]:
+def declared(service: str) -> dict[str, frozenset[str]]:
     files = [folder / table_rights.FILE for folder in (RUNTIME_FOLDER, folder_of(service))]
-    runtime, own = (table_rights.verbs_of(file, leaving=leaving) for file in files)
+    runtime, own = (table_rights.verbs_of(file) for file in files)
     return runtime | own
 
 
@@ -77,7 +78,7 @@ def used(sources: Path) -> dict[str, set[str]]:
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_rights_are_what_the_statements_need(service):
     runtime, own = used(ROOT / "libs/chassis/src"), used(ROOT / "services" / service / "src")
-    rights = declared(service, leaving=False)
+    rights = declared(service)
     needed = {
         table: frozenset(
             runtime.get(table, set())
@@ -93,51 +94,36 @@ def test_the_rights_are_what_the_statements_need(service):
     assert runtime.get(FILLED_IN, set()) == set()
 
 
-def test_what_the_last_release_needs_is_still_given(tmp_path: Path):
-    """It runs beside this one, and again after a rollback."""
-    last = unpacked(LAST_RELEASE, tmp_path)
-    if last is None:
-        pytest.skip(f"RIGHTS OF THE LAST RELEASE NOT COMPARED: git does not know {LAST_RELEASE}")
-
-    runtime = used(last.root / "libs/chassis/src")
-    lacking = [
-        (service, table, verb)
-        for service in SERVICES
-        for table, given in declared(service).items()
-        if table not in MIGRATIONS_ALONE
-        for verb in (
-            used(last.root / "services" / service / "src").get(table, set())
-            | runtime.get(table, set())
-        )
-        if verb not in given
-    ]
-
-    assert runtime["outbox"] == {"INSERT", "UPDATE"}
-    assert lacking == [], "leave it in rights.toml as «leaving …» for one release"
-
-
 class Shop(NamedTuple):
     service: str
     admin: asyncpg.Connection
     role: asyncpg.Connection
 
 
-@pytest.fixture(params=SERVICES)
-async def shop(request, database_dsn: str) -> AsyncIterator[Shop]:
-    """A service's schema, and a connection as the role that the service has."""
-    service = request.param
-    parts = urlsplit(database_dsn)
+@asynccontextmanager
+async def opened(service: str, dsn: str, *runs: tuple[Path, str]) -> AsyncIterator[Shop]:
+    """A service's schema after these runs of `migrate`, each a folder and its phase."""
+    parts = urlsplit(dsn)
     name = f"rights_{service}"
     role_dsn = urlunsplit(parts._replace(netloc=f"{name}:secret@{parts.hostname}:{parts.port}"))
-    await migrations.provision(database_dsn, role_dsn=role_dsn, schema=service)
-    await migrations.migrate(database_dsn, schema=service, folder=folder_of(service), role=name)
+    await migrations.provision(dsn, role_dsn=role_dsn, schema=service)
+    for folder, phase in runs:
+        await migrations.migrate(dsn, schema=service, folder=folder, phase=phase, role=name)
     path = {"search_path": service}
-    admin = await asyncpg.connect(database_dsn, server_settings=path)
+    admin = await asyncpg.connect(dsn, server_settings=path)
     role = await asyncpg.connect(role_dsn, server_settings=path)
     yield Shop(service, admin, role)
     await role.close()
     await admin.execute(f"DROP OWNED BY {name}")
     await admin.close()
+
+
+@pytest.fixture(params=SERVICES)
+async def shop(request, database_dsn: str) -> AsyncIterator[Shop]:
+    """A service's schema, and a connection as the role that the service has."""
+    run = (folder_of(request.param), migrations.ALL)
+    async with opened(request.param, database_dsn, run) as found:
+        yield found
 
 
 async def refused(connection: asyncpg.Connection, statement: str) -> bool:
@@ -177,6 +163,32 @@ async def test_a_role_writes_what_is_declared_and_nothing_more(shop: Shop):
                 wrong.append((table, verb, allowed))
 
     assert wrong == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_the_last_release_needs_is_still_given(
+    service: str, tmp_path: Path, database_dsn: str
+):
+    """It runs beside this one, and again after a rollback."""
+    last = unpacked(LAST_RELEASE, tmp_path)
+    if last is None:
+        pytest.skip(f"RIGHTS OF THE LAST RELEASE NOT COMPARED: git does not know {LAST_RELEASE}")
+    own = used(last.root / "services" / service / "src")
+    runtime = used(last.root / "libs/chassis/src")
+    before = last.root / "services" / service / "migrations"
+    runs = ((before, migrations.ALL), (folder_of(service), migrations.PRE))
+
+    async with opened(service, database_dsn, *runs) as shop:
+        lacking = [
+            (table, verb)
+            for table, column in (await columns(shop)).items()
+            for verb, statement in writing(table, column).items()
+            if verb in own.get(table, set()) | runtime.get(table, set())
+            if await refused(shop.role, statement)
+        ]
+
+    assert runtime["outbox"] == {"INSERT", "UPDATE"}
+    assert lacking == []
 
 
 async def test_every_table_is_declared_and_can_be_read(shop: Shop):

@@ -22,10 +22,11 @@ def render():
         pytest.skip(f"THE TILTFILE IS NOT TESTED: {error}")
 
     @functools.cache
-    def rendered(chart: str, name: str, namespace: str, values: tuple) -> str:
+    def rendered(chart: str, name: str, namespace: str, values: tuple, sets: tuple = ()) -> str:
         command = [helm, "template", name, chart, "--namespace", namespace]
-        for each in values:
-            command += ["--values", each]
+        for option, given in (("--values", values), ("--set", sets)):
+            for each in given:
+                command += [option, each]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

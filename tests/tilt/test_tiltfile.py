@@ -97,9 +97,9 @@ class Tilt:
         self.need(*trigger)
         return {"step": "run", "cmd": cmd}
 
-    def helm(self, chart, *, name="", namespace="", values=(), **_):
+    def helm(self, chart, *, name="", namespace="", values=(), set=(), **_):  # noqa: A002 - Tilt's
         self.need(chart, *values)
-        return self.render(chart, name, namespace, tuple(values))
+        return self.render(chart, name, namespace, tuple(values), tuple(set))
 
     def decode_yaml_stream(self, text):
         return [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]

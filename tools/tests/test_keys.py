@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,15 @@ from cryptography import x509
 from chassis import signing_keys
 from chassis.broker import Broker
 from chassis.identity import Identity, impatient
+from chassis.nats_accounts import FILES
+from contracts.accounts import MODES, SHARED
 from contracts.permissions import USERS
 from contracts.producers import PARTIES
 from contracts.topology import OLD_KEYS_ACCEPTED
 from devstack.nats_security import Security
 from devstack.nats_server import NatsServer
 from devstack.testing import free_port
+from vitrine_tools.keys import USED_SINCE
 
 
 def vitrine_keys(*arguments: str, given: str = "") -> tuple[list[dict], str]:
@@ -56,9 +60,9 @@ def mount(objects: list[dict], folder: Path) -> None:
             (place / file).write_bytes(content)
 
 
-def security(folder: Path) -> Security:
+def security(folder: Path, mode: str = SHARED) -> Security:
     place = folder / "vitrine-nats-server"
-    return Security(place, (place / "auth.conf").read_text())
+    return Security(place, (place / FILES[mode]).read_text())
 
 
 async def come_in(url: str, place: Path, user: str) -> None:
@@ -82,7 +86,7 @@ def test_it_prints_a_secret_for_each_user_and_each_signer():
         files = secrets.pop(f"vitrine-nats-{user}")
         assert set(files) == {"ca.crt", "tls.crt", "tls.key", "seed"}
     server = secrets.pop("vitrine-nats-server")
-    assert set(server) == {"ca.crt", "tls.crt", "tls.key", "auth.conf"}
+    assert set(server) == {"ca.crt", "tls.crt", "tls.key", *FILES.values()}
     for party in PARTIES:
         assert set(secrets.pop(f"vitrine-signing-{party}")) == {"signing.key"}
     assert secrets == {}
@@ -90,11 +94,12 @@ def test_it_prints_a_secret_for_each_user_and_each_signer():
     assert {name.split(".")[0] for name in public["vitrine-verify-keys"]} == set(PARTIES)
 
 
-async def test_a_server_and_its_users_work_with_it_through_a_whole_rotation(tmp_path):
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_server_and_its_users_work_with_it_through_a_whole_rotation(tmp_path, mode):
     objects, _ = vitrine_keys()
     current, slow = tmp_path / "current", tmp_path / "slow"
     mount(objects, current)
-    server = NatsServer(tmp_path / "nats", free_port(), security=lambda: security(current))
+    server = NatsServer(tmp_path / "nats", free_port(), security=lambda: security(current, mode))
     await server.start()
     try:
         seeds = []
@@ -103,7 +108,7 @@ async def test_a_server_and_its_users_work_with_it_through_a_whole_rotation(tmp_
                 await come_in(server.url, current / f"vitrine-nats-{user}", user)
             seeds.append((current / "vitrine-nats-vpn" / "seed").read_bytes())
             mount(objects, slow)
-            objects, said = vitrine_keys("--rotate", given=json.dumps({"items": objects}))
+            objects, said = rotated(objects, "--force")
             mount(objects, current)
             await server.restart()
             assert ends in said
@@ -119,6 +124,31 @@ async def test_a_server_and_its_users_work_with_it_through_a_whole_rotation(tmp_
     assert seeds[0] == seeds[1] != seeds[2] == seeds[3]
 
 
+def test_rights_are_written_anew_and_nothing_else():
+    objects, _ = vitrine_keys()
+    before = of_kind(objects, "Secret")["vitrine-nats-server"]
+    for each in objects:
+        if each["metadata"]["name"] == "vitrine-nats-server":
+            # As a release left it that knew fewer of them.
+            each["data"]["auth.conf"] = base64.b64encode(b"accounts {}").decode()
+            del each["data"]["auth-separate.conf"]
+
+    after, said = vitrine_keys("--rights", given=json.dumps({"items": objects}))
+
+    assert said == ""
+    assert of_kind(after, "Secret") == {"vitrine-nats-server": before}
+    assert [each["kind"] for each in after] == ["Secret"]
+
+
+def test_rights_alone_are_no_rotation():
+    objects, _ = vitrine_keys()
+
+    none, said = vitrine_keys("--rights", "--rotate", given=json.dumps({"items": objects}))
+
+    assert none == []
+    assert "--rights is for keys that stay" in said
+
+
 def test_signing_keys_overlap_while_they_are_rotated(tmp_path):
     objects, _ = vitrine_keys()
     accepted, signing = [], []
@@ -128,7 +158,7 @@ def test_signing_keys_overlap_while_they_are_rotated(tmp_path):
         key = of_kind(objects, "Secret")["vitrine-signing-billing"]["signing.key"]
         (tmp_path / "signing.key").write_bytes(key)
         signing.append(f"billing.{signing_keys.read_private(tmp_path / 'signing.key').id}.pub")
-        objects, _ = vitrine_keys("--rotate", given=json.dumps({"items": objects}))
+        objects, _ = rotated(objects, "--force")
 
     assert [len(each) for each in accepted] == [1, 2, 2, 1]
     assert all(key in known for key, known in zip(signing, accepted, strict=True))
@@ -160,7 +190,7 @@ def test_a_rotation_keeps_the_servers_names_and_adds_those_it_is_given():
     objects, _ = rotated(objects)
     assert names_of_the_server(objects) == before | {"more.example.org"}
 
-    objects, _ = rotated(objects)
+    objects, _ = rotated(objects, "--force")
     assert names_of_the_server(objects) == before | {"more.example.org"}
 
 
@@ -178,7 +208,7 @@ def test_each_step_says_what_to_run_then_and_the_documents_say_the_same():
     restart = "kubectl -n shop rollout restart statefulset/vitrine-nats"
     objects, said = vitrine_keys()[0], []
     for _ in range(3):
-        objects, notes = rotated(objects)
+        objects, notes = rotated(objects, "--force")
         said.append(notes)
 
     days = f"{OLD_KEYS_ACCEPTED.days} days"
@@ -189,6 +219,66 @@ def test_each_step_says_what_to_run_then_and_the_documents_say_the_same():
     for each in (copy, again, restart):
         assert each.replace("shop", "vitrine").replace("| vitrine", "| .venv/bin/vitrine") in told
     assert days in told
+
+
+def noted(objects: list[dict]) -> list[dict[str, str]]:
+    """Annotations of what has any; only the server's Secret may."""
+    found = [each["metadata"] for each in objects if "annotations" in each["metadata"]]
+    assert {each["name"] for each in found} <= {"vitrine-nats-server"}
+    return [each["annotations"] for each in found]
+
+
+def backdated(objects: list[dict], since: timedelta) -> None:
+    for annotations in noted(objects):
+        annotations[USED_SINCE] = (datetime.now(UTC) - since).isoformat()
+
+
+def test_the_last_step_is_refused_before_what_was_signed_with_the_old_keys_is_gone():
+    first, _ = rotated(vitrine_keys()[0])
+    second, _ = rotated(first)
+    assert noted(first) == []
+    (note,) = noted(second)
+    assert datetime.now(UTC) - datetime.fromisoformat(note[USED_SINCE]) < timedelta(minutes=5)
+
+    none, said = rotated(second)
+    assert none == []
+    assert said.startswith("too early: the new keys are in use since ")
+    assert said.count("\n") == 1
+    rights, _ = vitrine_keys("--rights", given=json.dumps({"items": second}))
+    assert noted(rights) == [note], "applied, it must not take the note away"
+
+    backdated(second, OLD_KEYS_ACCEPTED - timedelta(minutes=5))
+    assert rotated(second)[0] == []
+    backdated(second, OLD_KEYS_ACCEPTED + timedelta(minutes=5))
+    last, said = rotated(second)
+    assert "are forgotten." in said
+    assert noted(last) == []
+
+    for each in second:
+        each["metadata"].pop("annotations", None)
+    none, said = rotated(second)
+    assert none == [], "a rotation an older release began: the certificates are too young"
+    assert said.startswith("too early")
+    assert rotated(second, "--force")[0] != []
+
+
+def test_another_release_and_other_secrets_have_their_names_in_it():
+    options = ("--release", "bazaar", "--secret-prefix", "bazaar-nats-")
+    objects, _ = vitrine_keys(*options)
+    secrets = of_kind(objects, "Secret")
+
+    assert {f"bazaar-nats-{user}" for user in (*USERS, "server")} <= set(secrets)
+    assert not any(name.startswith("vitrine-nats") for name in secrets)
+    certificate = x509.load_pem_x509_certificate(secrets["bazaar-nats-server"]["tls.crt"])
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "bazaar-vitrine-nats.shop.svc.cluster.local" in {str(each.value) for each in names}
+
+    after, said = rotated(objects, *options)
+    assert set(of_kind(after, "Secret")) == set(secrets)
+    assert "get secret bazaar-nats-server -o json" in said
+    assert "rollout restart statefulset/bazaar-vitrine-nats\n" in said
+    again = "keys --namespace shop --release bazaar --secret-prefix bazaar-nats- --rotate |"
+    assert again in said
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,10 @@
     (include "vitrine.checkServers" . | fromYaml).list
     (include "vitrine.checkScaling" . | fromYaml).list
     (include "vitrine.checkOptions" . | fromYaml).list
+    (include "vitrine.checkNames" . | fromYaml).list
+    (include "vitrine.checkEnv" . | fromYaml).list
+    (include "vitrine.checkPublic" . | fromYaml).list
+    (include "vitrine.checkPeers" . | fromYaml).list
 -}}
 {{- if $faults -}}
 {{- fail (printf "\n\n  %s\n" (join "\n  " $faults)) -}}
@@ -63,7 +67,15 @@
 {{- define "vitrine.checkServers" -}}
 {{- $list := list -}}
 {{- $seen := dict -}}
-{{- range .Values.comfyui.servers -}}
+{{- $urls := dict -}}
+{{- range $server := .Values.comfyui.servers -}}
+{{- with .url -}}
+{{- $same := printf "%s:%s%s" (include "vitrine.hostOf" .) (include "vitrine.portOf" .) (trimSuffix "/" (urlParse .).path) -}}
+{{- with get $urls $same -}}
+{{- $list = append $list (printf "comfyui.servers.%s and %s have one url: each would take the other's jobs for strangers'; one entry holds a server." . $server.name) -}}
+{{- end -}}
+{{- $urls = set $urls $same $server.name -}}
+{{- end -}}
 {{- if hasKey $seen .name -}}
 {{- $list = append $list (printf "comfyui.servers names %s twice: each server has a name of its own." .name) -}}
 {{- end -}}
@@ -75,6 +87,9 @@
 {{- if eq (empty .image) (not .simulated) -}}
 {{- $list = append $list "comfyui.servers[].sidecar needs either image or simulated." -}}
 {{- end -}}
+{{- if eq (int .port) 8080 -}}
+{{- $list = append $list (printf "comfyui.servers.%s.sidecar.port 8080 is where the generator beside it answers its probes: choose another." $server.name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- dict "list" $list | toYaml -}}
@@ -84,7 +99,7 @@
 {{- $root := . -}}
 {{- $list := list -}}
 {{- $keda := false -}}
-{{- range (include "vitrine.workloads" . | fromYaml).list -}}
+{{- range $workload := (include "vitrine.workloads" . | fromYaml).list -}}
 {{- $chosen := list -}}
 {{- if not (kindIs "invalid" .spec.replicas) }}{{ $chosen = append $chosen "replicas" }}{{ end -}}
 {{- if .spec.hpa.enabled }}{{ $chosen = append $chosen "hpa.enabled" }}{{ end -}}
@@ -94,6 +109,12 @@
 {{- end -}}
 {{- if and .spec.keda.enabled (lt (int .spec.keda.min) 1) (ne .service "generator") -}}
 {{- $list = append $list (printf "%s: keda.min is 0, but only generators may go to none: people, providers and timers find nobody there." .name) -}}
+{{- end -}}
+{{- range $way := list "hpa" "keda" -}}
+{{- $limits := get $workload.spec $way -}}
+{{- if and $limits.enabled (gt (int $limits.min) (int $limits.max)) -}}
+{{- $list = append $list (printf "%s: %s.min %d is more than %s.max %d." $workload.name $way (int $limits.min) $way (int $limits.max)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and .server (not .server.sidecar) (or .spec.hpa.enabled .spec.keda.enabled (gt (int .spec.replicas) 1)) -}}
 {{- $list = append $list (printf "%s: a server given by url is held by one process at a time, so only replicas 0 or 1 make sense; add entries, or use a sidecar." .name) -}}
@@ -118,6 +139,12 @@
 {{- end -}}
 {{- if and .Values.metrics.podMonitor.enabled (not .Values.telemetry.collector.enabled) -}}
 {{- $list = append $list "telemetry.collector.enabled is needed with metrics.podMonitor.enabled: services tell their metrics by OTLP, and the collector is what Prometheus reads." -}}
+{{- end -}}
+{{- if and .Values.telemetry.otlpEndpoint .Values.telemetry.collector.enabled -}}
+{{- $list = append $list "telemetry.otlpEndpoint and telemetry.collector.enabled are both given: services tell the former alone, and the latter would hear nothing." -}}
+{{- end -}}
+{{- if and .Values.cnpg.enabled (eq (int .Values.cnpg.instances) 2) (eq .Values.cnpg.durability "required") -}}
+{{- $list = append $list "cnpg.instances 2 with cnpg.durability required: nothing could be sold while either restarts. Three instances, or cnpg.durability: preferred." -}}
 {{- end -}}
 {{- if and .Values.metrics.rules.enabled (not (include "vitrine.otlpEndpoint" .)) -}}
 {{- $list = append $list "telemetry.collector.enabled or telemetry.otlpEndpoint is needed with metrics.rules.enabled: without a collector there is no metric to alert by." -}}

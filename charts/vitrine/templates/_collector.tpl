@@ -21,7 +21,8 @@ exporters:
   prometheus:
     endpoint: 0.0.0.0:8889
     add_metric_suffixes: false
-    metric_expiration: 10m
+    # Services tell theirs every 15 s: one that is gone is missed soon.
+    metric_expiration: 2m
     resource_to_telemetry_conversion:
       enabled: true
   {{- if .Values.telemetry.collector.tracesEndpoint }}

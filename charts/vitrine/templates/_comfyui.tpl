@@ -32,6 +32,12 @@ and still there while the generator hands back its jobs. Takes {root, sidecar}.
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- end }}
+  env:
+    # Libraries keep caches below it; the image's own home cannot be written.
+    {{- range $name, $value := merge (deepCopy (.sidecar.env | default dict)) (dict "HOME" "/tmp") }}
+    - name: {{ $name }}
+      value: {{ include "vitrine.scalar" $value | quote }}
+    {{- end }}
   ports:
     - name: comfyui
       containerPort: {{ $port }}
@@ -57,6 +63,11 @@ and still there while the generator hands back its jobs. Takes {root, sidecar}.
       mountPath: {{ .mountPath }}
       readOnly: true
     {{- end }}
+{{- end -}}
+
+{{/* The seconds it may take to start; none without a sidecar. Takes {sidecar}. */}}
+{{- define "vitrine.comfyuiStartup" -}}
+{{- if .sidecar }}{{ mul 5 (.sidecar.startupFailures | default 120) }}{{ else }}0{{ end -}}
 {{- end -}}
 
 {{- define "vitrine.comfyuiVolumes" -}}

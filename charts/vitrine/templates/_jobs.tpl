@@ -1,33 +1,72 @@
 {{/*
-A Job before the rollout: a hook where what it needs exists already. `plain`: it needs a part of this
-very release, so it is an ordinary Job, and services wait for what it does (a hook after the release
-would wait for services that wait for it).
+What makes a Job before the rollout a helm hook, in the order of the weights: schemas, then streams, so that a
+migration that fails has changed nothing else. It is an ordinary object (`plain`) where what it needs is part of
+this very release and does not exist yet; then services wait for what it does (a hook after the release would wait
+for services that wait for it). An upgrade finds what the installation made; dev's may be made anew by each.
 */}}
-{{- define "vitrine.jobMetadata" -}}
-{{- $name := printf "%s-%s" (include "vitrine.fullname" .root) .component -}}
-{{- if .plain -}}
-name: {{ $name }}-{{ .root.Release.Revision }}
-{{- else -}}
-name: {{ $name }}
-{{- end }}
-labels:
-  {{- include "vitrine.labels" . | nindent 2 }}
-{{- if not .plain }}
-annotations:
-  helm.sh/hook: pre-install,pre-upgrade
-  helm.sh/hook-weight: {{ .weight | quote }}
-  # A failed one stays, for its log.
-  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
-{{- end }}
+{{- define "vitrine.migratePlain" -}}
+{{- if or .Values.dev.postgres.enabled (and .Values.cnpg.enabled .Release.IsInstall) }}yes{{ end -}}
 {{- end -}}
 
-{{- define "vitrine.jobLimits" -}}
-# A plain one also waits for what it needs to come up.
-activeDeadlineSeconds: {{ ternary (add 1200 .root.Values.jobs.deadlineSeconds) .root.Values.jobs.deadlineSeconds .plain }}
-backoffLimit: {{ ternary 20 .root.Values.jobs.retries .plain }}
-{{- if .plain }}
-ttlSecondsAfterFinished: 3600
-{{- end }}
+{{- define "vitrine.bootstrapPlain" -}}
+{{- if or .Values.dev.nats.enabled (and .Values.certManager.enabled .Release.IsInstall) }}yes{{ end -}}
+{{- end -}}
+
+{{- define "vitrine.hook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ .weight | quote }}
+# When all have succeeded, all go. A failed one stays, for its log.
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
+{{/*
+A Job. One that is no hook is called after what it runs: a Job can not be changed, and where nobody counts
+revisions (GitOps) another release must be another Job. Takes {root, component, plain, weight, spec}.
+*/}}
+{{- define "vitrine.job" -}}
+{{- $name := printf "%s-%s" (include "vitrine.fullname" .root) .component -}}
+{{- $run := printf "%d %s" .root.Release.Revision .spec | sha256sum | trunc 8 -}}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ ternary (printf "%s-%s" $name $run) $name (eq .plain "yes") }}
+  labels:
+    {{- include "vitrine.labels" . | nindent 4 }}
+  {{- if not .plain }}
+  annotations:
+    {{- include "vitrine.hook" . | nindent 4 }}
+    # helm 4 prints what was done, and what waits.
+    helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
+  {{- end }}
+spec:
+  # A plain one also waits for what it needs to come up.
+  activeDeadlineSeconds: {{ ternary (add 1200 .root.Values.jobs.deadlineSeconds) .root.Values.jobs.deadlineSeconds (eq .plain "yes") }}
+  backoffLimit: {{ ternary 20 .root.Values.jobs.retries (eq .plain "yes") }}
+  template:
+    {{- .spec | nindent 4 }}
+{{- end -}}
+
+{{/*
+The way out of a kind of Job. That of hooks is a hook too, before them: where the namespace refuses all by
+itself, nothing else of the release would let them out. Takes {root, job, plain, way}.
+*/}}
+{{- define "vitrine.jobPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "vitrine.fullname" .root }}-{{ .job }}{{ if not .plain }}-hook{{ end }}
+  labels:
+    {{- include "vitrine.labels" (dict "root" .root "component" .job) | nindent 4 }}
+  {{- if not .plain }}
+  annotations:
+    {{- include "vitrine.hook" (dict "weight" "-15") | nindent 4 }}
+  {{- end }}
+spec:
+  {{- include "vitrine.jobPeer" . | nindent 2 }}
+  policyTypes: [Ingress, Egress]
+  egress:
+    {{- include "vitrine.toNames" .root | nindent 4 }}
+    {{- include .way .root | nindent 4 }}
 {{- end -}}
 
 {{/* Limits of streams as JSON; whole numbers, for YAML reads large ones as floats. */}}

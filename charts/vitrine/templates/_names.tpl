@@ -28,6 +28,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{/* Which release of ours this is. */}}
+{{- define "vitrine.release" -}}
+{{- .Values.image.tag | default .Chart.AppVersion -}}
+{{- end -}}
+
 {{/* One of our own images. Takes {root, image}: a service's name, or "simulators". */}}
 {{- define "vitrine.image" -}}
 {{- $image := .root.Values.image -}}
@@ -37,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if $digest -}}
 {{- printf "%s@%s" $name $digest -}}
 {{- else -}}
-{{- printf "%s:%s" $name ($image.tag | default .root.Chart.AppVersion) -}}
+{{- printf "%s:%s" $name (include "vitrine.release" .root) -}}
 {{- end -}}
 {{- end -}}
 

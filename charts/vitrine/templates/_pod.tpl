@@ -47,15 +47,20 @@ neither NATS nor keys, and has no files of theirs.
     "NATS_URL" (include "vitrine.natsUrl" $root)
     "NATS_TLS_DIR" "/etc/vitrine/nats"
     "NATS_SEED_FILE" "/etc/vitrine/nats/seed"
-    "SIGNING_KEY_FILE" "/etc/vitrine/signing/signing.key"
-    "VERIFY_KEYS_DIR" "/etc/vitrine/verify"
     "SIGNATURES" $root.Values.signing.mode
     "HEALTH_HOST" "0.0.0.0"
     "HEALTH_PORT" "8080"
     "SHUTDOWN_GRACE" (toString .spec.shutdownGraceSeconds)
 ) -}}
+{{- if ne $root.Values.signing.mode "off" -}}
+{{- $settings = mergeOverwrite $settings (dict
+    "SIGNING_KEY_FILE" "/etc/vitrine/signing/signing.key"
+    "VERIFY_KEYS_DIR" "/etc/vitrine/verify"
+) -}}
+{{- end -}}
 {{- with include "vitrine.otlpEndpoint" $root }}{{ $settings = set $settings "OTLP_ENDPOINT" . }}{{ end -}}
 {{- end -}}
+{{- if .fixed.database }}{{ $settings = set $settings "DATABASE_URL_FILE" "/etc/vitrine/database/url" }}{{ end -}}
 {{- if .fixed.catalogue }}{{ $settings = set $settings "CATALOGUE_DIR" "/app/catalogue" }}{{ end -}}
 {{- $settings = mergeOverwrite $settings (.fixed.settings | default dict) -}}
 {{- range $name, $value := .spec.env }}{{ $settings = set $settings $name (include "vitrine.scalar" $value) }}{{ end -}}
@@ -70,13 +75,6 @@ neither NATS nor keys, and has no files of theirs.
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
-{{- end }}
-{{- if .fixed.database }}
-- name: {{ $prefix }}_DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "vitrine.databaseSecret" (dict "root" $root "owner" .service) }}
-      key: {{ $root.Values.database.key }}
 {{- end }}
 {{- range $name, $place := .fixed.secrets }}
 - name: {{ $prefix }}_{{ $name }}
@@ -94,12 +92,19 @@ neither NATS nor keys, and has no files of theirs.
 - name: nats
   mountPath: /etc/vitrine/nats
   readOnly: true
+{{- if ne .root.Values.signing.mode "off" }}
 - name: signing
   mountPath: /etc/vitrine/signing
   readOnly: true
 - name: verify
   mountPath: /etc/vitrine/verify
   readOnly: true
+{{- end }}
+{{- if .fixed.database }}
+- name: database
+  mountPath: /etc/vitrine/database
+  readOnly: true
+{{- end }}
 {{- range $name, $_ := .fixed.secretVolumes }}
 - name: {{ $name }}
   mountPath: /etc/vitrine/{{ $name }}
@@ -117,6 +122,7 @@ neither NATS nor keys, and has no files of theirs.
   emptyDir:
     sizeLimit: {{ .root.Values.tmpSize }}
 {{ include "vitrine.natsVolume" (dict "root" .root "user" .service) }}
+{{- if ne .root.Values.signing.mode "off" }}
 - name: signing
   secret:
     secretName: {{ .root.Values.signing.secretPrefix }}{{ .service }}
@@ -125,6 +131,15 @@ neither NATS nor keys, and has no files of theirs.
   configMap:
     name: {{ .root.Values.signing.verifyConfigMap }}
     defaultMode: 0444
+{{- end }}
+{{- if .fixed.database }}
+- name: database
+  secret:
+    secretName: {{ include "vitrine.databaseSecret" (dict "root" .root "owner" .service) }}
+    defaultMode: 0440
+    items:
+      - {key: {{ .root.Values.database.key }}, path: url}
+{{- end }}
 {{- range $name, $secret := .fixed.secretVolumes }}
 - name: {{ $name }}
   secret:

@@ -4,7 +4,8 @@ The five services, as YAML: what is decided by the code and therefore no value.
   secrets    the same, from a Secret: name -> [secret, key]
   port       what is reached from outside the pod; `path` and `bodyLimit` are the Ingress's
   callers    who may open connections to that port (values: networkPolicy.callers)
-  outside    what it calls: https, nodes or comfyui
+  calls      what it calls outside, as URLs; `peers` is the key of networkPolicy that names them
+  outside    what else it calls: nodes or comfyui
   lag        the consumers whose backlog KEDA may scale it by (contracts/topology.py)
 */}}
 {{- define "vitrine.services" -}}
@@ -34,7 +35,9 @@ gateway:
   bodyLimit: 512k
   callers: [ingress, simulators]
   {{- end }}
-  outside: [https]
+  calls: [{{ include "vitrine.telegramUrl" . | quote }}]
+  peers: telegram
+  outside: []
   lag:
     - [GATEWAY, gateway]
     - [EVENTS, gateway]
@@ -55,12 +58,12 @@ billing:
     {{- end }}
     {{- if .Values.payments.cryptoPay.enabled }}
     CRYPTO_PAY_TEST_NET: {{ .Values.payments.cryptoPay.testNet | quote }}
-    CRYPTO_PAY_API_URL: {{ include "vitrine.simulated" (dict "root" . "given" .Values.payments.cryptoPay.apiUrl "port" 8082 "path" "") | quote }}
+    CRYPTO_PAY_API_URL: {{ include "vitrine.cryptoPayUrl" . | quote }}
     {{- end }}
     {{- if .Values.payments.yookassa.enabled }}
     YOOKASSA_SHOP_ID: {{ .Values.payments.yookassa.shopId | quote }}
     YOOKASSA_RETURN_URL: {{ .Values.payments.yookassa.returnUrl | quote }}
-    YOOKASSA_API_URL: {{ include "vitrine.simulated" (dict "root" . "given" .Values.payments.yookassa.apiUrl "port" 8083 "path" "/v3") | quote }}
+    YOOKASSA_API_URL: {{ include "vitrine.yookassaUrl" . | quote }}
     {{- end }}
   secrets:
     {{- if .Values.payments.stars }}
@@ -84,7 +87,15 @@ billing:
   bodyLimit: 64k
   callers: [ingress, simulators]
   {{- end }}
-  outside: [https]
+  calls:
+    {{- if .Values.payments.cryptoPay.enabled }}
+    - {{ include "vitrine.cryptoPayUrl" . | default "https://pay.crypt.bot" | quote }}
+    {{- end }}
+    {{- if .Values.payments.yookassa.enabled }}
+    - {{ include "vitrine.yookassaUrl" . | default "https://api.yookassa.ru" | quote }}
+    {{- end }}
+  peers: payments
+  outside: []
   lag: [[BILLING, billing], [EVENTS, billing]]
 generator:
   database: false
@@ -156,6 +167,14 @@ scheduler:
 {{- else if and .root.Values.dev.simulators.enabled (not .root.Values.payments.secret) -}}
 {{- printf "http://%s:%d%s" (include "vitrine.host" (dict "root" .root "part" "simulators")) (int .port) .path -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "vitrine.cryptoPayUrl" -}}
+{{- include "vitrine.simulated" (dict "root" . "given" .Values.payments.cryptoPay.apiUrl "port" 8082 "path" "") -}}
+{{- end -}}
+
+{{- define "vitrine.yookassaUrl" -}}
+{{- include "vitrine.simulated" (dict "root" . "given" .Values.payments.yookassa.apiUrl "port" 8083 "path" "/v3") -}}
 {{- end -}}
 
 {{/* Where the proxy before us writes its client's address; none without an Ingress of ours. */}}

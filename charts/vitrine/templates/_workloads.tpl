@@ -62,13 +62,9 @@ called after the pod (vitrine.env); else the entry names it: one lease, one proc
 {{- mergeOverwrite $fixed (dict "settings" $settings "lag" $lag) | toYaml -}}
 {{- end -}}
 
-{{/* Whether there can be more than one pod: else a disruption budget would only block drains. */}}
+{{/* Whether there can be more than one pod, now or at a rush: then they are evicted one at a time. */}}
 {{- define "vitrine.several" -}}
-{{- if .spec.keda.enabled -}}
-{{- if ge (int .spec.keda.min) 2 }}yes{{ end -}}
-{{- else if .spec.hpa.enabled -}}
-{{- if ge (int .spec.hpa.min) 2 }}yes{{ end -}}
-{{- else if ge (int .spec.replicas) 2 -}}
-yes
-{{- end -}}
+{{- $most := .spec.replicas -}}
+{{- if .spec.keda.enabled }}{{ $most = .spec.keda.max }}{{ else if .spec.hpa.enabled }}{{ $most = .spec.hpa.max }}{{ end -}}
+{{- if ge (int $most) 2 }}yes{{ end -}}
 {{- end -}}

@@ -1,6 +1,7 @@
 """The chart as tests see it: rendered by the real helm, and taken apart."""
 
 import functools
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ CHART = REPOSITORY / "charts" / "vitrine"
 KUBE_VERSIONS = ("1.30", "1.33", "1.36")
 RELEASE = NAMESPACE = "vitrine"
 HELM_SECONDS_MAX = 60.0
+RUN = re.compile(r"-[0-9a-f]{8}$")
+"""At the end of a Job's name: what tells its runs apart."""
 Object = dict[str, Any]
 
 
@@ -40,11 +43,13 @@ class Rendered:
 
     def of(self, kind: str) -> dict[str, Object]:
         """Objects of a kind by name, without the release's own before it."""
-        return {
-            each["metadata"]["name"].removeprefix(f"{RELEASE}-"): each
-            for each in self.objects()
-            if each["kind"] == kind
-        }
+        return {name_of(each): each for each in self.objects() if each["kind"] == kind}
+
+
+def name_of(each: Object) -> str:
+    """Without the release's own, and for a Job without what tells its runs apart."""
+    name = str(each["metadata"]["name"]).removeprefix(f"{RELEASE}-")
+    return RUN.sub("", name) if each["kind"] == "Job" else name
 
 
 @functools.cache
@@ -59,10 +64,15 @@ def values_files() -> list[Path]:
 
 @functools.cache
 def render(
-    values: Sequence[str] = (), *, sets: Sequence[str] = (), kube: str = KUBE_VERSIONS[0]
+    values: Sequence[str] = (),
+    *,
+    sets: Sequence[str] = (),
+    kube: str = KUBE_VERSIONS[0],
+    upgrade: bool = False,
 ) -> Rendered:
     """`helm template` with values files of the chart's folder and `--set-json` arguments; kept."""
     words = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", kube]
+    words += ["--is-upgrade"] if upgrade else []
     for file in values:
         words += ["--values", str(CHART / file)]
     for each in sets:
@@ -91,7 +101,7 @@ class Pod:
 
     @property
     def name(self) -> str:
-        return f"{self.owner['kind']}/{self.owner['metadata']['name'].removeprefix(f'{RELEASE}-')}"
+        return f"{self.owner['kind']}/{name_of(self.owner)}"
 
     @property
     def containers(self) -> list[Object]:
@@ -107,6 +117,9 @@ def pods(objects: Sequence[Object]) -> Iterator[Pod]:
     for each in objects:
         if each["kind"] == "Pod":
             yield Pod(each, each["metadata"]["labels"], each["spec"])
+        elif each["kind"] == "CronJob":
+            template = each["spec"]["jobTemplate"]["spec"]["template"]
+            yield Pod(each, template["metadata"]["labels"], template["spec"])
         elif "template" in each.get("spec", {}) and "containers" in str(each["spec"]["template"]):
             template = each["spec"]["template"]
             yield Pod(each, template["metadata"]["labels"], template["spec"])

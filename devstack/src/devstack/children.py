@@ -197,7 +197,8 @@ def services(settings: Settings, urls: Urls, passwords: Passwords) -> list[Child
                 name=name,
                 command=module("generator"),
                 environment=prefixed("generator", values),
-                ready_url=f"{urls.health[name]}/readyz",
+                # With its ComfyUI: who starts a shop wants to be told of one that is away.
+                ready_url=f"{urls.health[name]}/readyz?all",
             )
         )
     return found
@@ -265,6 +266,7 @@ def with_database(
         **signing.settings_of(settings.state_dir, service),
         "DATABASE_URL": with_login(urls.database, service, passwords.of(service)),
         "MIGRATION_DATABASE_URL": urls.database,
+        "MIGRATION_PHASE": "all",  # no other release is at work here
         **own,
     }
     return Child(

@@ -69,14 +69,14 @@ class Customer:
         await self.chat.press(quote.message, quote.confirm)
         return quote
 
-    async def result(self, quote: Quote) -> Message:
+    async def result(self, quote: Quote, seconds_max: float = RESULT_TIMEOUT_SECONDS) -> Message:
         """Wait for the picture or video of an order."""
         wanted = AS_FILE_PREFIX + packed(quote.order_id)
         return await self.chat.wait_for(
             lambda said: said.media_kind in RESULT_KINDS and said.button(wanted) is not None,
             f"result of {quote.order_id}",
             after=quote.message.id,
-            timeout_seconds=RESULT_TIMEOUT_SECONDS,
+            timeout_seconds=seconds_max,
         )
 
     async def status(self, quote: Quote, *words: str) -> Message:

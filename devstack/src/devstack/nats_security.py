@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chassis import nats_keys
+from chassis import nats_accounts, nats_keys
 from chassis.clock import SystemClock
 from chassis.identity import Identity
+from contracts.accounts import SHARED
 from devstack.ports import LOOPBACK
 from devstack.settings import write_private
 
@@ -29,13 +30,16 @@ class Security(NamedTuple):
     accounts: str
 
 
-def prepare(state_dir: Path) -> Security:
-    """Make keys where there are none, or they grow old; return the server's part of them."""
+def prepare(state_dir: Path, mode: str = SHARED) -> Security:
+    """Make keys where there are none, or they grow old; return the server's part of them.
+
+    `mode`: of the accounts (contracts.accounts).
+    """
     known = _known(state_dir / FOLDER / KNOWN_FILE)
     if not all(user in known for user in (*nats_keys.users(), TESTS)):
         made = nats_keys.make(HOSTS, SystemClock().now(), LIFETIME, more_users=[TESTS])
         known = remember(state_dir, made)
-    accounts = nats_keys.accounts(known, everything=[TESTS])
+    accounts = nats_accounts.block(known, [TESTS], mode)
     return Security(state_dir / FOLDER / nats_keys.SERVER, accounts)
 
 

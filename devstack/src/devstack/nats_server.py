@@ -24,6 +24,8 @@ max_payload: 8MB
 max_pending: 64MB
 jetstream {{
   store_dir: "{store_dir}"
+  # Streams reserve what they may grow to, 36 GB; this machine's disk is not asked for it.
+  max_file: 64GB
   # A message is on the disk before its publisher hears so: money travels here.
   sync_interval: {sync_interval}
 }}
@@ -94,6 +96,10 @@ class NatsServer:
         return f"{'tls' if self._security else 'nats'}://{LOOPBACK}:{self.port}"
 
     @property
+    def secured(self) -> bool:
+        return self._security is not None
+
+    @property
     def monitoring_url(self) -> str:
         return f"http://{LOOPBACK}:{self.monitoring_port}"
 
@@ -110,6 +116,10 @@ class NatsServer:
         self._configure()
         self._child.start()
         await self._child.wait_ready(self._is_ready)
+
+    def secure(self, security: Callable[[], Security]) -> None:
+        """From its next start on it asks everybody; the streams it has become the account's."""
+        self._security = security
 
     def reload(self) -> None:
         """Let the running server read its certificate, and who may do what, anew."""

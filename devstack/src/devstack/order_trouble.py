@@ -49,9 +49,9 @@ async def _unready(session: aiohttp.ClientSession, name: str, url: str) -> str |
     limit = aiohttp.ClientTimeout(total=HEALTH_SECONDS_MAX)
     try:
         async with session.get(f"{url}/readyz", timeout=limit) as answer:
-            if answer.ok:
-                return None
-            return f"{name} is not ready: {'; '.join((await answer.json())['unwell'].values())}"
+            told = await answer.json()
+            reasons = [*told["unwell"].values(), *told.get("notes", {}).values()]
+            return f"{name} is not ready: {'; '.join(reasons)}" if reasons else None
     except (aiohttp.ClientError, TimeoutError):
         return f"{name} does not answer"
 

@@ -85,6 +85,13 @@ class Payment:
         await self.victim.settled()
         return cases
 
+    async def over(self, cases: list[Case], begin: Callable[[Case], Awaitable[None]]) -> list[Case]:
+        """The same cases, when this was begun for each and all is quiet again."""
+        for case in cases:
+            await begin(case)
+        await self.victim.settled()
+        return cases
+
     def asked(self, case: Case) -> CreatePayment:
         return CreatePayment(
             payment_id=case.payment_id,
@@ -305,11 +312,7 @@ class PlanRenewed(PlanPaid):
     """The second charge of a Stars subscription."""
 
     async def prepare(self, number: int) -> list[Case]:
-        cases = await super().prepare(number)
-        for case in cases:
-            await super().begin(case)
-        await self.victim.settled()
-        return cases
+        return await self.over(await super().prepare(number), super().begin)
 
     async def begin(self, case: Case) -> None:
         renewal = StarsPaid(

@@ -13,11 +13,7 @@ class Refunded(WebhookPaid):
     calls_out = True
 
     async def prepare(self, number: int) -> list[Case]:
-        cases = await super().prepare(number)
-        for case in cases:
-            await super().begin(case)
-        await self.victim.settled()
-        return cases
+        return await self.over(await super().prepare(number), super().begin)
 
     async def begin(self, case: Case) -> None:
         command = RefundCharge(
@@ -55,11 +51,7 @@ class StarsRefundAsked(StarsArePaid):
     """An operator refunds a Stars payment: gateway is asked to, once."""
 
     async def prepare(self, number: int) -> list[Case]:
-        cases = await super().prepare(number)
-        for case in cases:
-            await super().begin(case)
-        await self.victim.settled()
-        return cases
+        return await self.over(await super().prepare(number), super().begin)
 
     async def begin(self, case: Case) -> None:
         await self.victim.publish([self.refund(case)])

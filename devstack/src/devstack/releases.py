@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from devstack import children
 from devstack.children import Child
 from devstack.errors import StartError
 from devstack.health import answers_ok
+from devstack.nats_server import NatsServer
 from devstack.ports import LOOPBACK, free_port
 from devstack.processes import ChildProcess
 from devstack.settings import REPOSITORY, Passwords, Settings
@@ -28,8 +29,13 @@ GRACE_SECONDS = 25.0
 STAND_INS = ("telegram", "comfyui", "crypto_pay", "yookassa")
 # In a pod each has an address of its own; here two releases share one.
 OWN_PORTS = ("HEALTH_PORT", "WEBHOOK_PORT", "LINKS_PORT")
+BOOTSTRAP = "bootstrap"
 ALONE = frozenset({"generator"})
 """Held by a lease: the next one starts when the last has ended, as a Deployment with Recreate."""
+
+
+def _nothing(_: str) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class Release:
     root: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     """Without a service's prefix."""
+    of_user: Callable[[str], Mapping[str, str]] = _nothing
+    """The same, of one service or of bootstrap."""
 
     def environment(self, child: Child) -> dict[str, str]:
         """The child's, with this release's code in front of what is installed."""
@@ -49,9 +57,13 @@ class Release:
             for name, value in {
                 "CATALOGUE_DIR": str(self.root / "catalogue"),
                 "OTLP_ENDPOINT": "",
+                "MIGRATION_PHASE": "pre",  # as the chart's Jobs
                 **self.settings,
+                **self.of_user(child.name),
             }.items()
         }
+        if child.name == BOOTSTRAP:  # it alone has no prefix
+            own |= self.of_user(child.name)
         path = os.pathsep.join(str(source) for source in sorted(sources))
         return {**os.environ, **child.environment, **own, "PYTHONPATH": path}
 
@@ -76,19 +88,22 @@ def unpacked(commit: str, folder: Path) -> Release | None:
 class RollingShop:
     """Servers and stand-ins that stay, and services that come and go."""
 
-    def __init__(self, stage: Stage, bootstrap: Child, services: Mapping[str, Child]) -> None:
+    def __init__(
+        self, stage: Stage, nats: NatsServer, bootstrap: Child, services: Mapping[str, Child]
+    ) -> None:
         self.stage = stage
+        self.nats = nats
         self.names = tuple(services)
         self.running: dict[str, list[tuple[Release, ChildProcess]]] = {}
         self._bootstrap = bootstrap
         self._services = services
 
     async def prepare(self, release: Release) -> None:
-        """What an installation does before its pods: streams, then schemas."""
-        await self._once(self._bootstrap, self._bootstrap.command, release)
+        """What the chart's Jobs do before the pods, in that order: schemas, then streams."""
         for child in self._services.values():
             if child.migrate_command:
                 await self._once(child, child.migrate_command, release)
+        await self._once(self._bootstrap, self._bootstrap.command, release)
 
     async def _once(self, child: Child, command: Sequence[str], release: Release) -> None:
         name = f"{child.name} of {release.name}"
@@ -172,7 +187,7 @@ async def rolling_shop() -> AsyncIterator[RollingShop]:
             async with aiohttp.ClientSession() as session:
                 stage = Stage(urls.as_json(), os.getpid(), session, folder)
                 services = {each.name: each for each in known.services}
-                shop = RollingShop(stage, known.bootstrap, services)
+                shop = RollingShop(stage, nats, known.bootstrap, services)
                 try:
                     yield shop
                 finally:

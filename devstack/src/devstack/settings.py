@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.accounts import MODES, SHARED
 from devstack.errors import SettingsError
 
 PORT_BASE = 8500
@@ -36,6 +37,8 @@ class Settings:
     gateways: int = 1
     """Replicas of the gateway; by webhook each listens on a port of its own (urls.Port)."""
     vpn_nodes: int = 1
+    nats_accounts: str = SHARED
+    """Whether everybody is in one NATS account (contracts.accounts)."""
     images: str = ""
     """What the names of built images begin with; the services then run as containers."""
 
@@ -60,6 +63,11 @@ class Settings:
         if images and os.geteuid() != 0:
             # Files that only their owner reads have to be given to the images' user.
             raise SettingsError("VITRINE_IMAGES needs root")
+        nats_accounts = environment.get("VITRINE_NATS_ACCOUNTS", "").strip() or SHARED
+        if nats_accounts not in MODES:
+            raise SettingsError(
+                f"VITRINE_NATS_ACCOUNTS is {nats_accounts!r}, not shared or separate"
+            )
         servers = environment.get("COMFYUI_URL", "").split(",")
         return cls(
             state_dir=Path(environment.get("VITRINE_STATE_DIR", "") or REPOSITORY / ".vitrine"),
@@ -74,6 +82,7 @@ class Settings:
             crypto_pay_token=environment.get("CRYPTO_PAY_TOKEN", "").strip(),
             gateways=gateways,
             vpn_nodes=vpn_nodes,
+            nats_accounts=nats_accounts,
             images=images,
         )
 

@@ -64,7 +64,7 @@ class Supervisor:
             settings.port_base + addresses.Port.NATS,
             monitoring_port=settings.port_base + addresses.Port.NATS_MONITORING,
             output=console.sink("nats"),
-            security=partial(nats_security.prepare, settings.state_dir),
+            security=partial(nats_security.prepare, settings.state_dir, settings.nats_accounts),
         )
         self.urls = addresses.plan(settings, self._postgres.dsn(database=addresses.DATABASE))
         self._prepared = settings.state_dir / "prepared"

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from chassis.identity import Identity
+from contracts.accounts import SHARED
 from devstack import nats_security
 from devstack.health import answers_ok
 from devstack.nats_server import NatsServer
@@ -194,10 +195,10 @@ def running_nats() -> Iterator[NatsServer]:
 
 
 @contextmanager
-def running_secured_nats() -> Iterator["SecuredNats"]:
+def running_secured_nats(accounts: str = SHARED) -> Iterator["SecuredNats"]:
     """The same for synchronous code, with TLS and a user for each service."""
     with scratch_folder() as folder:
-        security = partial(nats_security.prepare, folder)
+        security = partial(nats_security.prepare, folder, accounts)
         server = NatsServer(folder / "nats", free_port(), security=security)
         try:
             run_blocking(server.start())
@@ -242,10 +243,10 @@ class SecuredNats(NamedTuple):
 
 
 @asynccontextmanager
-async def secured_nats(more: str = "") -> AsyncIterator[SecuredNats]:
+async def secured_nats(more: str = "", accounts: str = SHARED) -> AsyncIterator[SecuredNats]:
     """A nats-server as a platform has it: TLS, and a user for each service."""
     with scratch_folder() as folder:
-        security = partial(nats_security.prepare, folder)
+        security = partial(nats_security.prepare, folder, accounts)
         server = NatsServer(folder / "nats", free_port(), security=security, more=more)
         try:
             await server.start()
@@ -261,7 +262,7 @@ async def running_service(name: str, settings: Mapping[str, object]) -> AsyncIte
     `settings` are the service's own, without its prefix. Messages are not signed, unless they say
     so: here nobody but the test is connected. Raises StartError.
     """
-    port = free_port()
+    port = settings.get("health_port") or free_port()
     given = {
         "health_port": port,
         "log_level": "warning",

@@ -58,7 +58,7 @@ def test_a_subject_outside_the_topology_is_refused() -> None:
         topology.stream_of("elsewhere.cmd.x")
 
 
-def test_every_stream_refuses_when_full_instead_of_forgetting() -> None:
+def test_no_stream_is_declared_to_forget_when_full() -> None:
     assert {stream.discard for stream in topology.streams()} == {"new"}
 
 

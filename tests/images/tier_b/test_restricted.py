@@ -59,6 +59,33 @@ for name in names:
 print(count)
 """
 
+TELL = """
+import http.server, threading
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        told.append((self.path, len(body)))
+        self.send_response(400)
+        self.end_headers()
+        self.wfile.write(b"\\xff of no charset")
+    def log_message(self, *_words):
+        pass
+told = []
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+from chassis import metrics, tracing
+endpoint = f"http://127.0.0.1:{server.server_port}"
+tracing.configure(service="trial", endpoint=endpoint)
+metrics.configure(service="trial", endpoint=endpoint)
+metrics.counter("trial").add(1)
+from opentelemetry import metrics as measured, trace
+with trace.get_tracer("trial").start_as_current_span("a step"):
+    pass
+trace.get_tracer_provider().force_flush()
+measured.get_meter_provider().force_flush()
+print(sorted({path for path, length in told if length}))
+"""
+
 
 @pytest.mark.parametrize("service", IMAGES)
 def test_a_container_can_do_nothing_but_work(service: str, start: Start) -> None:
@@ -86,6 +113,16 @@ def test_every_module_of_a_service_is_to_be_imported(service: str, start: Start)
 
     assert container.wait(PATIENCE_SECONDS) == 0, container.logs()
     assert int(container.logs().splitlines()[-1]) > 20
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_traces_and_metrics_leave_an_image_that_was_pruned(service: str, start: Start) -> None:
+    container = start(service, ["python", "-c", TELL])
+
+    assert container.wait(PATIENCE_SECONDS) == 0, container.logs()
+    assert "['/v1/metrics', '/v1/traces']" in container.logs()
+    assert "ImportError" not in container.logs()
+    assert "ModuleNotFoundError" not in container.logs()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -167,7 +204,13 @@ def test_orphans_leave_no_zombies(start: Start) -> None:
 
 
 def test_the_operators_image_knows_every_command_line(start: Start) -> None:
-    for command in (["vitrine", "--help"], ["billing", "export", "--help"], ["vpn", "--help"]):
+    for command in (
+        ["vitrine", "sql", "--help"],
+        ["billing", "export", "--help"],
+        ["scheduler", "--help"],
+        ["vpn", "--help"],
+        ["sleep", "0"],  # the desk of the chart
+    ):
         container = start("operator", command)
         assert container.wait(PATIENCE_SECONDS) == 0, container.logs()
     container = start("operator", ["python", "-c", "import pyarrow.parquet"])

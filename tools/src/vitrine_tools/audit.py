@@ -1,51 +1,107 @@
-"""`make audit`: known holes of every version in the locks, by pip-audit; it asks the registry.
+"""Known holes of every version in the locks, by pip-audit; it asks the advisories of its registry.
 
-A hole without a fix, or one that does not concern us, is agreed to below, with a reason.
+Part of `make lint`. Where nothing answers that knows advisories, one line says that nothing was
+audited, and lint goes on; `VITRINE_AUDIT=require` (as `make audit` sets it) makes that a failure.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vitrine_tools.checks import ChecksMissingError, program
+from vitrine_tools.licences import normal
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("requirements.lock", "requirements-checks.lock")
-SECONDS_MAX = 900.0
-AGREED: Mapping[tuple[str, str], str] = {}
-"""Package and advisory -> why we live with it."""
+LOCKS = ("requirements.lock", "requirements-checks.lock", "requirements/*.lock")
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+REQUIRE = ("VITRINE_AUDIT", "require")
+CANARY = ("pyyaml", "5.3", "CVE-2020-14343")
+"""Who does not report this knows no advisories: mirrors often serve files alone."""
+ANSWER_SECONDS_MAX = 5
+CANARY_SECONDS_MAX = 12.0
+SECONDS_MAX = 600.0
+
+
+class Agreed(NamedTuple):
+    """A hole we live with, because it has no fix or does not concern us."""
+
+    reason: str
+    until: date
+    """The last day; then somebody looks again."""
+
+
+AGREED: Mapping[tuple[str, str], Agreed] = {}
+"""By package and advisory, under any of its names."""
 
 
 class AuditError(Exception):
     """Nothing could be asked; the sentence says why."""
 
 
-def audited(lock: Path) -> list[dict[str, Any]]:
-    """What pip-audit says of each package of a lock. Raises AuditError."""
-    done = subprocess.run(
+class Pin(NamedTuple):
+    name: str
+    version: str
+
+
+def locked(root: Path) -> list[list[Pin]]:
+    """Every version of every lock once, in lists that name no package twice."""
+    texts = [file.read_text() for glob in LOCKS for file in sorted(root.glob(glob))]
+    versions: dict[str, list[str]] = {}
+    for name, version in (found for text in texts for found in PIN.findall(text)):
+        known = versions.setdefault(normal(name), [])
+        if version not in known:
+            known.append(version)
+    most = max(map(len, versions.values()), default=0)
+    return [
         [
-            str(program("pip-audit")),
-            *("--requirement", str(lock), "--require-hashes", "--disable-pip"),
-            *("--format", "json", "--progress-spinner", "off"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+            Pin(name, known[number])
+            for name, known in sorted(versions.items())
+            if number < len(known)
+        ]
+        for number in range(most)
+    ]
+
+
+def audited(pins: Sequence[Pin], seconds_max: float) -> list[dict[str, Any]]:
+    """What pip-audit says of each of them. Raises AuditError."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder) / "requirements.txt"
+        listed.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
+        command = [
+            *(str(program("pip-audit")), "--requirement", str(listed), "--no-deps"),
+            *("--disable-pip", "--format", "json", "--progress-spinner", "off"),
+            # An answer kept from another day is none.
+            *("--cache-dir", f"{folder}/answers", "--timeout", str(ANSWER_SECONDS_MAX)),
+        ]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=seconds_max, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise AuditError(f"no answer within {seconds_max:.0f} s") from None
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (json.JSONDecodeError, KeyError):
-        raise AuditError(f"{lock.name}: {done.stderr.strip() or 'no answer'}") from None
-    if all("skip_reason" in each for each in found):
-        # Mirrors often serve files alone, and no advisories.
-        raise AuditError(f"the registry that serves this machine knows no package of {lock.name}")
+        said = done.stderr.strip().splitlines() or ["no answer"]
+        raise AuditError(said[-1]) from None
     return found
+
+
+def try_canary() -> None:
+    """Raise AuditError where a hole that everybody knows is not reported."""
+    name, version, known = CANARY
+    (answer,) = audited([Pin(name, version)], CANARY_SECONDS_MAX)
+    if all(known not in {hole["id"], *hole["aliases"]} for hole in answer.get("vulns", ())):
+        raise AuditError(f"the service that answers here does not know {known} of {name} {version}")
 
 
 def judged(dependencies: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
@@ -64,17 +120,38 @@ def judged(dependencies: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[s
     return holes, [f"{name}: {hole} is agreed to, and gone" for name, hole in AGREED.keys() - used]
 
 
-def main() -> int:
-    try:
-        dependencies = [each for lock in LOCKS for each in audited(ROOT / lock)]
-    except (AuditError, ChecksMissingError) as error:
-        print(f"audit: nothing could be asked: {error}", file=sys.stderr)
-        return 2
-    holes, needless = judged(dependencies)
-    for sentence in (*holes, *needless):
+def expired(today: date) -> list[str]:
+    """Sentences about agreements whose last day is over."""
+    return [
+        f"{name}: {hole} was agreed to until {agreed.until} ({agreed.reason})"
+        for (name, hole), agreed in AGREED.items()
+        if agreed.until < today
+    ]
+
+
+def _told(problems: Sequence[str]) -> int:
+    for sentence in problems:
         print(sentence)
+    return 1 if problems else 0
+
+
+def main() -> int:
+    # Also where nobody can be asked: it is about what we wrote ourselves.
+    if late := expired(datetime.now(UTC).date()):
+        return _told(late)
+    lists = locked(ROOT)
+    try:
+        try_canary()
+        dependencies = [each for pins in lists for each in audited(pins, SECONDS_MAX)]
+    except (AuditError, ChecksMissingError) as error:
+        why = " ".join(str(error).split())
+        required = os.environ.get(REQUIRE[0]) == REQUIRE[1]
+        then = "it is required" if required else f"{'='.join(REQUIRE)} makes this a failure"
+        print(f"AUDIT: NOTHING WAS AUDITED, no hole would be seen: {why}; {then}", file=sys.stderr)
+        return 2 if required else 0
+    holes, needless = judged(dependencies)
     print(f"audit: {len(dependencies)} versions, {len(holes)} hole(s), {len(AGREED)} agreed to")
-    return 1 if holes or needless else 0
+    return _told([*holes, *needless])
 
 
 if __name__ == "__main__":

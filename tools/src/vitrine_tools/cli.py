@@ -15,11 +15,12 @@ from chassis.errors import ConfigurationError
 from chassis.identity import impatient
 from contracts import rewards
 from contracts.billing import TIER_BLACK_GOLD, TIER_VIP
-from vitrine_tools import dead, gifts, held, keys, money, reconcile
+from vitrine_tools import dead, gifts, held, keys, money, reconcile, sql
 from vitrine_tools.dead import DeadError
 from vitrine_tools.keys import KeysError
 from vitrine_tools.money import MoneyError
-from vitrine_tools.settings import Settings
+from vitrine_tools.settings import Settings, exports
+from vitrine_tools.sql import SqlError
 
 CONNECT_SECONDS_MAX = 5.0
 EXIT_DIFFERS = 1
@@ -30,9 +31,13 @@ def main() -> None:
     try:
         if arguments.command == "keys":
             keys.run(arguments)
+        elif arguments.command == "sql":
+            asyncio.run(sql.run(arguments))
+        elif arguments.command == "env":
+            sys.stdout.write(exports())
         else:
             asyncio.run(_run(arguments))
-    except (ConfigurationError, DeadError, KeysError, MoneyError) as error:
+    except (ConfigurationError, DeadError, KeysError, MoneyError, SqlError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from error
 
@@ -89,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     grant = commands.add_parser("grant", help="add credits, once per key")
     gifts.add_grant(grant)
     keys.add(commands.add_parser("keys", help="make or rotate an installation's keys"))
+    sql.add(commands.add_parser("sql", help="ask a service's tables; nothing can be changed"))
+    commands.add_parser("env", help="for a shell: how the platform of `make up` is reached")
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     gifts.add_tier(tier)
     for needs_reason in (refund, order, adjust, back, grant, tier):

@@ -10,17 +10,19 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NamedTuple, TextIO
 
 from chassis import nats_keys, signing_keys
 from chassis.clock import SystemClock
+from chassis.identity import CERTIFICATE_FILE
 from chassis.nats_keys import NEXT, SERVER, Files, Keys
 from contracts.permissions import USERS
 from contracts.producers import PARTIES
 from contracts.topology import OLD_KEYS_ACCEPTED
+from vitrine_tools import installation
+from vitrine_tools.installation import Installation
 
 DAYS = 365
-NATS_SECRET = "vitrine-nats-{user}"  # noqa: S105 - a name
 SIGNING_SECRET = "vitrine-signing-{party}"  # noqa: S105 - a name
 VERIFY_KEYS = "vitrine-verify-keys"
 PRIVATE = signing_keys.PRIVATE_NAME
@@ -33,15 +35,6 @@ The chart's own NATS (dev.nats) beside the platform:
   {restart}
 {then}
 """
-COPY = (
-    "kubectl -n {namespace} get secret vitrine-nats-server -o json "
-    "| jq '.metadata |= {{name}}' | kubectl -n nats apply -f -"
-)
-RESTART = "kubectl -n {namespace} rollout restart statefulset/vitrine-nats"
-AGAIN = (
-    "kubectl -n {namespace} get secrets,configmaps -o json "
-    "| vitrine keys --namespace {namespace} --rotate | kubectl apply -f -"
-)
 AFTERWARDS = {
     nats_keys.BELIEVED: "Two minutes later every pod has the files: the second step.\n  {again}",
     nats_keys.USED: f"{OLD_KEYS_ACCEPTED.days} days from now, and not before (what was signed with "
@@ -49,6 +42,8 @@ AFTERWARDS = {
     nats_keys.FORGOTTEN: "The rotation is over.",
 }
 """What is left to do after each step (docs/security.md, *Rotating keys*)."""
+USED_SINCE = "vitrine/keys-used-since"
+"""Noted on the server's Secret by the second step: the last one may not come too soon."""
 
 
 class KeysError(Exception):
@@ -56,7 +51,7 @@ class KeysError(Exception):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--namespace", required=True, help="where Vitrine runs")
+    installation.add(parser)
     parser.add_argument("--days", type=float, default=DAYS, help="how long certificates are good")
     parser.add_argument(
         "--host",
@@ -71,40 +66,47 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="read the keys in use (kubectl get secrets,configmaps -o json) from standard input "
         "and take the next of three steps that replace them all",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="take the last step although it is too early for it"
+    )
+    parser.add_argument(
+        "--rights",
+        action="store_true",
+        help="read the same, and write anew what nats-server is told about everybody's rights: "
+        "for a release that changes them; no key changes",
+    )
 
 
 def run(given: argparse.Namespace) -> None:
     """Print every object as YAML for `kubectl apply -f -`; on a rotation say what comes next."""
-    now, lifetime = SystemClock().now(), timedelta(days=given.days)
+    if given.rotate and given.rights:
+        raise KeysError("a rotation writes the rights as well: --rights is for keys that stay")
+    here = installation.of(given)
     if given.rotate:
-        objects = _rotated(sys.stdin, given, now, lifetime)
+        made = _rotated(_read(sys.stdin), given, here)
+    elif given.rights:
+        made = _with_rights(_read(sys.stdin), here)
     else:
-        hosts = (*server_names(given.namespace), *given.host)
-        objects = {**_of_nats(nats_keys.make(hosts, now, lifetime)), **_of_signing()}
-    sys.stdout.write("".join(_documents(objects, given.namespace)))
+        hosts = (*here.server_names(), *given.host)
+        keys = nats_keys.make(hosts, SystemClock().now(), timedelta(days=given.days))
+        made = State({**_of_nats(keys, here), **_of_signing()})
+    sys.stdout.write("".join(_documents(made, here)))
 
 
-def server_names(namespace: str) -> tuple[str, ...]:
-    """What clients call nats-server: that of the chart for laptops, and that of its own chart."""
-    ours = [f"vitrine-nats.{namespace}"]
-    return (
-        "localhost",
-        "127.0.0.1",
-        "vitrine-nats",
-        "nats",
-        *(f"{place}{end}" for place in (*ours, "nats.nats") for end in ("", *_CLUSTER_ENDS)),
-        *(f"*.nats-headless.nats{end}" for end in ("", *_CLUSTER_ENDS)),
-        *(f"nats-headless.nats{end}" for end in ("", *_CLUSTER_ENDS)),
-    )
-
-
-_CLUSTER_ENDS = (".svc", ".svc.cluster.local")
 Objects = dict[tuple[str, str], Files]
 """By kind and name."""
 
 
-def _of_nats(keys: Keys) -> Objects:
-    return {("Secret", NATS_SECRET.format(user=user)): files for user, files in keys.items()}
+class State(NamedTuple):
+    """Of an installation's keys."""
+
+    objects: Objects
+    used_since: datetime | None = None
+    """When the second step of a rotation was taken; None: nobody noted it."""
+
+
+def _of_nats(keys: Keys, here: Installation) -> Objects:
+    return {("Secret", here.secret(user)): files for user, files in keys.items()}
 
 
 def _of_signing() -> Objects:
@@ -118,24 +120,50 @@ def _of_signing() -> Objects:
     return {**objects, ("ConfigMap", VERIFY_KEYS): public}
 
 
-def _rotated(
-    source: TextIO, given: argparse.Namespace, now: datetime, lifetime: timedelta
-) -> Objects:
-    before = _read(source)
-    keys = {
-        user: _found(before, "Secret", NATS_SECRET.format(user=user)) for user in (*USERS, SERVER)
-    }
-    hosts = (*server_names(given.namespace), *given.host)
-    step = nats_keys.rotate(keys, hosts, now, lifetime)
+def _rotated(before: State, given: argparse.Namespace, here: Installation) -> State:
+    now = SystemClock().now()
+    keys = _nats_keys(before.objects, here)
+    hosts = (*here.server_names(), *given.host)
+    step = nats_keys.rotate(keys, hosts, now, timedelta(days=given.days))
     if given.host and step.done != nats_keys.BELIEVED:
         raise KeysError("--host counts in the first step of a rotation, and this is a later one")
-    sys.stderr.write(f"With this {step.done}.\n{_afterwards(step.done, given.namespace)}")
-    return {**_of_nats(step.keys), **_signing_rotated(before)}
+    if step.done == nats_keys.FORGOTTEN and not given.force:
+        _check_patience(before.used_since or _made_at(keys), now)
+    sys.stderr.write(f"With this {step.done}.\n{_afterwards(step.done, here)}")
+    objects = {**_of_nats(step.keys, here), **_signing_rotated(before.objects)}
+    return State(objects, now if step.done == nats_keys.USED else None)
 
 
-def _afterwards(done: str, namespace: str) -> str:
-    copy, restart, again = (each.format(namespace=namespace) for each in (COPY, RESTART, AGAIN))
-    return HAND_OUT.format(copy=copy, restart=restart, then=AFTERWARDS[done].format(again=again))
+def _check_patience(since: datetime, now: datetime) -> None:
+    until = since + OLD_KEYS_ACCEPTED
+    if now < until:
+        raise KeysError(
+            f"too early: the new keys are in use since {since:%Y-%m-%d %H:%M} UTC at most. What "
+            f"was signed with the old ones may wait until {until:%Y-%m-%d %H:%M} UTC, and would be "
+            "parked. --force forgets them all the same"
+        )
+
+
+def _made_at(keys: Keys) -> datetime:
+    """Of the certificate in use: the second step came after the first, which made it."""
+    from chassis.authority import BACKDATED, begin_of
+
+    return begin_of(keys[SERVER][CERTIFICATE_FILE]) + BACKDATED
+
+
+def _with_rights(before: State, here: Installation) -> State:
+    """Only nats-server's Secret."""
+    keys = nats_keys.with_rights(_nats_keys(before.objects, here))
+    return State({("Secret", here.secret(SERVER)): keys[SERVER]}, before.used_since)
+
+
+def _nats_keys(objects: Objects, here: Installation) -> Keys:
+    return {user: _found(objects, "Secret", here.secret(user)) for user in (*USERS, SERVER)}
+
+
+def _afterwards(done: str, here: Installation) -> str:
+    commands = here.commands(SERVER)
+    return HAND_OUT.format(**commands, then=AFTERWARDS[done].format(**commands))
 
 
 def _signing_rotated(before: Objects) -> Objects:
@@ -166,14 +194,17 @@ def _key_id(private_pem: bytes) -> str:
         return signing_keys.read_private(Path(file.name)).id
 
 
-def _read(source: TextIO) -> Objects:
+def _read(source: TextIO) -> State:
     try:
         items = json.load(source)["items"]
-        return {(each["kind"], each["metadata"]["name"]): _content(each) for each in items}
+        objects = {(each["kind"], each["metadata"]["name"]): _content(each) for each in items}
+        noted = [(each["metadata"].get("annotations") or {}).get(USED_SINCE) for each in items]
+        moments = [datetime.fromisoformat(each) for each in noted if each]
     except (ValueError, KeyError, TypeError) as error:
         raise KeysError(
             "standard input is not what `kubectl get secrets,configmaps -o json` prints"
         ) from error
+    return State(objects, max(moments, default=None))
 
 
 def _content(item: Mapping[str, Mapping[str, str]]) -> Files:
@@ -190,13 +221,16 @@ def _found(objects: Objects, kind: str, name: str) -> Files:
         raise KeysError(f"there is no {kind} {name} to rotate") from None
 
 
-def _documents(objects: Objects, namespace: str) -> Iterator[str]:
-    for (kind, name), files in objects.items():
+def _documents(made: State, here: Installation) -> Iterator[str]:
+    for (kind, name), files in made.objects.items():
         secret = kind == "Secret"
+        metadata: dict[str, Any] = {"name": name, "namespace": here.namespace, "labels": LABELS}
+        if made.used_since is not None and name == here.secret(SERVER):
+            metadata["annotations"] = {USED_SINCE: made.used_since.isoformat(timespec="seconds")}
         written = {
             "apiVersion": "v1",
             "kind": kind,
-            "metadata": {"name": name, "namespace": namespace, "labels": LABELS},
+            "metadata": metadata,
             **({"type": "Opaque"} if secret else {}),
             "data": {
                 file: base64.b64encode(content).decode() if secret else content.decode()

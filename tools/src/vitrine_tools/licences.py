@@ -73,8 +73,8 @@ EXCEPTIONS = {
     "yamllint": Agreed("GPL-3.0-or-later", PROGRAM),
 }
 X26 = (
-    "PyAV's FFmpeg links it; we only copy streams and never encode. Whoever hands the image of "
-    "generator or simulators to others owes them its source, or builds PyAV on another FFmpeg"
+    "PyAV's FFmpeg links it; the simulators alone hold it, for laptops and tests. Whoever hands "
+    "their image to others owes them its source, or builds PyAV on another FFmpeg"
 )
 INSIDE = {("av", "libx264"): X26, ("av", "libx265"): X26}
 """GPL libraries inside wheels of images that we know of and live with."""

@@ -141,7 +141,7 @@ async def _give(broker: Broker, order: Order) -> None:
         if answers:
             answer.set_result(event)
 
-    listening = await broker.subscribe("billing.evt.>", heard)
+    listening = [await broker.subscribe(subject, heard) for subject in kinds]
     headers = Headers(id=MessageId(message_id), sent_at=SystemClock().now())
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -152,7 +152,8 @@ async def _give(broker: Broker, order: Order) -> None:
     except TransientError as error:
         raise MoneyError("nats-server did not take the command: nothing was done") from error
     finally:
-        await listening.stop()
+        for each in listening:
+            await each.stop()
     _tell(order.command, event)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 from pathlib import Path
 
 import msgspec
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.identity import Identity
@@ -57,13 +59,48 @@ class Settings(BaseSettings):
         return self.actor or getpass.getuser()
 
 
-def _started_here() -> dict[str, str]:
+class Databases(BaseSettings):
+    """Logins by service, as the services' own command lines read them; else that of `make up`."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    gateway: SecretStr = Field(default=SecretStr(""), validation_alias="GATEWAY_DATABASE_URL")
+    billing: SecretStr = Field(default=SecretStr(""), validation_alias="BILLING_DATABASE_URL")
+    scheduler: SecretStr = Field(default=SecretStr(""), validation_alias="SCHEDULER_DATABASE_URL")
+    vpn: SecretStr = Field(default=SecretStr(""), validation_alias="VPN_DATABASE_URL")
+
+    def url_of(self, service: str) -> str:
+        given: SecretStr = getattr(self, service)
+        return (
+            given.get_secret_value() or _started_here(f"{service.upper()}_DATABASE_URL")["database"]
+        )
+
+
+def exports() -> str:
+    """Return, for a shell, what services' own command lines need of the platform started here."""
+    known = _started_here()
+    files = {
+        "NATS_TLS_DIR": known.get("nats_tls_dir", ""),
+        "NATS_SEED_FILE": known.get("nats_seed_file", ""),
+        "SIGNING_KEY_FILE": str(KEY_FILE) if KEY_FILE.exists() else "",
+    }
+    settings = {
+        "NATS_URL": known["nats"],
+        "DATABASE_URL": known["database"],
+        **{name: str(Path(file).absolute()) for name, file in files.items() if file},
+    }
+    return "".join(
+        f"export {service.upper()}_{name}={shlex.quote(value)}\n"
+        for service in Databases.model_fields
+        for name, value in settings.items()
+    )
+
+
+def _started_here(setting: str = "VITRINE_NATS_URL") -> dict[str, str]:
     try:
         urls = msgspec.json.decode(URLS_FILE.read_bytes(), type=dict[str, object])
         return {name: value for name, value in urls.items() if isinstance(value, str)} | {
             "nats": str(urls["nats"])
         }
     except (OSError, KeyError, msgspec.DecodeError) as error:
-        raise SystemExit(
-            "no platform found: set VITRINE_NATS_URL, or run `make up` here"
-        ) from error
+        raise SystemExit(f"no platform found: set {setting}, or run `make up` here") from error

@@ -105,7 +105,7 @@ async def run(plan: Plan, folder: Path | None = None) -> Outcome:
             await stage.no_faults()
             log.round_trip = await _order_in_calm(people, broker, trouble, plan)
             ordered.set()
-        problems = await _settle(stage)
+        problems = await settle(stage)
         findings = await _judge(stage, people, plan, log, trouble, keys)
         return Outcome(
             findings, log, dict(trouble.done), time.monotonic() - began, problems + log.given_up
@@ -170,7 +170,7 @@ async def _invite(
         for number in range(plan.people)
     ]
     await asyncio.gather(*(person.begin() for person in people))
-    await wait_until(lambda: _accounts(stage, plan.people), "everybody's account", 60.0)
+    await wait_until(lambda: accounts(stage, plan.people), "everybody's account", 60.0)
     for number, person in enumerate(people):
         tier = TIERS[number % len(TIERS)]
         if number % POOR_EVERY:  # the others have the trial credits alone, and run out
@@ -195,7 +195,7 @@ async def _invite(
     return people
 
 
-async def _accounts(stage: Stage, wanted: int) -> bool:
+async def accounts(stage: Stage, wanted: int) -> bool:
     connection = await stage.connect()
     try:
         found = await connection.fetchval("SELECT count(*) FROM billing.accounts")
@@ -294,7 +294,7 @@ SELECT
 """
 
 
-async def _settle(stage: Stage) -> list[str]:
+async def settle(stage: Stage) -> list[str]:
     """Wait until nothing is under way; what still is after that long is a problem."""
     deadline = time.monotonic() + QUIET_SECONDS_MAX
     left: object = "unknown"
@@ -318,8 +318,8 @@ async def _judge(
 ) -> list[Finding]:
     seen = Seen(
         placed=log.placed,
-        updates=await _updates_sent(stage),
-        results=await _results_seen(stage, people),
+        updates=await updates_sent(stage),
+        results=await results_seen(stage, people),
         crashes=trouble.moments_of("gateway", "nats", "postgres"),
         troubles=trouble.moments_of(),
         timer_keys=keys,
@@ -333,7 +333,7 @@ async def _judge(
         await connection.close()
 
 
-async def _results_seen(stage: Stage, people: Sequence[Person]) -> list[tuple[UUID, float]]:
+async def results_seen(stage: Stage, people: Sequence[Person]) -> list[tuple[UUID, float]]:
     """Return the order and the moment of every result that is in a chat."""
     found = []
     for person in people:
@@ -351,7 +351,7 @@ async def _results_seen(stage: Stage, people: Sequence[Person]) -> list[tuple[UU
     return found
 
 
-async def _updates_sent(stage: Stage) -> list[int]:
+async def updates_sent(stage: Stage) -> list[int]:
     """Return the ids of all updates people caused, as the Telegram stand-in numbered them."""
     async with stage.session.get(f"{stage.urls['telegram_control']}/updates") as answer:
         answer.raise_for_status()

@@ -117,9 +117,9 @@ def names_of(certificate: bytes) -> tuple[str, ...]:
     return tuple(str(name.value) for name in names)
 
 
-def end_of(certificates: bytes) -> datetime:
-    """Return when the last of these certificates ends: any of a bundle may be believed."""
-    return max(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(certificates))
+def begin_of(certificate: bytes) -> datetime:
+    """Return since when it counts: a little before it was made."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_before_utc
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

@@ -67,7 +67,7 @@ PINGS_LOST_MAX = 2
 UNSENT_BYTES_MAX = 4 << 20
 NOT_FOUND = 404
 PERMISSION = "permissions violation"
-LATE_ANSWER = 'permissions violation for publish to "_inbox_'
+LATE_ANSWERS = tuple(f'permissions violation for publish to "{to}' for to in ("_inbox_", "_r_."))
 """The right to answer lasts seconds, and as long as the connection; who asked has given up then."""
 
 
@@ -326,7 +326,7 @@ class Broker:
         reason = str(error) or type(error).__name__
         if isinstance(error, NotAdmittedError):
             self._on_refused(reason)
-        if LATE_ANSWER in reason.lower():
+        if any(late in reason.lower() for late in LATE_ANSWERS):
             log.warning("answer_too_late")
         elif PERMISSION in reason.lower() and self.nc.mitigations.permission:
             log.error("nats_permission_missing", reason=reason)

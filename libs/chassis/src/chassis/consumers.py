@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -12,9 +12,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from opentelemetry.trace import Span, SpanKind
 
-from chassis import inbox, logs, metrics, parked, tracing
+from chassis import grouping, inbox, logs, metrics, parked, tracing
 from chassis.broker import Delivery, Pull
-from chassis.database import RETRYABLE, Connection, DatabaseUnavailableError
+from chassis.database import (
+    RETRYABLE,
+    Connection,
+    DatabaseUnavailableError,
+    RightMissingError,
+)
 from chassis.errors import TransientError
 from chassis.gate import Gate
 from chassis.outbox import Outbox, UnitOfWork
@@ -190,11 +195,13 @@ class ExactlyOnce:
         received.producer = producer
         return received
 
-    async def _run_one(self, received: Received[Any]) -> None:
+    async def _run_one(self, received: Received[Any]) -> Exception | None:
         try:
             await self._run([received])
         except Exception as error:
             await self._failed(received, error)
+            return error
+        return None
 
     async def _run_alone(self, received: Received[Any]) -> None:
         """Commit the start first: a body that kills the process cannot loop for ever."""
@@ -209,7 +216,16 @@ class ExactlyOnce:
         if starts > self._subscription.starts_max:
             await self._park(received.delivery, "started too often without an end")
             return
-        await self._run_one(received)
+        if isinstance(await self._run_one(received), RightMissingError):
+            await self._not_its_fault(received)
+
+    async def _not_its_fault(self, received: Received[Any]) -> None:
+        """Take the start back: a right that is missing must not park what people paid for."""
+        try:
+            async with self._outbox.database.read() as connection:
+                await inbox.uncount_start(connection, received.headers.id)
+        except (TransientError, *RETRYABLE) as error:
+            log.warning("start_stays_counted", reason=type(error).__name__)
 
     async def _run(self, batch: Sequence[Received[Any]]) -> None:
         """One transaction: locks, inbox, handlers in delivery order, outbox; then the acks."""
@@ -228,7 +244,7 @@ class ExactlyOnce:
                 await self._lock(uow.connection, possible)
                 ids = list({each.headers.id for each in possible})
                 fresh = await inbox.record(uow.connection, ids)
-                await self._handle(_first_of_each(possible, fresh), uow)
+                await self._handle(grouping.first_of_each(possible, fresh), uow)
         finally:
             self._end_spans(possible)
         await self._outbox.broker.ack_all([each.delivery for each in possible if each.delivery])
@@ -239,7 +255,7 @@ class ExactlyOnce:
             await self._subscription.lock(connection, sorted(keys))
 
     async def _handle(self, batch: Sequence[Received[Any]], uow: UnitOfWork) -> None:
-        for messages in _together(batch, self._kinds):
+        for messages in grouping.together(batch, self._kinds):
             route = self._routes[messages[0].message.subject]
             if route.batch:
                 handler: Any = route.handler
@@ -358,42 +374,3 @@ class ExactlyOnce:
         received = Received(route.message.decode(row.body), headers, row.subject, 1)
         await self._lock(uow.connection, [received])
         await self._handle([received], uow)
-
-
-def _together(
-    batch: Sequence[Received[Any]], kinds: Mapping[str, Hashable]
-) -> list[list[Received[Any]]]:
-    """Return the messages in groups of one kind, as few as nobody can tell from delivery order.
-
-    `kinds`: of each subject, who takes it. Messages about the same (`order_keys`) keep their
-    order, also within a group; one about nothing keeps its place.
-    """
-    groups: list[list[Received[Any]]] = []
-    last: dict[Hashable, int] = {}  # the last group that has a message about it
-    latest: dict[Hashable, int] = {}
-    fence = -1  # nothing goes before the last message about nothing
-    for each in batch:
-        keys = each.message.order_keys()
-        kind = kinds[each.message.subject]
-        after = max((last.get(key, -1) for key in keys), default=len(groups) - 1)
-        at = latest.get(kind, -1)
-        if at < max(after, fence, 0):
-            at = len(groups)
-            groups.append([])
-            latest[kind] = at
-        groups[at].append(each)
-        last.update(dict.fromkeys(keys, at))
-        if not keys:
-            fence = at
-    return groups
-
-
-def _first_of_each(batch: Sequence[Received[Any]], fresh: set[Any]) -> list[Received[Any]]:
-    """Return the fresh messages in delivery order, a doubled id once."""
-    left = set(fresh)
-    kept = []
-    for each in batch:
-        if each.headers.id in left:
-            left.discard(each.headers.id)
-            kept.append(each)
-    return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,33 @@ class DatabaseUnavailableError(TransientError):
     """Postgres cannot be reached now."""
 
 
+class RightMissingError(TransientError):
+    """The role may not do this: no message's fault, and mended by whoever runs migrations."""
+
+
+class _Door:
+    """Opens connections with the login as it is at that moment."""
+
+    def __init__(self, login: Callable[[], str]) -> None:
+        self._login = login
+        self._let_in = ""
+
+    async def open(self, dsn: str | None = None, **options: Any) -> asyncpg.Connection[Any]:
+        """Also while a new password is not yet the server's: with the last one that was."""
+        try:
+            dsn = self._login()
+            try:
+                connection = await _connection(dsn, options)
+            except asyncpg.InvalidAuthorizationSpecificationError:
+                if self._let_in in ("", dsn):
+                    raise
+                return await _connection(self._let_in, options)
+        except ValueError as error:
+            raise asyncpg.ClientConfigurationError(str(error)) from error
+        self._let_in = dsn
+        return connection
+
+
 class Database:
     """The process's connections. Everything runs inside one schema, set as the search path."""
 
@@ -59,7 +86,7 @@ class Database:
     @classmethod
     async def connect(
         cls,
-        dsn: str,
+        dsn: str | Callable[[], str],
         *,
         schema: str,
         pool_max: int = 8,
@@ -68,15 +95,17 @@ class Database:
     ) -> Database:
         """Wait for Postgres, this role and this database, with capped backoff.
 
-        Raises ConfigurationError when the DSN is none. `stopping` ends the wait:
-        DatabaseUnavailableError.
+        `dsn`: what returns it is asked for each new connection, so passwords may change.
+        `stopping` ends the wait: DatabaseUnavailableError. Raises ConfigurationError when the DSN
+        is none.
         """
         stopping = stopping or asyncio.Event()
+        door = _Door(dsn if callable(dsn) else lambda: dsn)
         wait = 0.1
         while True:
             try:
                 pool = await asyncpg.create_pool(
-                    dsn,
+                    connect=door.open,
                     min_size=1,
                     max_size=pool_max,
                     init=_codecs,
@@ -106,12 +135,18 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """Lend a connection outside any transaction; raise DatabaseUnavailableError."""
+        """Lend a connection outside any transaction.
+
+        Raises DatabaseUnavailableError, and RightMissingError for what the role may not do.
+        """
         try:
             async with self.pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
                 yield connection
         except UNAVAILABLE as error:
             raise DatabaseUnavailableError(type(error).__name__) from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            log.error("right_missing", reason=str(error))  # noqa: TRY400 - names a table, no value
+            raise RightMissingError(str(error)) from error
         except asyncpg.PostgresError as error:
             # Errors are logged, and these quote values and whole rows.
             error.detail = None
@@ -134,6 +169,11 @@ class Database:
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+
+async def _connection(dsn: str, options: Mapping[str, Any]) -> asyncpg.Connection[Any]:
+    connection: asyncpg.Connection[Any] = await asyncpg.connect(dsn, **options)
+    return connection
 
 
 async def _keep(connection: Connection) -> None:

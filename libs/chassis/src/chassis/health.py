@@ -19,12 +19,14 @@ REQUEST_BYTES_MAX = 8_192
 class Health:
     """Liveness depends on nothing outside the process; readiness on every added check.
 
-    A check returns None when well and else one sentence that says what is missing.
+    A check returns None when well and else one sentence that says what is missing. A note is a
+    check that `/readyz` tells and that decides nothing; for who asks `/readyz?all` it does.
     """
 
     def __init__(self) -> None:
         self._live: dict[str, Check] = {}
         self._ready: dict[str, Check] = {}
+        self._notes: dict[str, Check] = {}
         self._server: asyncio.Server | None = None
         self.port = 0
         self.phase = "starting"
@@ -33,6 +35,10 @@ class Health:
     def add_check(self, name: str, check: Check) -> None:
         """Add a condition of readiness."""
         self._ready[name] = check
+
+    def add_note(self, name: str, check: Check) -> None:
+        """Add what a reader should know and no condition of readiness."""
+        self._notes[name] = check
 
     def add_liveness(self, name: str, check: Check) -> None:
         """Add a condition of liveness: only what a restart of this process would mend."""
@@ -57,7 +63,7 @@ class Health:
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
                 request = await reader.readuntil(b"\r\n\r\n")
-                status, body = await self._answer(request.split(b" ", 2)[1].split(b"?")[0])
+                status, body = await self._answer(*request.split(b" ", 2)[1].partition(b"?")[::2])
                 head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
                 head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
                 writer.write(head.encode() + body)
@@ -69,14 +75,19 @@ class Health:
         finally:
             writer.close()
 
-    async def _answer(self, path: bytes) -> tuple[str, bytes]:
+    async def _answer(self, path: bytes, query: bytes) -> tuple[str, bytes]:
         if path not in (b"/livez", b"/readyz"):
             return "404 Not Found", b"{}"
         unwell = await self.report(self._live if path == b"/livez" else self._ready)
         if path == b"/readyz" and self.phase:
             unwell["process"] = self.phase
-        body = msgspec.json.encode({"ok": not unwell, "unwell": unwell})
-        return ("503 Service Unavailable" if unwell else "200 OK"), body
+        told: dict[str, object] = {"unwell": unwell}
+        ok = not unwell
+        if path == b"/readyz" and self._notes:
+            told["notes"] = await self.report(self._notes)
+            ok = ok and not (query == b"all" and told["notes"])
+        body = msgspec.json.encode({"ok": ok, **told})
+        return ("200 OK" if ok else "503 Service Unavailable"), body
 
 
 async def _run(check: Check) -> str | None:

@@ -51,3 +51,12 @@ async def count_start(connection: Connection, message_id: UUID, now: datetime) -
         now,
     )
     return count
+
+
+async def uncount_start(connection: Connection, message_id: UUID) -> None:
+    """Take back the last start that was counted."""
+    await connection.execute(
+        "WITH first AS (DELETE FROM starts WHERE id = $1 AND count = 1) "
+        "UPDATE starts SET count = count - 1 WHERE id = $1 AND count > 1",
+        message_id,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,12 +18,19 @@ from chassis.table_rights import TableRights
 log = logs.get("chassis.migrations")
 RUNTIME_FOLDER = Path(__file__).parent / "migrations_runtime"
 _FILE = re.compile(r"(?P<number>\d{4})_(?P<phase>pre|post)_(?P<name>\w+)\.up\.sql")
+PRE = "pre"
+"""What the release before can live with: no `post` step is run, and no right is taken."""
+ALL = "all"
+"""The rest as well: when no other release is at work, and nobody wants to go back to one."""
 LOCK_TIMEOUT = "5s"
 """A migration that cannot get its lock gives up instead of queueing everybody behind it."""
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One step. `pre` runs before the new code is rolled out, `post` after the old one is gone."""
+    """One step. `pre` runs before the new code is rolled out, `post` after the old one is gone.
+
+    No `pre` step needs a `post` step before it: that one may still wait.
+    """
 
     key: str
     phase: str
@@ -97,18 +103,18 @@ async def migrate(
     schema: str,
     folder: Path,
     target: int | None = None,
-    phase: str = "",
+    phase: str = ALL,
     role: str = "",
 ) -> list[str]:
     """Bring the schema to `target` applied steps (None: all; lower: down). Return what was done.
 
-    `phase="pre"` stops before the first post step and takes no right away. `role`: the service's
-    own, which is given its rights on the tables. Raises ConfigurationError when an applied file was
+    `phase`: PRE or ALL; what PRE leaves is returned too, as "waits …". `role`: the service's own,
+    which is given its rights on the tables. Raises ConfigurationError when an applied file was
     edited afterwards.
     """
     steps = steps_of(folder)
     rights = TableRights.read(role, RUNTIME_FOLDER, folder) if role else None
-    revoke = phase != "pre"
+    revoke = phase != PRE
     connection = await asyncpg.connect(dsn, server_settings={"search_path": schema})
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}:migrate")
@@ -122,14 +128,16 @@ async def migrate(
         applied = {row["key"]: row["digest"] for row in rows}
         _check(steps, applied)
         pending = [step for step in steps[:target] if step.key not in applied]
-        if phase == "pre":
-            pending = list(takewhile(lambda step: step.phase == "pre", pending))
-        done = await _up(connection, pending, rights, revoke=revoke)
+        # In an empty schema no release is at work that could need what a post step takes.
+        left = [step for step in pending if phase == PRE and applied and step.phase != PRE]
+        done = await _up(connection, [step for step in pending if step not in left], rights)
         extra = steps[target:] if target is not None else []
         done += await _down(connection, [step for step in extra if step.key in applied])
+        done += [f"waits {step.key}" for step in left]
         if rights is not None:
             async with connection.transaction():
-                await rights.apply(connection, revoke=revoke)
+                kept = await rights.apply(connection, revoke=revoke)
+            done += [f"waits {each}" for each in kept]
         return done
     finally:
         await connection.close()
@@ -143,7 +151,7 @@ def _check(steps: list[Migration], applied: dict[str, str]) -> None:
 
 
 async def _up(
-    connection: Connection, steps: list[Migration], rights: TableRights | None, *, revoke: bool
+    connection: Connection, steps: list[Migration], rights: TableRights | None
 ) -> list[str]:
     done = []
     for step in steps:
@@ -158,7 +166,7 @@ async def _up(
             )
             if rights is not None:
                 # With the step: a service that sees it applied may use its tables.
-                await rights.apply(connection, revoke=revoke)
+                await rights.apply(connection, revoke=False)
         done.append(f"up {step.key}")
     return done
 

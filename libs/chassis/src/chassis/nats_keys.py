@@ -6,19 +6,16 @@ for a while both are believed.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from chassis import nkey
+from chassis import nats_accounts, nkey
 from chassis.identity import AUTHORITY_FILE, CERTIFICATE_FILE, KEY_FILE, SEED_FILE
 from contracts import permissions
-from contracts.permissions import Grants
 
 SERVER = "server"
-ACCOUNTS_FILE = "auth.conf"
 NEXT = "next."
 """Before the name of a file that takes the place of another at the next step of a rotation."""
 PREVIOUS_SEED = f"previous.{SEED_FILE}"
@@ -67,7 +64,7 @@ def make(
         for user in (*permissions.USERS, *more_users)
     }
     keys[SERVER] = {AUTHORITY_FILE: issuing.authority, **issuing.server(hosts)}
-    return _with_accounts(keys)
+    return with_rights(keys)
 
 
 def rotate(keys: Keys, hosts: Sequence[str], now: datetime, lifetime: timedelta) -> Step:
@@ -80,11 +77,11 @@ def rotate(keys: Keys, hosts: Sequence[str], now: datetime, lifetime: timedelta)
     The server keeps the names it has; `hosts` are further ones, for the first step.
     """
     if any(name.startswith(NEXT) for name in keys[SERVER]):
-        return Step(_with_accounts(_switched(keys)), USED)
+        return Step(with_rights(_switched(keys)), USED)
     if len(_certificates(keys[SERVER][AUTHORITY_FILE])) > 1:
         newest = {AUTHORITY_FILE: _certificates(keys[SERVER][AUTHORITY_FILE])[0]}
         finished = {user: {**_without_previous(files), **newest} for user, files in keys.items()}
-        return Step(_with_accounts(finished), FORGOTTEN)
+        return Step(with_rights(finished), FORGOTTEN)
     issuing = _Issuing(now, lifetime)
     names = _server_names(keys[SERVER], hosts)
     believed = issuing.authority + keys[SERVER][AUTHORITY_FILE]
@@ -95,7 +92,7 @@ def rotate(keys: Keys, hosts: Sequence[str], now: datetime, lifetime: timedelta)
             coming[SEED_FILE] = nkey.new_seed().encode()
         waiting = {f"{NEXT}{name}": content for name, content in coming.items()}
         prepared[user] = {**files, AUTHORITY_FILE: believed, **waiting}
-    return Step(_with_accounts(prepared), BELIEVED)
+    return Step(with_rights(prepared), BELIEVED)
 
 
 def _server_names(files: Files, more: Sequence[str]) -> list[str]:
@@ -123,9 +120,14 @@ def _without_previous(files: Files) -> Files:
     return {name: content for name, content in files.items() if name != PREVIOUS_SEED}
 
 
-def _with_accounts(keys: Keys) -> Keys:
-    text = accounts(public_keys(keys))
-    return {**keys, SERVER: {**keys[SERVER], ACCOUNTS_FILE: text.encode()}}
+def with_rights(keys: Keys) -> Keys:
+    """Write anew what the server is told about everybody's rights; all keys stay."""
+    known = public_keys(keys)
+    written = {
+        file: nats_accounts.block(known, mode=mode).encode()
+        for mode, file in nats_accounts.FILES.items()
+    }
+    return {**keys, SERVER: {**keys[SERVER], **written}}
 
 
 def public_keys(keys: Keys) -> dict[str, list[str]]:
@@ -162,37 +164,6 @@ class _Issuing:
         # Servers of a cluster are each other's clients.
         made = self._authority.issue(hosts[0], hosts, [SERVING, CLIENT], self._now, self._lifetime)
         return {CERTIFICATE_FILE: made.certificate, KEY_FILE: made.key}
-
-
-def accounts(known: Mapping[str, Sequence[str]], everything: Iterable[str] = ()) -> str:
-    """Write the server's `accounts` block: who may do what. `known`: public keys by user.
-
-    `everything`: users with every right, for tests.
-    """
-    users = [_user(key, grants) for grants in permissions.grants() for key in known[grants.user]]
-    users += [f"{{ nkey: {key} }}" for user in everything for key in known[user]]
-    listed = "\n      ".join(users)
-    return (
-        "# Written from contracts.permissions.\n"
-        f"accounts {{\n  {permissions.ACCOUNT} {{\n"
-        f"    jetstream: {json.dumps(dict(permissions.JETSTREAM_LIMITS))}\n"
-        f"    users: [\n      {listed}\n    ]\n  }}\n}}\n"
-    )
-
-
-def _user(key: str, grants: Grants) -> str:
-    publish = {"allow": list(grants.publish)}
-    if grants.publish_never:
-        publish["deny"] = list(grants.publish_never)
-    rights: dict[str, object] = {
-        "publish": publish,
-        "subscribe": {"allow": list(grants.subscribe)},
-    }
-    if grants.responses_within is not None:
-        seconds = int(grants.responses_within.total_seconds())
-        rights["allow_responses"] = {"max": 1, "expires": f"{seconds}s"}
-    # JSON is a subset of what the server reads.
-    return f"{{ nkey: {key}, permissions: {json.dumps(rights)} }}  # {grants.user}"
 
 
 def _certificates(bundle: bytes) -> list[bytes]:

@@ -169,7 +169,7 @@ class Service:
         self.health.add_check("postgres", _not_connected)
         database = await self._patiently(
             lambda: Database.connect(
-                settings.database_url,
+                settings.login,
                 schema=schema,
                 pool_max=settings.database_pool_max,
                 application_name=self.name,
@@ -276,6 +276,7 @@ class Service:
         """Wait for SIGTERM or a failure; then claim nothing more."""
         self.health.phase = ""
         log.info("ready")
+        metrics.gauge("vitrine.running", lambda: 1.0, description="1 once the process has started")
         self._watch_certificate()  # not earlier: to read one would cost the start 0.1 s
         await self.background.stopping.wait()
         self.health.phase = "stopping"
@@ -354,14 +355,15 @@ def migrate_main(settings: type[DatabaseSettings], *, schema: str, folder: Path)
     configured = configure(settings)
 
     async def work() -> list[str]:
-        admin = configured.migration_database_url
+        admin, login = configured.migration_database_url, configured.login()
         if admin:
-            await migrations.provision(admin, role_dsn=configured.database_url, schema=schema)
+            await migrations.provision(admin, role_dsn=login, schema=schema)
         return await migrations.migrate(
-            admin or configured.database_url,
+            admin or login,
             schema=schema,
             folder=folder,
-            role=migrations.role_of(configured.database_url) if admin else "",
+            phase=configured.migration_phase,
+            role=migrations.role_of(login) if admin else "",
         )
 
     for line in asyncio.run(work()):

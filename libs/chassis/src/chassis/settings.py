@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,7 +52,24 @@ class ServiceSettings(BaseSettings):
 class DatabaseSettings(ServiceSettings):
     """Settings of a process with its own Postgres schema and role."""
 
-    database_url: str
+    database_url_file: str = ""
+    """A file that holds the URL, read for each new connection; wins over `database_url`."""
+    database_url: Annotated[str, Field(validate_default=True)] = ""
     migration_database_url: str = ""
-    """A role that may create schema and role; only `migrate` uses it. Empty: database_url."""
+    """A role that may create schema and role; only `migrate` uses it. Empty: the service's own."""
+    migration_phase: Literal["pre", "all"] = "pre"
+    """What `migrate` does: chassis.migrations.PRE, or ALL once no other release is at work."""
     database_pool_max: Annotated[int, Field(ge=2, le=64)] = 8
+
+    @field_validator("database_url")
+    @classmethod
+    def _one_of_both(cls, value: str, info: ValidationInfo) -> str:
+        if not value and not info.data.get("database_url_file"):
+            raise ValueError("missing, and so is database_url_file")
+        return value
+
+    def login(self) -> str:
+        """The URL as it is now; raise OSError when its file is not there."""
+        if self.database_url_file:
+            return Path(self.database_url_file).read_text().strip()
+        return self.database_url

@@ -12,8 +12,6 @@ from chassis.errors import ConfigurationError
 FILE = "rights.toml"
 VERBS = frozenset({"INSERT", "UPDATE", "DELETE"})
 SELECT = "SELECT"
-LEAVING = "leaving "
-"""Before a right that only the release before this one needs: it goes one release later."""
 # Rows of a partition are reached by way of its parent, whose rights count then.
 HELD = """
 SELECT c.relname AS name, c.relispartition AS part,
@@ -45,23 +43,27 @@ class TableRights:
             verbs |= verbs_of(folder / FILE)
         return cls(role, verbs)
 
-    async def apply(self, connection: Connection, *, revoke: bool = True) -> None:
-        """Give what is missing and take what is too much, in the schema of the search path.
+    async def apply(self, connection: Connection, *, revoke: bool) -> list[str]:
+        """Give what is missing, in the schema of the search path, and take what is too much.
 
-        `revoke=False`: only give, for as long as the release before this one is at work.
+        `revoke=False`: another release may be at work, so nothing is taken; return what would be.
         """
         role = await connection.fetchval("SELECT quote_ident($1::text)", self._role)
-        changes = []
+        changes: list[str] = []
+        surplus: list[str] = []
         for row in await connection.fetch(HELD, role):
             wanted = frozenset() if row["part"] else self._wanted(row["name"])
             held = frozenset(row["held"])
             table = '"' + row["name"].replace('"', '""') + '"'
-            if revoke and (surplus := held - wanted):
-                changes.append(f"REVOKE {', '.join(sorted(surplus))} ON {table} FROM {role}")
+            if more := held - wanted:
+                surplus.append(f"REVOKE {', '.join(sorted(more))} ON {table} FROM {role}")
             if lacking := wanted - held:
                 changes.append(f"GRANT {', '.join(sorted(lacking))} ON {table} TO {role}")
+        if revoke:
+            changes += surplus
         if changes:
             await connection.execute(";".join(changes))
+        return [] if revoke else surplus
 
     def _wanted(self, table: str) -> frozenset[str]:
         if self._verbs is None:
@@ -69,17 +71,11 @@ class TableRights:
         return self._verbs.get(table, frozenset()) | {SELECT}
 
 
-def verbs_of(file: Path, *, leaving: bool = True) -> dict[str, frozenset[str]]:
-    """Read one file; raise ConfigurationError for a word that is no right to write.
-
-    `leaving=False`: without those that no statement of this release needs any more.
-    """
+def verbs_of(file: Path) -> dict[str, frozenset[str]]:
+    """Read one file; raise ConfigurationError for a word that is no right to write."""
     found = {}
     for table, text in tomllib.loads(file.read_text()).items():
-        words = [each.strip() for each in text.split(",") if each.strip()]
-        verbs = frozenset(
-            word.removeprefix(LEAVING) for word in words if leaving or not word.startswith(LEAVING)
-        )
+        verbs = frozenset(word.strip() for word in text.split(",") if word.strip())
         if unknown := verbs - VERBS:
             raise ConfigurationError(f"{file}: {table}: {', '.join(sorted(unknown))}")
         found[table] = verbs

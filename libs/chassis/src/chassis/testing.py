@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from chassis import signing_keys
 from chassis.clock import SystemClock, new_id
@@ -41,9 +42,14 @@ def signatures_of(folder: Path, party: str, mode: str = Mode.REQUIRE) -> Signatu
     )
 
 
+def wire(message_id: UUID | None = None) -> dict[str, str]:
+    """Headers of a message that is made now."""
+    return Headers(id=MessageId(message_id or new_id()), sent_at=SystemClock().now()).to_wire()
+
+
 def signed(folder: Path, party: str, message: Message) -> OutgoingMessage:
     """A message as a party would publish it now."""
-    headers = Headers(id=MessageId(new_id()), sent_at=SystemClock().now()).to_wire()
+    headers = wire()
     body = message.encode()
     signatures_of(folder, party).sign(message.subject, body, headers)
     return OutgoingMessage(message.subject, body, headers)

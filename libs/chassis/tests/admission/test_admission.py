@@ -133,7 +133,7 @@ async def test_a_server_under_another_name_is_not_believed(nats, tmp_path):
     assert "IP address mismatch" in said
 
 
-async def test_nothing_is_said_in_clear_to_a_server_without_tls(nats):
+async def test_a_server_without_tls_is_named_as_the_reason(nats):
     async with private_nats() as plain:
         said = await refusal(plain.url, of_billing(nats))
 

@@ -14,8 +14,9 @@ from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.consumers import ExactlyOnce, Route, Subscription
 from chassis.database import Database
-from chassis.outbox import Outbox
+from chassis.outbox import Outbox, UnitOfWork
 from chassis.testing import drain, signatures_of
+from contracts import billing
 from contracts.envelope import HEADER_ID
 from contracts.producers import PARTIES
 
@@ -63,14 +64,30 @@ async def outbox(database: Database, broker: Broker) -> AsyncIterator[Outbox]:
     await background.stop(timedelta(seconds=5))
 
 
+async def record(command: billing.GrantCredits, uow: UnitOfWork) -> None:
+    await uow.connection.execute("INSERT INTO done (key) VALUES ($1)", command.grant_key)
+
+
+async def record_tier(command: billing.SetTier, uow: UnitOfWork) -> None:
+    await uow.connection.execute("INSERT INTO done (key) VALUES ($1)", command.tier)
+
+
+RECORDING = (
+    Route(message=billing.GrantCredits, handler=record),
+    Route(message=billing.SetTier, handler=record_tier),
+)
+
+
 @pytest.fixture
 async def consume(outbox: Outbox) -> AsyncIterator[Callable[..., ExactlyOnce]]:
-    """Start a consumer of the BILLING stream with the given routes."""
+    """Start a consumer of the BILLING stream with the given routes, or those that record."""
     background = Background()
     started: list[ExactlyOnce] = []
 
     def start(*routes: Route, **options: object) -> ExactlyOnce:
-        subscription = Subscription(stream="BILLING", consumer="billing", routes=routes, **options)
+        subscription = Subscription(
+            stream="BILLING", consumer="billing", routes=routes or RECORDING, **options
+        )
         consumer = ExactlyOnce("billing", outbox, subscription)
         background.spawn(consumer.run(), name="consumer")
         started.append(consumer)

@@ -1,7 +1,8 @@
 """A reply subject is not checked by nats-server: what it carries to money's door ends there.
 
 Whoever may ask the server anything names the subject on which it answers, and the server publishes
-there with its own rights. A message it reads out of a stream has the body somebody chose.
+there with its own rights. A message it reads out of a stream has the body somebody chose. Within
+one account signatures stop it; with an account for each service the subject means nothing there.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -18,11 +19,13 @@ from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.consumers import ExactlyOnce, Route, Subscription
 from chassis.database import Database
+from chassis.key_value import KeyValue
 from chassis.outbox import Outbox, UnitOfWork
 from chassis.signatures import OFF, Signatures
 from chassis.testing import drain, signatures_of
 from chassis.wire import publish_frame
 from contracts import billing, generator
+from contracts.accounts import SEPARATE, SHARED
 from contracts.envelope import HEADER_ID, Headers
 from contracts.ids import MessageId
 from contracts.producers import PARTIES
@@ -33,7 +36,9 @@ from devstack.testing import free_port
 VICTIM = billing.GrantCredits.subject
 SECONDS = timedelta(seconds=5)
 CHUNK = "$O.media.C.stolen"
-STREAMS = ("BILLING", "EVENTS", "DEAD", "OBJ_media")
+READ_OUT = "$JS.API.DIRECT.GET.OBJ_media"
+LAST_CHUNK = msgspec.json.encode({"last_by_subj": CHUNK})
+STREAMS = ("BILLING", "EVENTS", "DEAD", "OBJ_media", "KV_buckets", "KV_leases")
 
 
 class Platform:
@@ -56,11 +61,14 @@ class Platform:
         signing_keys.ensure(self.state / "signing", PARTIES)
         return signatures_of(self.state / "signing", party)
 
-    async def stored(self, stream: str) -> int:
+    async def stored(self, stream: str, number: str = "last_seq") -> int:
         observer = await self.connect(nats_security.TESTS)
         state = (await observer.api(f"STREAM.INFO.{stream}"))["state"]
         await observer.close()
-        return int(state["last_seq"])
+        return int(state[number])
+
+    async def has(self, stream: str, messages: int) -> bool:
+        return await self.stored(stream) == messages
 
     async def rows(self, query: str) -> list[Any]:
         async with self.database.read() as connection:
@@ -68,10 +76,15 @@ class Platform:
 
 
 @pytest.fixture
-async def platform(tmp_path: Path, database: Database) -> AsyncIterator[Platform]:
+def accounts() -> str:
+    return SHARED
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, database: Database, accounts: str) -> AsyncIterator[Platform]:
     nats_security.prepare(tmp_path)
     server = NatsServer(
-        tmp_path / "nats", free_port(), security=lambda: nats_security.prepare(tmp_path)
+        tmp_path / "nats", free_port(), security=lambda: nats_security.prepare(tmp_path, accounts)
     )
     await server.start()
     found = Platform(server, tmp_path, database)
@@ -114,7 +127,7 @@ async def consuming(platform: Platform) -> AsyncIterator[Callable[..., Any]]:
         await broker.close()
 
 
-async def steal(platform: Platform) -> None:
+async def steal(platform: Platform) -> Broker:
     """A generator that was taken over, keys and all, tries every way to give itself credits."""
     attacker = await platform.connect("generator", platform.keys("generator"))
     command = billing.GrantCredits(
@@ -124,13 +137,16 @@ async def steal(platform: Platform) -> None:
     platform.keys("generator").sign(VICTIM, command, headers)
     # Media is its own to write; whatever a chunk holds, the server reads it out on request.
     await attacker.publish(CHUNK, command, headers)
-    before = await platform.stored("BILLING")
-    request = msgspec.json.encode({"last_by_subj": CHUNK})
-    read_out = publish_frame("$JS.API.DIRECT.GET.OBJ_media", request, reply=VICTIM)
     # And every publish is acknowledged, wherever one wants.
     event = {HEADER_ID: str(new_id())}
     acknowledged = publish_frame(generator.JobStarted.subject, b"", event, reply=VICTIM)
-    await attacker.nc.send([read_out, acknowledged])
+    await attacker.nc.send([publish_frame(READ_OUT, LAST_CHUNK, reply=VICTIM), acknowledged])
+    return attacker
+
+
+async def steal_and_succeed(platform: Platform) -> None:
+    before = await platform.stored("BILLING")
+    attacker = await steal(platform)
 
     async def arrived() -> bool:
         return await platform.stored("BILLING") == before + 2
@@ -145,7 +161,7 @@ async def test_the_reply_subject_of_another_service_gives_no_credits(
 ) -> None:
     await consuming(platform.keys("billing"))
 
-    await steal(platform)
+    await steal_and_succeed(platform)
 
     async def parked() -> bool:
         return len(await platform.rows("SELECT FROM parked")) == 2
@@ -163,13 +179,109 @@ async def test_without_signatures_the_trick_works(
     """Or the test above would prove nothing."""
     await consuming(OFF)
 
-    await steal(platform)
+    await steal_and_succeed(platform)
 
     async def robbed() -> bool:
         rows = await platform.rows("SELECT key FROM done")
         return [row["key"] for row in rows] == ["stolen"]
 
     await drain(robbed, what="the forged command is obeyed")
+
+
+@pytest.mark.parametrize("accounts", [SEPARATE])
+async def test_in_an_account_of_its_own_it_reaches_nobody_even_without_signatures(
+    platform: Platform, consuming: Callable[..., Any]
+) -> None:
+    """The one before is the control: the same, in the account of the streams."""
+    await consuming(OFF)
+
+    attacker = await steal(platform)
+
+    # The server did all it was asked: what was read out, and the event, came to where one looks.
+    answer = await attacker.nc.ask(READ_OUT, LAST_CHUNK, timeout=5)
+    assert b"stolen" in answer.body
+    await drain(lambda: platform.has("EVENTS", 1), what="the event is stored")
+    # What is sent rightly comes next in the stream that was aimed at, and nothing before it.
+    operator = await platform.connect("operator", platform.keys("operator"))
+    await operator.publish(VICTIM, b"", {HEADER_ID: str(new_id())})
+    assert await platform.stored("BILLING") == 1
+    assert await platform.rows("SELECT FROM done") == []
+    assert platform.fatal == []
+    await attacker.close()
+    await operator.close()
+
+
+@pytest.mark.parametrize("accounts", [SHARED, SEPARATE])
+async def test_nobody_ends_another_s_message_by_naming_its_ack_subject(
+    platform: Platform,
+) -> None:
+    """It is the one reply subject that means the same on both sides of an import."""
+    gateway = await platform.connect("gateway", platform.keys("gateway"))
+    await gateway.publish(billing.OpenAccount.subject, b"x", {HEADER_ID: str(new_id())})
+    shop = await platform.connect("billing", platform.keys("billing"))
+    pull = shop.consume("BILLING", "billing")
+    (taken,) = await pull.next()
+    attacker = await platform.connect("generator", platform.keys("generator"))
+
+    await attacker.publish(CHUNK, b"+TERM", {HEADER_ID: str(new_id())})
+    for reply in (taken.ack_subject, "_R_.x"):
+        platform.fatal.clear()
+        await attacker.nc.send([publish_frame(READ_OUT, LAST_CHUNK, reply=reply)])
+        await drain(lambda: platform.fatal, what="the reply subject is refused")
+
+    assert await platform.stored("BILLING", "messages") == 1
+    await taken.ack_sync()
+    assert await platform.stored("BILLING", "messages") == 0
+    await pull.stop()
+    for each in (attacker, gateway, shop):
+        await each.close()
+
+
+@pytest.mark.parametrize("accounts", [SHARED, SEPARATE])
+async def test_who_may_watch_a_bucket_watches_it_into_no_stream(platform: Platform) -> None:
+    """Where a watch delivers to is named in a body, so by no right: the server wants a listener."""
+    gateway = await platform.connect("gateway", platform.keys("gateway"))
+    await gateway.publish("$KV.buckets.send.1", b"x", {HEADER_ID: str(new_id())})
+    heard: list[str] = []
+    inbox = gateway.nc.new_inbox()
+    await gateway.nc.listen(inbox, lambda frame: heard.append(frame.subject))
+
+    for name, place in enumerate((VICTIM, generator.JobStarted.subject, inbox)):
+        config = {
+            "name": f"w{name}",
+            "deliver_subject": place,
+            "ack_policy": "none",
+            "mem_storage": True,
+            "inactive_threshold": 30 * 10**9,
+        }
+        request = {"stream_name": "KV_buckets", "config": config, "action": "create"}
+        await gateway.api(f"CONSUMER.CREATE.KV_buckets.w{name}", request)
+    await drain(lambda: bool(heard), what="the watch that has a listener delivers")
+
+    assert await platform.stored("BILLING") == 0
+    assert await platform.stored("EVENTS") == 0
+    await gateway.close()
+
+
+@pytest.mark.parametrize("accounts", [SHARED, SEPARATE])
+async def test_an_answer_goes_on_through_no_import_of_who_asked(
+    platform: Platform, accounts: str
+) -> None:
+    """A generator's account imports all leases: its right excepts others', no import can."""
+    attacker = await platform.connect("generator", platform.keys("generator"))
+    lease = "$KV.leases.gateway.replica.x"
+
+    acknowledged = publish_frame(
+        generator.JobStarted.subject, b"", {HEADER_ID: str(new_id())}, reply=lease
+    )
+    await attacker.nc.send([acknowledged])
+    await drain(lambda: platform.has("EVENTS", 1), what="the event is stored")
+    await KeyValue(attacker, "leases").put("generator/x", b"its own")
+
+    stolen = await platform.stored("KV_leases") - 1
+    assert stolen == (1 if accounts == SHARED else 0)
+    assert platform.fatal == []
+    await attacker.close()
 
 
 async def test_the_same_said_openly_is_refused_by_the_server(platform: Platform) -> None:

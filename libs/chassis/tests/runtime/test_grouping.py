@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.clock import new_id
-from chassis.consumers import Received, _together
+from chassis.consumers import Received
+from chassis.grouping import together
 from contracts.envelope import Command, Headers
 from contracts.ids import MessageId, UserId
 
@@ -54,7 +55,7 @@ def _of(message: Spend) -> Received[Spend]:
 def shape(*batch: Received[Spend], kinds: dict[str, str] = SUBJECTS) -> list[list[int]]:
     """The groups, each message as its place in the batch."""
     places = {id(each): number for number, each in enumerate(batch)}
-    return [[places[id(each)] for each in group] for group in _together(batch, kinds)]
+    return [[places[id(each)] for each in group] for group in together(batch, kinds)]
 
 
 def test_messages_of_different_people_join_the_group_of_their_subject():
@@ -99,7 +100,7 @@ def test_nothing_passes_a_message_that_locks_nobody():
 def test_whoever_shares_a_lock_is_handled_in_order_of_delivery(drawn, kinds):
     batch = [received(kind, *users) for kind, users in drawn]
 
-    groups = _together(batch, kinds)
+    groups = together(batch, kinds)
 
     handled = [each for group in groups for each in group]
     places = {id(each): number for number, each in enumerate(handled)}

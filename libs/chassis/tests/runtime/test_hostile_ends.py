@@ -284,7 +284,7 @@ async def test_the_pre_phase_never_takes_an_earlier_post_step_back(
 
     done = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations, phase="pre")
 
-    assert done == ["up service/0003_pre_new"]
+    assert done == ["up service/0003_pre_new", "waits service/0004_post_new"]
 
 
 async def test_many_migrators_at_once_on_an_empty_database(

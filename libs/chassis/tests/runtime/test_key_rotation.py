@@ -8,25 +8,23 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from chassis import parked, signing_keys
 from chassis.broker import Broker, OutgoingMessage
-from chassis.clock import SystemClock, new_id
-from chassis.consumers import ExactlyOnce, Route, Subscription
+from chassis.clock import SystemClock
+from chassis.consumers import ExactlyOnce, Subscription
 from chassis.database import Database
 from chassis.errors import ConfigurationError
-from chassis.outbox import Outbox, UnitOfWork
+from chassis.outbox import Outbox
 from chassis.redrive import Redrive
 from chassis.service import Service
 from chassis.settings import ServiceSettings
 from chassis.signatures import Mode
-from chassis.testing import drain, signatures_of, signed
+from chassis.testing import drain, signatures_of, signed, wire
 from contracts import billing
-from contracts.envelope import HEADER_SIGNATURE, Headers
-from contracts.ids import MessageId
+from contracts.envelope import HEADER_SIGNATURE
 from contracts.producers import OPERATOR, PARTIES
 
 Start = Callable[..., ExactlyOnce]
@@ -41,24 +39,6 @@ def grant(key: str = "k") -> billing.GrantCredits:
     return billing.GrantCredits(grant_key=key, user_id=1, credits=1, reason="t", actor="t")
 
 
-def wire(message_id: UUID | None = None) -> dict[str, str]:
-    return Headers(id=MessageId(message_id or new_id()), sent_at=SystemClock().now()).to_wire()
-
-
-async def record(command: billing.GrantCredits, uow: UnitOfWork) -> None:
-    await uow.connection.execute("INSERT INTO done (key) VALUES ($1)", command.grant_key)
-
-
-async def record_tier(command: billing.SetTier, uow: UnitOfWork) -> None:
-    await uow.connection.execute("INSERT INTO done (key) VALUES ($1)", command.tier)
-
-
-ROUTES = (
-    Route(message=billing.GrantCredits, handler=record),
-    Route(message=billing.SetTier, handler=record_tier),
-)
-
-
 async def test_rotation_with_overlap_parks_nothing_under_load(
     consume: Start, tables: Any, broker: Broker, keys: Path, connected: Callable[..., Any]
 ) -> None:
@@ -66,7 +46,7 @@ async def test_rotation_with_overlap_parks_nothing_under_load(
     operator: Broker = await connected(OPERATOR)
     assert operator.signatures is not None
     assert broker.signatures is not None
-    consume(*ROUTES)
+    consume()
     stopping = asyncio.Event()
     sent: list[str] = []
 
@@ -118,7 +98,7 @@ def _remove(keys: Path, old: Any) -> None:
 async def test_a_key_that_was_removed_is_no_longer_believed(
     consume: Start, tables: Any, keys: Path, stranger: Broker
 ) -> None:
-    consume(*ROUTES)
+    consume()
     old = signatures_of(keys, OPERATOR)
     late = signed(keys, OPERATOR, grant("late"))
     signing_keys.write(keys, signing_keys.new_key(OPERATOR))
@@ -146,7 +126,7 @@ async def test_a_key_that_arrives_late_is_waited_for(
     broker.signatures.key_waits_max = 1_000
     ahead = tmp_path / "ahead"
     signing_keys.ensure(ahead, PARTIES)
-    consume(*ROUTES)
+    consume()
     await stranger.publish_all([signed(ahead, OPERATOR, grant("early"))])
 
     async def handed_back() -> bool:
@@ -162,19 +142,14 @@ async def test_a_key_that_arrives_late_is_waited_for(
     assert await tables.refused() == []
 
 
-def redriver(outbox: Outbox) -> Redrive:
-    subscription = Subscription(stream="BILLING", consumer="billing", routes=ROUTES)
-    return Redrive("billing", outbox, [ExactlyOnce("billing", outbox, subscription)])
-
-
 async def test_a_redrive_is_no_signature(
     consume: Start, outbox: Outbox, tables: Any, stranger: Broker
 ) -> None:
-    consume(*ROUTES)
+    consumer = consume()
     await stranger.publish(grant().subject, grant("forged").encode(), wire())
     await tables.until(parked=1)
     (row,) = await tables.refused()
-    redrive = redriver(outbox)
+    redrive = Redrive("billing", outbox, [consumer])
 
     for _ in range(3):
         await redrive.redrive(parked.RedriveParked(id=row["id"], actor="me"))
@@ -195,7 +170,7 @@ async def test_what_was_refused_for_want_of_a_key_is_handled_once_it_is_there(
 ) -> None:
     ahead = tmp_path / "ahead"
     signing_keys.ensure(ahead, PARTIES)
-    consume(*ROUTES)
+    consumer = consume()
     early = signed(ahead, OPERATOR, grant("early"))
     await stranger.publish_all([early])
     await tables.until(parked=1)
@@ -204,7 +179,7 @@ async def test_what_was_refused_for_want_of_a_key_is_handled_once_it_is_there(
         (keys / "verify" / file.name).write_bytes(file.read_bytes())
     assert outbox.broker.signatures is not None
     outbox.broker.signatures.refresh()
-    redrive = redriver(outbox)
+    redrive = Redrive("billing", outbox, [consumer])
 
     for _ in range(2):
         await redrive.redrive(parked.RedriveParked(id=row["id"], actor="me"))
@@ -220,7 +195,7 @@ async def test_observe_handles_what_an_old_release_sends(
     consume: Start, tables: Any, broker: Broker, keys: Path, stranger: Broker
 ) -> None:
     broker.signatures = signatures_of(keys, "billing", Mode.OBSERVE)
-    consume(*ROUTES)
+    consume()
 
     await stranger.publish(grant().subject, grant("unsigned").encode(), wire())
     await tables.until(handled=1)
@@ -235,7 +210,7 @@ async def test_nobody_consumes_without_having_said_how(
 
     with pytest.raises(ConfigurationError, match="signed"):
         ExactlyOnce(
-            "billing", outbox, Subscription(stream="BILLING", consumer="billing", routes=ROUTES)
+            "billing", outbox, Subscription(stream="BILLING", consumer="billing", routes=())
         )
 
 
@@ -273,7 +248,7 @@ KILLED = """
     from chassis.database import Database
     from chassis.outbox import Outbox
     from chassis.publishing import Publisher
-    from chassis.testing import drain, signatures_of, signed
+    from chassis.testing import drain, signatures_of, signed, wire
     from contracts import billing
 
     async def die(self, messages, timeout=None):
@@ -321,7 +296,7 @@ async def test_a_kill_between_signing_and_publishing_costs_nothing(
     (keys / "verify" / f"billing.{old}.pub").unlink()
     assert outbox.broker.signatures is not None
     outbox.broker.signatures.refresh()
-    consume(*ROUTES)
+    consume()
 
     async def swept() -> bool:
         return await outbox.sweep() > 0

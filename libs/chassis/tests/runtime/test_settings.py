@@ -1,6 +1,7 @@
 """Settings from the environment: durations in seconds, nothing secret in an error."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -28,3 +29,22 @@ def test_a_duration_may_be_a_number_of_seconds(
 def test_a_secret_has_no_default() -> None:
     with pytest.raises(ValidationError, match="database_url"):
         Toy()
+
+
+def test_a_file_with_the_login_is_read_whenever_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    settings = Toy(database_url_file=str(file), database_url="postgresql://from.the/environment")
+
+    file.write_text("postgresql://one\n")
+    assert settings.login() == "postgresql://one"
+    file.write_text("postgresql://two")
+    assert settings.login() == "postgresql://two"
+    assert Toy(database_url="postgresql://x").login() == "postgresql://x"
+
+
+def test_a_migration_takes_nothing_unless_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_DATABASE_URL", "postgresql://x")
+
+    assert Toy().migration_phase == "pre"
+    with pytest.raises(ValidationError, match="migration_phase"):
+        Toy(migration_phase="post")

@@ -3,18 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from chassis.broker import Broker, OutgoingMessage
-from chassis.clock import SystemClock, new_id
+from chassis.clock import new_id
 from chassis.consumers import ExactlyOnce, Received, Route
 from chassis.outbox import UnitOfWork
-from chassis.testing import drain, signatures_of, signed
+from chassis.testing import drain, signatures_of, signed, wire
 from contracts import billing
-from contracts.envelope import HEADER_ID, HEADER_SIGNATURE, Headers
-from contracts.ids import MessageId
+from contracts.envelope import HEADER_ID, HEADER_SIGNATURE
 from contracts.producers import OPERATOR
 
 Start = Callable[..., ExactlyOnce]
@@ -29,29 +27,11 @@ def grant(key: str = "k") -> billing.GrantCredits:
     return billing.GrantCredits(grant_key=key, user_id=1, credits=1, reason="t", actor="t")
 
 
-def wire(message_id: UUID | None = None) -> dict[str, str]:
-    return Headers(id=MessageId(message_id or new_id()), sent_at=SystemClock().now()).to_wire()
-
-
-async def record(command: billing.GrantCredits, uow: UnitOfWork) -> None:
-    await uow.connection.execute("INSERT INTO done (key) VALUES ($1)", command.grant_key)
-
-
-async def record_tier(command: billing.SetTier, uow: UnitOfWork) -> None:
-    await uow.connection.execute("INSERT INTO done (key) VALUES ($1)", command.tier)
-
-
-ROUTES = (
-    Route(message=billing.GrantCredits, handler=record),
-    Route(message=billing.SetTier, handler=record_tier),
-)
-
-
 async def test_an_operators_order_is_handled_and_a_forged_one_is_parked(
     consume: Start, tables: Any, connected: Callable[..., Any], stranger: Broker
 ) -> None:
     operator, vpn = await connected(OPERATOR), await connected("vpn")
-    consume(*ROUTES)
+    consume()
 
     await stranger.publish(grant().subject, grant("unsigned").encode(), wire())
     await vpn.publish(grant().subject, grant("of vpn").encode(), wire())
@@ -94,7 +74,7 @@ async def test_a_message_that_was_changed_on_the_way_is_parked(
     stranger: Broker,
     change: Callable[[OutgoingMessage], OutgoingMessage],
 ) -> None:
-    consume(*ROUTES)
+    consume()
     true = signed(keys, OPERATOR, grant("true"))
 
     assert await stranger.publish_all([change(true)]) == [True]
@@ -112,7 +92,7 @@ async def test_the_same_message_again_is_handled_once(
     forget_ids: Any,
 ) -> None:
     """A replay is a redelivery, and the inbox knows it; past the server's own window too."""
-    consume(*ROUTES)
+    consume()
     true = signed(keys, OPERATOR, grant("once"))
     await stranger.publish_all([true])
     await tables.until(handled=1)
@@ -134,7 +114,7 @@ async def test_a_forged_message_does_not_take_the_true_ones_id(
     forget_ids: Any,
 ) -> None:
     """Ids of some events can be guessed: parked under it, the true one would count as handled."""
-    consume(*ROUTES)
+    consume()
     true = signed(keys, OPERATOR, grant("true"))
     forged = grant("forged").encode()
 
@@ -166,7 +146,7 @@ async def test_messages_of_one_batch_are_judged_each_by_itself(
     batch[70] = batch[70]._replace(headers=wire())
 
     assert all(await stranger.publish_all(batch))
-    consume(*ROUTES)
+    consume()
     await tables.until(handled=98, parked=2)
 
     assert sorted(await tables.done()) == sorted({f"{n}" for n in range(100)} - {"7", "70"})

@@ -11,14 +11,15 @@ from datetime import timedelta
 
 import msgspec
 
-from contracts import producers, topology
+from contracts import billing, operators, payments, producers, rewards, topology, vpn
+from contracts.envelope import MESSAGE_BYTES_MAX
 from contracts.producers import OPERATOR
 from contracts.topology import RPC_TIMEOUT, SERVICES, Consumer
 
 BOOTSTRAP = "bootstrap"
 USERS = (*SERVICES, BOOTSTRAP, OPERATOR)
 ACCOUNT = "PLATFORM"
-"""The one account; its JetStream holds every stream."""
+"""Its JetStream holds every stream. Whether users are in it as well: contracts.accounts."""
 JETSTREAM_LIMITS: Mapping[str, int | bool] = {
     # Of one stream: the durables of UPDATES, and a watch or two of every gateway.
     "max_consumers": 200,
@@ -27,6 +28,18 @@ JETSTREAM_LIMITS: Mapping[str, int | bool] = {
     "max_bytes_required": True,
 }
 """Of that account. How many streams there are needs no limit: only bootstrap makes any, by name."""
+
+ACCOUNT_LIMITS: Mapping[str, int] = {
+    # Everybody's processes, twice over during an upgrade; a server takes 65,536.
+    "max_connections": 1_000,
+    # Of one connection: a gateway has an inbox, its partitions and a few reads at once.
+    "max_subscriptions": 1_000,
+    # Of one message: a body of the greatest size, and its headers.
+    "max_payload": 2 * MESSAGE_BYTES_MAX,
+}
+"""Of every account: whoever has stolen a key cannot take all that a server has."""
+CONNECTION_TYPES = ("STANDARD",)
+"""Nobody comes by WebSocket, by MQTT or as a leaf node, whatever a server offers."""
 
 BESIDE_COMMANDS: Mapping[str, tuple[str, ...]] = {
     "billing": ("jobs.*.*",),
@@ -68,6 +81,8 @@ ANSWERING = ("gateway", "billing", "vpn", "scheduler")
 ANSWER_WITHIN = RPC_TIMEOUT + timedelta(seconds=1)
 SLOW_ANSWERS: Mapping[str, tuple[str, ...]] = {"billing": (OPERATOR,)}
 """Whose inboxes may be written to at any time: a reconciliation takes minutes."""
+SLOW_ANSWERS_WITHIN = timedelta(minutes=10)
+"""Twice what the operator's command line waits for one."""
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +125,24 @@ HINTS: Mapping[str, tuple[str, ...]] = {
 HEARD: Mapping[str, tuple[str, ...]] = {
     "gateway": ("gateway.wake.*", "progress.>"),
     "vpn": ("vpn.hint.*",),
-    OPERATOR: ("billing.evt.>", "vpn.evt.everybody_extended.v1"),
+    OPERATOR: tuple(
+        answer.subject
+        for answer in (
+            billing.CommandRejected,
+            billing.CreditsGranted,
+            billing.OrderCompleted,
+            billing.OrderRefunded,
+            billing.TierSet,
+            operators.CreditsAdjusted,
+            operators.OrderCreditedBack,
+            operators.ReviewResolved,
+            payments.ChargeRefunded,
+            payments.PaymentCredited,
+            payments.RefundRefused,
+            rewards.PromoSaved,
+            vpn.EverybodyExtended,
+        )
+    ),
 }
 """What is listened to over core NATS. A command line waits for the event that answers it."""
 
@@ -238,14 +270,13 @@ def _of_bootstrap() -> Grants:
 
 
 def _of_operator() -> Grants:
-    """What the command lines do: give orders, ask, and look at queues without touching them."""
+    """What the command lines do: give orders, ask, and count what the generator gave up."""
     return Grants(
         user=OPERATOR,
         publish=(
             *commands_of(OPERATOR),
             *REQUESTS[OPERATOR],
-            "$JS.API.STREAM.INFO.*",
-            "$JS.API.CONSUMER.INFO.*.*",
+            "$JS.API.STREAM.INFO.DEAD",
         ),
         subscribe=(f"{inbox_prefix(OPERATOR)}.>", *HEARD[OPERATOR]),
     )

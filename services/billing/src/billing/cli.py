@@ -125,7 +125,7 @@ async def _export(chosen: argparse.Namespace) -> int:
 async def _database(name: str) -> AsyncIterator[Database]:
     settings = configure(Settings)
     database = await Database.connect(
-        settings.database_url, schema=service.SCHEMA, pool_max=2, application_name=name
+        settings.login, schema=service.SCHEMA, pool_max=2, application_name=name
     )
     try:
         yield database

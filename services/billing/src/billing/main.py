@@ -182,6 +182,7 @@ def _job_queues(settings: Settings, outbox: Outbox) -> JobQueues:
         outbox_age_max=settings.outbox_age_max,
     )
     metrics.gauge("vitrine.billing.oldest_hold", queues.hold_age_seconds, unit="s")
+    metrics.gauge("vitrine.billing.oldest_waiting", queues.waiting_seconds, unit="s")
     return queues
 
 

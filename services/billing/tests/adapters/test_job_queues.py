@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from billing.adapters.job_queues import JobQueues
+from billing.handlers.record_job_started import record_jobs_started
 from billing.testing import order_of
 from chassis import bootstrap
 from chassis.broker import Broker
@@ -69,3 +70,28 @@ async def test_a_job_stuck_in_the_outbox_closes_every_queue(broker, postgres_des
     assert fresh == 5
     assert set(queues.rooms().values()) == {0}
     assert queues.hold_age_seconds() == 61
+
+
+async def test_the_oldest_order_nobody_started_is_told(broker, postgres_desk):
+    desk = postgres_desk
+    desk.clock.moment = SystemClock().now()
+    await desk.open(1)
+    queues = queues_of(broker, desk.database, desk.clock)
+    await queues.sample()
+    nothing = queues.waiting_seconds()
+    first = await desk.placed(1)
+    desk.clock.advance(timedelta(seconds=30))
+    await desk.placed(1)
+    desk.clock.advance(timedelta(seconds=20))
+    await queues.sample()
+    both = queues.waiting_seconds()
+    started = generator.JobStarted(
+        order_id=first.order_id, user_id=1, epoch=1, server="gpu-1", started_at=desk.now
+    )
+    await desk.batch(record_jobs_started, started, books=desk.books, pace=desk.pace)
+
+    await queues.sample()
+
+    assert (nothing, both) == (0, 50)
+    assert queues.waiting_seconds() == 20, "the first one is at work"
+    assert queues.hold_age_seconds() == 50

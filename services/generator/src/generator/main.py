@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from uuid import uuid4
 
-from chassis import logs
+from chassis import logs, metrics
 from chassis.errors import ConfigurationError
 from chassis.key_value import KeyValue
 from chassis.leases import Lease
@@ -61,15 +61,27 @@ class Generator:
         )
         self._session: Session | None = None
         self._served_before = False
-        service.health.add_check("comfyui", self.ready)
+        # No condition of readiness: nobody is led here by it, and a rollout must not fail for a
+        # server that is somebody else's. Jobs go to other servers, and the gauge alerts.
+        service.health.add_note("comfyui", self.idle_reason)
+        metrics.gauge(
+            "generator.server_sick",
+            lambda: float(self.sick()),
+            description="1 while the held ComfyUI server is given no job",
+        )
 
-    async def ready(self) -> str | None:
+    async def idle_reason(self) -> str | None:
+        """Why it claims no job, or None."""
         if not self._lease.held:
             return "ComfyUI: another pod holds this server's lease"
         return await self._health.report()
 
+    def sick(self) -> bool:
+        """Whether the server it holds is given no job; a process that only waits is not sick."""
+        return self._lease.held and not self._health.well
+
     async def claiming(self) -> bool:
-        return await self.ready() is None
+        return await self.idle_reason() is None
 
     async def serve(self) -> None:
         """Lease, session, lease, session ... until the process stops."""

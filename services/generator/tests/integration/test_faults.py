@@ -115,7 +115,7 @@ async def test_a_broken_server_gets_no_job_until_it_is_restarted(shop, comfyui, 
     async with running_generator(quarantined) as first:
         order = await shop.order("fast")
         await shop.until_state(order, State.FREE)
-        reason = await first.ready()
+        reason = await first.idle_reason()
         async with ComfyUISimulator(time_scale=1.0) as second:
             async with running_generator(quick_settings(shop, second.url, catalogue)):
                 end = await shop.end_of(order)
@@ -134,7 +134,7 @@ async def test_a_hung_server_loses_its_job_to_another(shop, comfyui, catalogue):
         second.inject("hang", seconds=0.5)
         orders = [await shop.order("fast") for _ in range(2)]
         ends = [await shop.end_of(order) for order in orders]
-        reason = await first.ready()
+        reason = await first.idle_reason()
 
     assert all(isinstance(end, JobSucceeded) for end in ends)
     assert reason is not None
@@ -145,7 +145,7 @@ async def test_a_dead_worker_is_noticed_by_the_deadline(shop, comfyui, catalogue
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as first:
         order = await shop.order("fast", deadline_seconds=0.5)
         free = await shop.until_state(order, State.FREE)
-        reason = await first.ready()
+        reason = await first.idle_reason()
         async with ComfyUISimulator(time_scale=1.0) as second:
             async with running_generator(quick_settings(shop, second.url, catalogue)):
                 end = await shop.end_of(order)
@@ -177,7 +177,7 @@ async def test_a_queue_that_does_not_move_is_noticed_and_the_job_is_not_blamed(
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as first:
         order = await shop.order("fast")
         free = await shop.until_state(order, State.FREE)
-        reason = await first.ready()
+        reason = await first.idle_reason()
 
     assert free.failures == ()
     assert reason == "ComfyUI: zombie"
@@ -253,7 +253,7 @@ async def test_a_server_that_starts_late_is_waited_for(shop, catalogue):
     order = await shop.order("fast")
     async with ComfyUISimulator(time_scale=1.0, startup_delay_seconds=1.0) as late:
         async with running_generator(quick_settings(shop, late.url, catalogue)) as generator:
-            early = await generator.ready()
+            early = await generator.idle_reason()
             end = await shop.end_of(order)
 
     assert early is not None
@@ -263,20 +263,23 @@ async def test_a_server_that_starts_late_is_waited_for(shop, catalogue):
 async def test_an_idle_server_that_dies_claims_nothing(shop, comfyui, catalogue):
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as generator:
         await drain(generator.claiming, what="a well server")
+        well = generator.sick()
         await comfyui.kill()
         await drain(lambda: _unready(generator), what="a noticed death")
+        sick = generator.sick()
         order = await shop.order("fast")
         await asyncio.sleep(0.5)  # time enough for a claim, were there one
         untouched = await shop.record(order)
         await comfyui.restart()
         end = await shop.end_of(order)
 
+    assert (well, sick) == (False, True)
     assert untouched is None
     assert isinstance(end, JobSucceeded)
 
 
 async def _unready(generator):
-    return await generator.ready() is not None
+    return await generator.idle_reason() is not None
 
 
 async def test_only_our_own_prompts_are_touched(shop, comfyui, catalogue):

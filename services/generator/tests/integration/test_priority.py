@@ -123,7 +123,7 @@ async def test_a_pool_whose_nodes_are_missing_is_not_served(shop, comfyui, catal
         unserved = await shop.order("clip", pool="video")
         served = await shop.order("fast")
         end = await shop.end_of(served)
-        ready = await generator.ready()
+        ready = await generator.idle_reason()
 
     assert isinstance(end, JobSucceeded)
     assert await shop.record(unserved) is None

@@ -48,7 +48,7 @@ async def test_an_unknown_workflow_is_left_to_servers_that_know_it(shop, comfyui
 async def test_a_generator_waits_for_streams_that_come_later(nats_url, comfyui, catalogue):
     async with open_shop(nats_url, prepared=False) as shop:
         async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as generator:
-            assert await generator.ready() is not None
+            assert await generator.idle_reason() is not None
             await shop.prepare()
             await drain(generator.claiming, what="a generator that found its streams")
             end = await shop.end_of(await shop.order("fast"))

@@ -124,7 +124,7 @@ async def test_of_two_pods_of_one_server_only_the_holder_posts(shop, comfyui, ca
             orders = [await shop.order("fast") for _ in range(6)]
             for order in orders:
                 await shop.end_of(order)
-            ready = [await pod.ready() for pod in (first, second)]
+            ready = [await pod.idle_reason() for pod in (first, second)]
 
     assert ready[0] is None
     assert ready[1] is not None
@@ -154,7 +154,7 @@ async def test_sigterm_gives_back_what_waits_and_finishes_what_runs(
 
 
 async def _lease_lost(pod) -> bool:
-    return "lease" in (await pod.ready() or "")
+    return "lease" in (await pod.idle_reason() or "")
 
 
 async def test_a_nats_server_killed_mid_job_costs_no_second_run(comfyui, catalogue):

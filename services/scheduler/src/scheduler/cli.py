@@ -121,7 +121,7 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
     # A service waits for its database as long as it takes; a person at a terminal does not.
     giving_up = asyncio.get_running_loop().call_later(CONNECT_SECONDS_MAX, stopping.set)
     database = await Database.connect(
-        settings.database_url,
+        settings.login,
         schema=service.SCHEMA,
         pool_max=2,
         application_name="scheduler-cli",

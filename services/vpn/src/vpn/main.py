@@ -261,6 +261,11 @@ async def run(settings: Settings) -> None:
             service.answer(request.subject, request, handler)
         metrics.gauge("vitrine.vpn.behind", lambda: built.fleet.behind)
         metrics.gauge("vitrine.vpn.nodes.down", lambda: built.fleet.down)
+        metrics.gauge(
+            "vitrine.vpn.certificate_days_left",
+            lambda: built.fleet.certificate_days_left(outbox.clock.now()),
+            unit="d",
+        )
         try:
             await service.until_stopped()
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -124,7 +125,7 @@ class State(msgspec.Struct, frozen=True):
     clock_skew_seconds: float
     expiry_paused: bool
     cut: CutState
-    certificate_until: datetime | None
+    certificate_until: Annotated[datetime, msgspec.Meta(tz=True)] | None
     alerts: list[str] = []
     """Sentences for an operator: a damaged set, a core that dies again and again."""
 

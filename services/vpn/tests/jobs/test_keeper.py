@@ -48,6 +48,17 @@ async def test_what_is_bought_is_on_every_node_at_once_and_what_is_taken_back_is
     assert "users" not in shop.nodes["us-1"].calls
 
 
+async def test_the_first_certificate_to_end_is_counted_down_for_the_alert(shop):
+    fleet, now = shop.built.fleet, SystemClock().now()
+    for days, node in zip((20, 5, 30), shop.nodes.values(), strict=True):
+        node.certificate_until = now + timedelta(days=days)
+
+    async def counted():
+        return 4.9 < fleet.certificate_days_left(now) < 5.1
+
+    await drain(counted, what="five days")
+
+
 async def test_a_region_s_plan_is_on_that_region_s_nodes_alone(shop):
     await shop.grant(1)
     await shop.grant(2, plan="vpn_eu")

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from simulators.ports import free_port
 from simulators.vless_node.params import VlessParams, parse_link
-from simulators.vless_node.ports import free_port
 from simulators.vless_node.target import BODY, TICK_SECONDS, Target
 
 START_SECONDS = 15.0

@@ -15,8 +15,8 @@ from uuid import UUID
 import grpc
 import grpc.aio
 
+from simulators.ports import free_port
 from simulators.vless_node import wire
-from simulators.vless_node.ports import free_port
 
 XRAY, V2RAY = "xray", "v2ray"
 _PREFIXES = {XRAY: ("xray.", "v2ray.core."), V2RAY: ("v2ray.core.",)}

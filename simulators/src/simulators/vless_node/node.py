@@ -14,8 +14,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 from uuid import UUID
 
+from simulators.ports import free_port
 from simulators.vless_node.params import VlessParams
-from simulators.vless_node.ports import free_port
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0

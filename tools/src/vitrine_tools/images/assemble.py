@@ -35,8 +35,8 @@ def assemble(service: str, source: Path, target: Path) -> None:
     members = plan.members_of(image, source)
     for folder in members:
         _copy(source, folder, app)
+    _remove_programs()
     _make_known(members, source)
-    (VENV / "bin").mkdir(exist_ok=True)
     _program("service", f'#!/bin/sh\nexec {" ".join(image.command)} "$@"\n')
     shutil.copytree(source / "catalogue", app / "catalogue")
     shutil.copy(source / "tools/src/vitrine_tools/images/init.py", app / "init.py")
@@ -55,6 +55,15 @@ def _copy(source: Path, folder: Path, app: Path) -> None:
     for name in ("src", "migrations"):
         if (folder / name).is_dir():
             shutil.copytree(folder / name, place / name, ignore=unwanted)
+
+
+def _remove_programs() -> None:
+    """What packages bring for a shell: nobody has one here, and ours are written next."""
+    for path in (VENV / "bin").iterdir():
+        if not path.name.startswith("python"):
+            path.unlink()
+    for name in ("include", "share"):
+        shutil.rmtree(VENV / name, ignore_errors=True)
 
 
 def _make_known(members: tuple[Path, ...], source: Path) -> None:

@@ -82,7 +82,9 @@ def name_of(service: str) -> str:
 
 
 def git(*words: str) -> str:
-    """What git says of the repository; nothing outside of one."""
+    """What git says of the repository; nothing outside of one, or where there is no git."""
+    if shutil.which("git") is None:
+        return ""
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 

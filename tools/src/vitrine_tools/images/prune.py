@@ -11,7 +11,11 @@ SOURCES = frozenset({".pyx", ".pxd", ".pxi", ".pyi", ".c", ".h", ".cpp", ".hpp",
 LOCALES = "babel/locale-data"
 ALWAYS = ("root",)
 # Nobody here reads or writes AVIF, and rarer decoders are where the holes are found.
-# Nor draws a letter, speaks pydantic's first version, or any of Google's own APIs.
+# Nor draws a letter, speaks pydantic's first version, or any of Google's own APIs. What cffi and
+# pycparser are needed for was done before a wheel was made. gRPC is spoken on this machine alone,
+# without TLS, hence without authorities; its beta is ten years old. Telemetry's own names are
+# `otel_*`; the others stand there for those who instrument databases and clouds. Of an unknown
+# charset, Python is as good a judge as compiled Python.
 UNUSED = (
     "PIL/_avif.*.so",
     "pillow.libs/libavif-*.so*",
@@ -24,7 +28,33 @@ UNUSED = (
     "google/logging/**/*",
     "google/longrunning/**/*",
     "google/type/**/*",
+    "cffi/**/*",
+    "pycparser/**/*",
+    "grpc/_cython/_credentials/roots.pem",
+    "grpc/beta/**/*",
+    "grpc/framework/**/*",
+    "opentelemetry/semconv/_incubating/*/[!_o]*.py",
+    "opentelemetry/semconv/_incubating/*/o[!t]*.py",
+    "opentelemetry/semconv/trace/*.py",
+    # What describes descriptions is asked for options, which nobody here gives a message.
+    "google/protobuf/descriptor_pb2.py",
+    "google/protobuf/**/*.proto",
+    "google/protobuf/**/*_benchmark.py",
+    "charset_normalizer/*.so",
+    "*__mypyc.*.so",
+    "aiohttp/test_utils.py",
+    "aiohttp/pytest_plugin.py",
+    "asyncpg/_testbase/*.py",
+    "asyncpg/cluster.py",
+    "uvloop/_testbase.py",
+    "nats/micro/*.py",
+    "urllib3/contrib/emscripten/*",
+    "pydantic/mypy.py",
+    "*.dist-info/RECORD",
 )
+"""RECORD too: it lists what was unpacked, not what is left of it."""
+DESCRIBED = b"\n\n"
+"""After the fields of METADATA: a page for the index to show."""
 ELF_64_LITTLE = b"\x7fELF\x02\x01"
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
@@ -39,6 +69,8 @@ def prune(site_packages: Path, languages: tuple[str, ...]) -> None:
             path.unlink()
     for path in sorted(set(_unused(site_packages, languages))):
         path.unlink()
+    for path in site_packages.glob("*.dist-info/METADATA"):
+        path.write_bytes(path.read_bytes().partition(DESCRIBED)[0].rstrip(b"\n") + b"\n")
     for path in site_packages.rglob("*.so*"):
         if path.is_file() and not path.is_symlink():
             strip(path)

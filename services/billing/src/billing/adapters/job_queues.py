@@ -32,6 +32,7 @@ class JobQueues:
         self._outbox_age_max = outbox_age_max
         self._rooms: dict[str, int] = {}
         self.oldest_hold: datetime | None = None
+        self.oldest_waiting: datetime | None = None
 
     @property
     def sampled(self) -> bool:
@@ -47,15 +48,24 @@ class JobQueues:
 
     def hold_age_seconds(self) -> float:
         """How long the oldest pending hold has been waiting; for the gauge."""
-        if self.oldest_hold is None:
+        return self._age(self.oldest_hold)
+
+    def waiting_seconds(self) -> float:
+        """How long the oldest order that no generator has started waits; for the gauge."""
+        return self._age(self.oldest_waiting)
+
+    def _age(self, since: datetime | None) -> float:
+        if since is None:
             return 0.0
-        return max((self._clock.now() - self.oldest_hold).total_seconds(), 0.0)
+        return max((self._clock.now() - since).total_seconds(), 0.0)
 
     async def sample(self) -> None:
         """Ask how long the queues are and whether jobs leave the outbox at all."""
         async with self._database.read() as connection:
             oldest = await connection.fetchval(SQL["read_oldest_job"])
-            self.oldest_hold = await connection.fetchval(SQL["oldest_hold"])
+            pending = await connection.fetchrow(SQL["oldest_pending"], list(topology.POOLS))
+        assert pending is not None
+        self.oldest_hold, self.oldest_waiting = pending["held"], pending["waiting"]
         stuck = oldest is not None and self._clock.now() - uuid7_time(oldest) > self._outbox_age_max
         if stuck:
             self._rooms = dict.fromkeys(topology.POOLS, 0)

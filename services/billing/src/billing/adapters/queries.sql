@@ -166,9 +166,11 @@ ORDER BY expires_at LIMIT $2
 SELECT order_id, user_id, amount, expires_at, state, parts, quota_day
 FROM holds WHERE state = 'pending' AND user_id = ANY($1::bigint[])
 
--- name: oldest_hold
--- When the oldest pending order was placed.
-SELECT min(o.placed_at) FROM holds AS h JOIN orders AS o USING (order_id)
+-- name: oldest_pending
+-- When the oldest pending order was placed, and the oldest whose job nobody has started.
+SELECT min(o.placed_at) AS held,
+       min(o.placed_at) FILTER (WHERE o.state = 'accepted' AND o.pool = ANY($1::text[])) AS waiting
+FROM holds AS h JOIN orders AS o USING (order_id)
 WHERE h.state = 'pending'
 
 -- name: load_quotas

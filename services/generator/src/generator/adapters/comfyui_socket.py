@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from chassis import logs
+from chassis.groups import TaskGroup
 from generator.domain.progress import NodeProgress
 from generator.ports import PromptListener
 
@@ -95,7 +96,7 @@ class ComfySocket:
             if self.connections > 1:
                 log.info("socket_reconnected")
             self._tell_all_to_look()
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 watch = tasks.create_task(self._close_when_deaf(socket))
                 async for frame in socket:
                     self._take(frame)

@@ -1,19 +1,17 @@
-"""Results without metadata: images re-saved, videos remuxed. Runs in a thread."""
+"""Results without metadata: images re-saved, videos in a fresh container. Runs in a thread."""
 
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from generator.adapters import mp4, webm
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Failure, Kind
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from PIL import Image
 
 RESULT_PIXELS_MAX = 200_000_000
@@ -44,9 +42,8 @@ class Stripped(msgspec.Struct, frozen=True, kw_only=True):
 def strip(body: bytes, kind: str, filename: str) -> Stripped:
     """Raises AttemptFailedError when the bytes are not a whole image or video.
 
-    PyAV and Pillow are imported with the first result: they weigh more than all else here.
+    Pillow is imported with the first result: it weighs more than all else here.
     """
-    from av.error import FFmpegError
     from PIL.Image import DecompressionBombError
 
     try:
@@ -54,8 +51,7 @@ def strip(body: bytes, kind: str, filename: str) -> Stripped:
             return _strip_video(body)
         return _strip_image(body)
     except (
-        OSError,  # Pillow's truncated files, and PyAV's errors that derive from it
-        FFmpegError,
+        OSError,  # Pillow's word for a truncated file
         DecompressionBombError,
         SyntaxError,  # Pillow's word for a broken PNG
         ValueError,
@@ -107,50 +103,19 @@ def _save_bare(image: Image.Image, image_format: str, target: io.BytesIO) -> Non
 
 
 def _strip_video(body: bytes) -> Stripped:
-    """Copy the streams' packets into a fresh container: not one pixel is encoded again."""
-    import av
-
-    with av.open(io.BytesIO(body), "r") as source:
-        extension = "webm" if "webm" in source.format.name else "mp4"
-        video = source.streams.video[0]
-        width, height = video.width, video.height
-        seconds = float(source.duration or 0) / av.time_base
-        # A real file: moving the index to the front (faststart) opens the output a second time.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"result.{extension}"
-            _remux(source, path, extension)
-            remuxed = path.read_bytes()
+    """Its frames and sounds in a fresh container: not one pixel is encoded again."""
+    if body.startswith(webm.MAGIC):
+        clip, extension = webm.without_metadata(body), "webm"
+    else:
+        clip, extension = mp4.without_metadata(body), "mp4"
     return Stripped(
-        body=remuxed,
+        body=clip.body,
         mime=_VIDEO_MIMES[extension],
         extension=extension,
-        width=width,
-        height=height,
-        duration_seconds=seconds,
+        width=clip.width,
+        height=clip.height,
+        duration_seconds=clip.duration_seconds,
     )
-
-
-def _remux(source: InputContainer, path: Path, extension: str) -> None:
-    import av
-
-    options = {"movflags": "+faststart"} if extension == "mp4" else {}
-    with av.open(str(path), "w", format=extension, options=options) as target:
-        copies = {
-            stream.index: target.add_stream_from_template(stream)
-            for stream in source.streams
-            if isinstance(stream, av.VideoStream | av.AudioStream)
-        }
-        for copy in copies.values():
-            copy.metadata.clear()
-        packets = 0
-        for packet in source.demux():
-            if packet.dts is None or packet.stream.index not in copies:
-                continue
-            packet.stream = copies[packet.stream.index]
-            target.mux(packet)
-            packets += 1
-    if packets == 0:
-        raise ValueError("no packets")
 
 
 def small_preview(image: bytes) -> bytes:

@@ -53,7 +53,7 @@ class ServerHealth:
         return tuple(pool for pool in self._wanted if self._out.get(pool, 0.0) <= now)
 
     async def report(self) -> str | None:
-        """The readiness check: one sentence, or None."""
+        """What is wrong with it, in one sentence, or None."""
         if not self.well:
             return f"ComfyUI: {self.reason}"
         return None if self.pools else "ComfyUI: lacks the nodes of every pool"

@@ -8,6 +8,7 @@ from typing import Any
 
 from chassis import logs
 from chassis.errors import TransientError
+from chassis.groups import TaskGroup
 from generator.domain.errors import NotHolderError
 from generator.handlers.adopt_jobs import adopt_jobs, stop_strays
 from generator.handlers.slot import Slot
@@ -36,7 +37,7 @@ class Session:
 
     async def serve(self, run_socket: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tools = self._make_tools(_spawner(tasks))
                 slot = Slot(tools, self._jobs)
                 tools.health.on_change = slot.changed
@@ -92,7 +93,7 @@ class Session:
         await slot.claim_jobs()
 
 
-def _spawner(tasks: asyncio.TaskGroup) -> Spawn:
+def _spawner(tasks: TaskGroup) -> Spawn:
     def spawn(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         try:
             return tasks.create_task(coroutine)

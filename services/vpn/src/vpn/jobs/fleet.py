@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from chassis import logs
 from chassis.background import Background
@@ -14,6 +16,7 @@ from vpn.jobs.counting import Counting
 from vpn.jobs.keeper import CHECK, DRY_RUN, PUSH, RECONCILE, Keeper
 
 log = logs.get("vpn.nodes")
+DAY = timedelta(days=1)
 HINTS = "vpn.hint."
 """Core NATS, stored by no stream: whoever misses one sees the same at the next look."""
 
@@ -88,3 +91,8 @@ class Fleet:
     def down(self) -> float:
         """How many nodes kept here do not answer."""
         return float(sum(each.line.breaker.open for each in self._keepers if each.holds))
+
+    def certificate_days_left(self, now: datetime) -> float:
+        """Until the first certificate between us and a node kept here ends; not a number: none."""
+        kept = (each.certificate_until for each in self._keepers if each.holds and not each.off)
+        return min(((until - now) / DAY for until in kept if until is not None), default=math.nan)

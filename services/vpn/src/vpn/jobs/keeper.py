@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import uniform
 
 from chassis import logs
@@ -79,6 +79,7 @@ class Keeper:
         """Whether this replica keeps the node now."""
         self.off = False
         self.behind = 0
+        self.certificate_until: datetime | None = None
         self._keeping = keeping
         self._alarms = alarms
         self._lease = lease
@@ -337,7 +338,7 @@ class Keeper:
         skewed = abs(skew) > node_api.SKEW_MAX_SECONDS or paused
         await self._alarms.put(errors.NODE_DOWN, when=False)
         await self._alarms.put(errors.NODE_CLOCK_SKEW, f"{skew:.0f} s", when=skewed, calm=True)
-        until = state.certificate_until
+        self.certificate_until = until = state.certificate_until
         ending = until is not None and until < self._clock.now() + CERTIFICATE_WARNED
         await self._alarms.put(errors.NODE_CERTIFICATE, f"until {until}", when=ending)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import aiohttp
@@ -50,10 +51,15 @@ class AgentNode:
         self._session: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
         self._stamp: Stamp = ()
+        self._certificate_until: datetime | None = None
         self._looked_at = 0.0
 
     async def state(self) -> node_api.State:
-        return await self._get(node_api.STATE, node_api.State)
+        """How it is; of its certificate and ours, by which we come, the earlier end counts."""
+        state = await self._get(node_api.STATE, node_api.State)
+        ends = (state.certificate_until, self._certificate_until)
+        first = min((end for end in ends if end is not None), default=None)
+        return msgspec.structs.replace(state, certificate_until=first)
 
     async def put_set(
         self, generation: int, entries: Sequence[Entry], *, cut: bool = True
@@ -171,6 +177,7 @@ class AgentNode:
             stamp = self._files.stamp()
             if self._context is None or stamp != self._stamp:
                 self._context = self._files.client_context()
+                self._certificate_until = self._files.certificate_until()
                 self._stamp = stamp
         except OSError as error:  # ssl.SSLError is one too
             if self._context is None:

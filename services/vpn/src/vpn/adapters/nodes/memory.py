@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from chassis.clock import Clock
@@ -50,6 +51,7 @@ class MemoryNode:
     epoch: str = ""
     """Of the disk that its counters are on."""
     core_running: bool = True
+    certificate_until: datetime | None = None
 
     async def state(self) -> node_api.State:
         await self._called("state")
@@ -66,7 +68,7 @@ class MemoryNode:
             clock_skew_seconds=self.skew_seconds,
             expiry_paused=False,
             cut=node_api.CutState(supported=True),
-            certificate_until=None,
+            certificate_until=self.certificate_until,
         )
 
     async def put_set(

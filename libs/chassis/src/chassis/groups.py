@@ -1,0 +1,36 @@
+"""Tasks that end together, without a trace left on whoever waited for them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class TaskGroup(asyncio.TaskGroup):
+    """asyncio's own, which before 3.13 leaves its parent a cancel that nobody asked for.
+
+    A task that fails while the parent waits makes the group cancel the parent, and never takes
+    that back. On 3.11.2 the next `asyncio.timeout` to run out then ends the parent for good, as
+    cancelled: nothing is logged, and a loop that should go on is gone.
+    """
+
+    async def __aenter__(self) -> Self:
+        parent = asyncio.current_task()
+        assert parent is not None
+        self._parent = parent
+        self._cancels_before = parent.cancelling()
+        return await super().__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await super().__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup:
+            if self._parent.cancelling() > self._cancels_before:
+                self._parent.uncancel()
+            raise

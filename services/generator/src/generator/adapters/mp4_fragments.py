@@ -1,0 +1,163 @@
+"""An MP4 written in pieces, as a program does that cannot go back: its samples as one table.
+
+After ISO/IEC 14496-12 §8.8. What a pipe was written to is sent on as any other file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import msgspec
+
+from generator.adapters.clips import number, taken
+from generator.adapters.mp4_boxes import ROWS_MAX, Parts, box, inside, one, placed, rows
+
+_BASE, _DESCRIPTION, _DURATION, _SIZE, _FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
+_FROM_HERE = 0x20000
+_RUN_OFFSET, _RUN_FIRST = 0x1, 0x4
+_RUN_DURATION, _RUN_SIZE, _RUN_FLAGS, _RUN_SHIFT = 0x100, 0x200, 0x400, 0x800
+_NO_KEYFRAME = 0x10000
+_LONGEST = 2**32 - 1
+
+
+class Pieces(msgspec.Struct):
+    """The samples of one track, in order, and where its runs of them lie."""
+
+    defaults: tuple[int, int, int]
+    """Duration, size and flags of a sample that says nothing of its own."""
+    durations: list[int] = msgspec.field(default_factory=list)
+    sizes: list[int] = msgspec.field(default_factory=list)
+    shifts: list[int] = msgspec.field(default_factory=list)
+    keys: list[int] = msgspec.field(default_factory=list)
+    runs: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    """Offset, bytes, samples."""
+    duration: int = 0
+
+
+def gathered(whole: memoryview, extends: memoryview) -> dict[int, Pieces]:
+    """Raises ValueError where a run does not say where it is."""
+    found = {
+        number(each, 4, 4): Pieces(
+            defaults=(number(each, 12, 4), number(each, 16, 4), number(each, 20, 4))
+        )
+        for each in inside(extends).get(b"trex", ())
+    }
+    for at, kind, content in placed(whole):
+        if kind == b"moof":
+            end = at
+            for track in inside(content).get(b"traf", ()):
+                end = _read(inside(track), found, at, end)
+    return found
+
+
+def _read(parts: Parts, found: dict[int, Pieces], start: int, end: int) -> int:
+    """Take up one track's runs of a fragment; return where their samples end."""
+    head = one(parts, b"tfhd")
+    flags, track = number(head, 1, 3), number(head, 4, 4)
+    if track not in found:
+        raise ValueError("a track nobody announced")
+    pieces, at = found[track], 8
+    base = start if flags & _FROM_HERE else end
+    if flags & _BASE:
+        base, at = number(head, at, 8), at + 8
+    if flags & _DESCRIPTION:
+        at += 4
+    defaults = list(pieces.defaults)
+    for place, flag in enumerate((_DURATION, _SIZE, _FLAGS)):
+        if flags & flag:
+            defaults[place], at = number(head, at, 4), at + 4
+    _wait(pieces, parts)
+    end = base
+    for run in parts.get(b"trun", ()):
+        end = _run(run, pieces, defaults, base, end)
+    return end
+
+
+def _wait(pieces: Pieces, parts: Parts) -> None:
+    """A fragment that starts later than the last one ended: its last sample is shown so long."""
+    if b"tfdt" in parts and pieces.durations:
+        told = parts[b"tfdt"][0]
+        starts = number(told, 4, 8 if number(told, 0, 1) else 4)
+        most = _LONGEST - pieces.durations[-1]
+        waited = max(0, min(starts - pieces.duration, most))
+        pieces.durations[-1] += waited
+        pieces.duration += waited
+
+
+def _run(run: memoryview, pieces: Pieces, defaults: Sequence[int], base: int, end: int) -> int:
+    flags, count, at = number(run, 1, 3), number(run, 4, 4), 8
+    if flags & _RUN_OFFSET:
+        end, at = base + int.from_bytes(taken(run, at, 4), "big", signed=True), at + 4
+    if end < 0 or len(pieces.sizes) + count > ROWS_MAX:
+        raise ValueError("a run that cannot be")
+    first, at = (number(run, at, 4), at + 4) if flags & _RUN_FIRST else (None, at)
+    told = [each for each in (_RUN_DURATION, _RUN_SIZE, _RUN_FLAGS, _RUN_SHIFT) if flags & each]
+    fields = rows(run, at, "I", len(told) * count)
+    size = 0
+    for place in range(count):
+        said = dict(zip(told, fields[place * len(told) : (place + 1) * len(told)], strict=True))
+        duration, own, marks = (
+            said.get(flag, default)
+            for flag, default in zip((_RUN_DURATION, _RUN_SIZE, _RUN_FLAGS), defaults, strict=True)
+        )
+        marks = first if first is not None and place == 0 else marks
+        pieces.durations.append(duration)
+        pieces.duration += duration
+        pieces.sizes.append(own)
+        pieces.shifts.append(said.get(_RUN_SHIFT, 0))
+        if not marks & _NO_KEYFRAME:
+            pieces.keys.append(len(pieces.sizes))
+        size += own
+    if count:
+        pieces.runs.append((end, size, count))
+    return end + size
+
+
+def tables(pieces: Pieces) -> bytes:
+    count = len(pieces.sizes)
+    made = [box(b"stsz", bytes(8), struct.pack(f">I{count}I", count, *pieces.sizes))]
+    made.append(_table(b"stts", _lengths(pieces.durations)))
+    if any(pieces.shifts):
+        # Bits of a signed number are the same whichever way they are read.
+        made.append(_table(b"ctts", _lengths(pieces.shifts), version=1))
+    if len(pieces.keys) < count:
+        made.append(_table(b"stss", [(key,) for key in pieces.keys]))
+    starts: list[tuple[int, int, int]] = []
+    for place, (_, _, samples) in enumerate(pieces.runs, start=1):
+        if not starts or starts[-1][1] != samples:
+            starts.append((place, samples, 1))
+    made.append(_table(b"stsc", starts))
+    return b"".join(made)
+
+
+def _lengths(values: list[int]) -> list[tuple[int, int]]:
+    return [(len(list(group)), value) for value, group in groupby(values)]
+
+
+def _table(kind: bytes, entries: Sequence[tuple[int, ...]], version: int = 0) -> bytes:
+    flat = [value for entry in entries for value in entry]
+    head = struct.pack(">II", version << 24, len(entries))
+    return box(kind, head, struct.pack(f">{len(flat)}I", *flat))
+
+
+def timed(header: bytes, at: int, duration: int) -> bytes:
+    """A header that tells a duration, which it could not when it was written."""
+    width = 8 if header[0] else 4
+    if duration >= 1 << (8 * width):
+        raise ValueError("longer than it can say")
+    return header[:at] + duration.to_bytes(width, "big") + header[at + width :]
+
+
+def edits_timed(table: bytes, duration: int) -> Iterator[bytes]:
+    """The rows of an edit list, if there is one; a row without an end gets this one."""
+    if not table:
+        return
+    width = 8 if table[0] else 4
+    size = 2 * width + 4
+    for at in range(8, len(table), size):
+        row = table[at : at + size]
+        if not any(row[:width]):
+            row = min(duration, 2 ** (8 * width) - 1).to_bytes(width, "big") + row[width:]
+        yield row

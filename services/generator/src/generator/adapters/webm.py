@@ -1,0 +1,296 @@
+"""WebM without metadata: the blocks of its tracks in a fresh file that starts with its index.
+
+After RFC 8794 (EBML) and RFC 9559 (Matroska). Which elements may stay is listed here; all else is
+left out: tags, titles, attachments, chapters, names of programs, and further tracks.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from generator.adapters.clips import Clip, number, taken
+
+MAGIC = bytes.fromhex("1a45dfa3")
+VIDEO, SOUND = 1, 2
+CODECS = {VIDEO: {"V_VP8", "V_VP9", "V_AV1"}, SOUND: {"A_OPUS", "A_VORBIS"}}
+_SEGMENT, _INFO, _TRACKS, _CLUSTER, _CUES = (
+    0x18538067,
+    0x1549A966,
+    0x1654AE6B,
+    0x1F43B675,
+    0x1C53BB6B,
+)
+_TIME, _SIMPLE, _GROUP, _BLOCK, _REFERENCE = 0xE7, 0xA3, 0xA0, 0xA1, 0xFB
+_TRACK, _NUMBER, _UID, _KIND, _CODEC, _SETUP = 0xAE, 0xD7, 0x73C5, 0x83, 0x86, 0x63A2
+_VIDEO, _WIDTH, _HEIGHT, _ENCODED, _EACH = 0xE0, 0xB0, 0xBA, 0x6D80, 0x23E383
+_SCALE, _DURATION, _MUXER, _WRITER, _LANGUAGE = 0x2AD7B1, 0x4489, 0x4D80, 0x5741, 0x22B59C
+_ADDITIONS, _MORE, _ADDED_ID, _ADDED = 0x75A1, 0xA6, 0xEE, 0xA5
+_ENDLESS = frozenset({_SEGMENT, _CLUSTER})
+"""Read as if they had no size: what is written as it comes knows none."""
+_SCREEN = dict.fromkeys(range(0x55D1, 0x55DB))
+_COLOUR = {**dict.fromkeys(range(0x55B1, 0x55BE)), 0x55D0: _SCREEN}
+_PICTURE = {
+    **dict.fromkeys((_WIDTH, _HEIGHT, 0x9A, 0x9D, 0x53B8, 0x53C0)),
+    **dict.fromkeys((0x54AA, 0x54BB, 0x54CC, 0x54DD, 0x54B0, 0x54BA, 0x54B2)),
+    0x55B0: _COLOUR,
+}
+_SOUNDS = dict.fromkeys((0xB5, 0x78B5, 0x9F, 0x6264))
+_KEPT_OF_TRACK = {
+    **dict.fromkeys((_NUMBER, _KIND, _CODEC, _SETUP, _EACH)),
+    **dict.fromkeys((0xB9, 0x88, 0x55AA, 0x9C, 0x56AA, 0x56BB, 0x55EE)),
+    _VIDEO: _PICTURE,
+    0xE1: _SOUNDS,
+}
+_KEPT_OF_GROUP = {
+    **dict.fromkeys((_BLOCK, 0x9B, _REFERENCE, 0xFA, 0x75A2, 0xA4)),
+    _ADDITIONS: {_MORE: dict.fromkeys((_ADDED_ID, _ADDED))},
+}
+_BYTES = frozenset({_CODEC, _SETUP, _BLOCK, _ADDED, 0xA4})
+"""All others are numbers, where no text fits in."""
+_NUMBER_BYTES_MAX = 8
+_TRANSPARENCY = 1
+_KEYFRAME = 0x80
+_MILLISECOND = 1_000_000
+Parts = dict[int, list[memoryview]]
+
+
+class _Track(msgspec.Struct, kw_only=True):
+    number: int
+    kind: int
+    entry: bytes
+    width: int
+    height: int
+    each_ns: int
+
+
+class _Cluster(msgspec.Struct):
+    time: int
+    blocks: list[bytes]
+    has_key: bool = False
+
+
+def without_metadata(body: bytes) -> Clip:
+    """Raises ValueError for anything but a whole WebM with a video track."""
+    info: Parts = {}
+    tracks: dict[int, _Track] = {}
+    clusters: list[_Cluster] = []
+    video, last = None, 0
+    for name, content in _elements(memoryview(body)):
+        if name == _INFO:
+            info = _inside(content)
+        elif name == _TRACKS:
+            tracks = {track.number: track for track in _tracks(content)}
+            video = next((each for each in tracks.values() if each.kind == VIDEO), None)
+        elif name == _CLUSTER:
+            clusters.append(_Cluster(0, []))
+        elif name == _TIME and clusters:
+            clusters[-1].time = _whole(content)
+        elif name in (_SIMPLE, _GROUP) and clusters and video is not None:
+            last = max(last, _add(clusters[-1], name, content, tracks, video))
+    filled = [cluster for cluster in clusters if cluster.blocks]
+    if video is None or not filled:
+        raise ValueError("no video")
+    scale = _unsigned(info, _SCALE, _MILLISECOND)
+    if scale == 0:
+        raise ValueError("no time scale")
+    duration = _float(info, _DURATION) or last + video.each_ns / scale
+    return Clip(
+        body=_written(scale, duration, tracks, video, filled),
+        width=video.width,
+        height=video.height,
+        duration_seconds=duration * scale / 1e9,
+    )
+
+
+def _elements(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Every element; what is in a segment and a cluster follows these themselves."""
+    at = 0
+    while at < len(view):
+        name, at = _variable(view, at, marked=True)
+        size, after = _variable(view, at, marked=False)
+        endless = size == (1 << (7 * (after - at))) - 1
+        at = after
+        if name in _ENDLESS:
+            if not endless:
+                taken(view, at, size)
+            yield name, view[at:at]
+            continue
+        if endless:
+            raise ValueError("an element without an end")
+        yield name, taken(view, at, size)
+        at += size
+
+
+def _variable(view: memoryview, at: int, *, marked: bool) -> tuple[int, int]:
+    """A number that tells its own length in its first bits, and where it ends."""
+    size = 9 - number(view, at, 1).bit_length()
+    if size > _NUMBER_BYTES_MAX:
+        raise ValueError("no length")
+    value = number(view, at, size)
+    return (value if marked else value - (1 << (7 * size))), at + size
+
+
+def _inside(view: memoryview) -> Parts:
+    found: Parts = {}
+    for name, content in _elements(view):
+        found.setdefault(name, []).append(content)
+    return found
+
+
+def _unsigned(parts: Parts, name: int, default: int) -> int:
+    return _whole(parts[name][0]) if name in parts else default
+
+
+def _whole(content: memoryview) -> int:
+    if len(content) > _NUMBER_BYTES_MAX:
+        raise ValueError("a number that is none")
+    return number(content, 0, len(content))
+
+
+def _float(parts: Parts, name: int) -> float:
+    if name not in parts:
+        return 0.0
+    content = parts[name][0]
+    letter = {4: "f", 8: "d"}.get(len(content))
+    if letter is None:
+        raise ValueError("no number")
+    value: float = struct.unpack(f">{letter}", content)[0]
+    if not 0 <= value < 2**53:
+        raise ValueError("no duration")
+    return value
+
+
+def _element(name: int, *parts: bytes | memoryview) -> bytes:
+    size = sum(map(len, parts))
+    length = next(each for each in range(1, 9) if size < (1 << (7 * each)) - 1)
+    marked = (size | (1 << (7 * length))).to_bytes(length, "big")
+    return b"".join((_named(name), marked, *parts))
+
+
+def _named(name: int) -> bytes:
+    return name.to_bytes((name.bit_length() + 7) // 8, "big")
+
+
+def _fixed(name: int, value: int) -> bytes:
+    """Always as long, so that an index can be measured before it is known."""
+    return _element(name, value.to_bytes(8, "big"))
+
+
+def _kept(view: memoryview, allowed: Mapping[int, Any]) -> Iterator[bytes]:
+    for name, content in _elements(view):
+        if name not in allowed:
+            continue
+        if allowed[name] is not None:
+            yield _element(name, *_kept(content, allowed[name]))
+        elif name in _BYTES or len(content) <= _NUMBER_BYTES_MAX:
+            yield _element(name, content)
+        else:
+            raise ValueError("a number that is none")
+
+
+def _tracks(view: memoryview) -> Iterator[_Track]:
+    for name, content in _elements(view):
+        if name != _TRACK:
+            continue
+        parts = _inside(content)
+        kind = _unsigned(parts, _KIND, 0)
+        if kind not in CODECS:
+            continue
+        codec = bytes(parts[_CODEC][0]).rstrip(b"\0").decode() if _CODEC in parts else ""
+        if codec not in CODECS[kind] or _ENCODED in parts:
+            raise ValueError("coded in a way that is not sent on")
+        picture = _inside(parts[_VIDEO][0]) if _VIDEO in parts else {}
+        known = _unsigned(parts, _NUMBER, 0)
+        named = (_fixed(_UID, known), _element(_LANGUAGE, b"und"))
+        yield _Track(
+            number=known,
+            kind=kind,
+            entry=_element(_TRACK, *_kept(content, _KEPT_OF_TRACK), *named),
+            width=_unsigned(picture, _WIDTH, 0),
+            height=_unsigned(picture, _HEIGHT, 0),
+            each_ns=_unsigned(parts, _EACH, 0),
+        )
+
+
+def _add(
+    cluster: _Cluster,
+    name: int,
+    content: memoryview,
+    tracks: dict[int, _Track],
+    video: _Track,
+) -> int:
+    """Keep a block if its track is kept; return when it is shown."""
+    block, parts = content, {}
+    if name == _GROUP:
+        parts = _inside(content)
+        if _BLOCK not in parts:
+            return 0
+        block = parts[_BLOCK][0]
+    track, at = _variable(block, 0, marked=False)
+    if track not in tracks:
+        return 0
+    key = _REFERENCE not in parts if name == _GROUP else number(block, at + 2, 1) & _KEYFRAME
+    cluster.has_key |= bool(key) and track == video.number
+    if name == _SIMPLE:
+        cluster.blocks.append(_element(name, content))
+    else:
+        cluster.blocks.append(_element(name, *_of_group(content)))
+    return cluster.time + int.from_bytes(taken(block, at, 2), "big", signed=True)
+
+
+def _of_group(view: memoryview) -> Iterator[bytes]:
+    for name, content in _elements(view):
+        if name != _ADDITIONS:
+            yield from _kept(memoryview(_element(name, content)), _KEPT_OF_GROUP)
+            continue
+        more = [each for kind, each in _elements(content) if kind == _MORE]
+        shown = [each for each in more if _unsigned(_inside(each), _ADDED_ID, 1) == _TRANSPARENCY]
+        if shown:
+            added = _element(_ADDITIONS, *(_element(_MORE, each) for each in shown))
+            yield from _kept(memoryview(added), _KEPT_OF_GROUP)
+
+
+def _written(
+    scale: int,
+    duration: float,
+    tracks: dict[int, _Track],
+    video: _Track,
+    clusters: list[_Cluster],
+) -> bytes:
+    by = (_element(_MUXER, b"vitrine"), _element(_WRITER, b"vitrine"))
+    lasting = _element(_DURATION, struct.pack(">d", duration))
+    start = _element(_INFO, _fixed(_SCALE, scale), lasting, *by)
+    start += _element(_TRACKS, *(track.entry for track in tracks.values()))
+    bodies = [_element(_CLUSTER, _fixed(_TIME, each.time), *each.blocks) for each in clusters]
+    position = len(start) + len(_cues(video, clusters, [0] * len(clusters)))
+    positions = []
+    for body in bodies:
+        positions.append(position)
+        position += len(body)
+    segment = _element(_SEGMENT, start, _cues(video, clusters, positions), *bodies)
+    return _head() + segment
+
+
+def _cues(video: _Track, clusters: list[_Cluster], positions: list[int]) -> bytes:
+    """Where a player may jump to: each cluster with a whole picture in it."""
+    points = []
+    for cluster, position in zip(clusters, positions, strict=True):
+        if cluster.has_key:
+            place = _element(0xB7, _fixed(0xF7, video.number), _fixed(0xF1, position))
+            points.append(_element(0xBB, _fixed(0xB3, cluster.time), place))
+    return _element(_CUES, *points) if points else b""
+
+
+def _head() -> bytes:
+    fields = ((0x4286, 1), (0x42F7, 1), (0x42F2, 4), (0x42F3, 8))
+    versions = ((0x4287, 4), (0x4285, 2))
+    return _element(
+        int.from_bytes(MAGIC, "big"),
+        *(_element(name, bytes([value])) for name, value in fields),
+        _element(0x4282, b"webm"),
+        *(_element(name, bytes([value])) for name, value in versions),
+    )

@@ -1,0 +1,81 @@
+"""`vitrine sql`: one question to a service's tables, in a transaction that cannot write."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from rich.console import Console
+from rich.table import Table
+
+from vitrine_tools.settings import Databases
+
+SERVICES = tuple(Databases.model_fields)
+CONNECT_SECONDS_MAX = 5.0
+STATEMENT_SECONDS_MAX = 60.0
+ROWS_MAX = 1_000
+WIDTH_OF_A_FILE = 400
+
+
+class SqlError(Exception):
+    """Why there is no answer, as a sentence."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("service", choices=SERVICES, help="whose login asks")
+    parser.add_argument("question", help="one statement; its tables may go without the schema")
+
+
+async def run(given: argparse.Namespace) -> None:
+    """Ask and print. Raises SqlError."""
+    url = Databases().url_of(given.service)
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS_MAX,
+            command_timeout=STATEMENT_SECONDS_MAX,
+            server_settings={
+                "search_path": given.service,
+                "application_name": "vitrine-sql",
+                "default_transaction_read_only": "on",
+            },
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise SqlError(f"no database answers {given.service}'s login: {error}") from error
+    try:
+        _show(*await _ask(connection, given.question))
+    except TimeoutError as error:
+        raise SqlError(f"no answer within {STATEMENT_SECONDS_MAX:g} seconds") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise SqlError(f"{error}") from error
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS_MAX)
+
+
+async def _ask(connection: asyncpg.Connection[Any], question: str) -> tuple[list[str], list[Any]]:
+    """Return the columns and at most one row more than is shown."""
+    # One statement by the extended protocol: nothing can follow that ends the transaction.
+    async with connection.transaction(readonly=True):
+        prepared = await connection.prepare(question)
+        columns = [each.name for each in prepared.get_attributes()]
+        if not columns:
+            raise SqlError("that is no question: nothing would be answered")
+        cursor = await prepared.cursor()
+        return columns, await cursor.fetch(ROWS_MAX + 1)
+
+
+def _show(columns: Sequence[str], rows: Sequence[Any]) -> None:
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(width=WIDTH_OF_A_FILE, markup=False, emoji=False, highlight=False)
+    table = Table(*columns)
+    for row in rows[:ROWS_MAX]:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    if rows:
+        console.print(table)
+    else:
+        console.print("no rows")
+    if len(rows) > ROWS_MAX:
+        console.print(f"these are the first {ROWS_MAX}; there are more")
