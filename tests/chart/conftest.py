@@ -9,13 +9,16 @@ from devstack.kubernetes_tools import ToolsMissingError, tools
 
 ONE_PROCESS = "chart"
 """Renders are kept per process."""
+APART = {"test_checkov", "test_network_peers", "test_refusals"}
+"""They share few renders with the others, and go beside them."""
 
 
 def pytest_collection_modifyitems(items):
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(ONE_PROCESS))
+            group = "chart-apart" if item.path.stem in APART else ONE_PROCESS
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

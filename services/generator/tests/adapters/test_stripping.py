@@ -97,6 +97,13 @@ def test_half_a_file_is_a_damaged_output(kind, cut):
     assert raised.value.failure.kind is Kind.OUTPUT_DAMAGED
 
 
+def test_what_is_wrong_with_a_video_is_told_in_words_of_ours():
+    with pytest.raises(AttemptFailedError) as raised:
+        strip(video("mp4", "libx264")[:300], "video", "out.mp4")
+
+    assert raised.value.failure.detail == "cut off"
+
+
 def test_a_preview_fits_a_progress_message():
     noise = np.random.default_rng(2).integers(0, 255, (1024, 1024, 3), np.uint8)
     target = io.BytesIO()

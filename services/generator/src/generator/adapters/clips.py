@@ -5,6 +5,10 @@ from __future__ import annotations
 import msgspec
 
 
+class ClipError(ValueError):
+    """What is wrong with a video, in words of ours that may be logged."""
+
+
 class Clip(msgspec.Struct, frozen=True, kw_only=True):
     """A video of its own: the same frames and sounds, and nothing said of them."""
 
@@ -15,9 +19,9 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def taken(view: memoryview, at: int, size: int) -> memoryview:
-    """Raises ValueError where a slice would quietly be shorter: the file was cut off."""
+    """Raises ClipError where a slice would quietly be shorter: the file was cut off."""
     if at + size > len(view):
-        raise ValueError("cut off")
+        raise ClipError("cut off")
     return view[at : at + size]
 
 

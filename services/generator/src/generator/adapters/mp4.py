@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from generator.adapters import mp4_fragments
-from generator.adapters.clips import Clip, number, taken
+from generator.adapters.clips import Clip, ClipError, number, taken
 from generator.adapters.mp4_boxes import Parts, box, boxes, inside, one, rows
 from generator.adapters.mp4_fragments import Pieces
 
@@ -61,7 +61,7 @@ class Track(msgspec.Struct, kw_only=True):
 
 
 def without_metadata(body: bytes) -> Clip:
-    """Raises ValueError for anything but a whole MP4 with a video track."""
+    """Raises ClipError for anything but a whole MP4 with a video track."""
     whole = memoryview(body)
     movie = one(inside(whole), b"moov")
     parts = inside(movie)
@@ -73,7 +73,7 @@ def without_metadata(body: bytes) -> Clip:
         header = mp4_fragments.timed(header, _after_times(header) + 4, max(lengths, default=0))
     video = next((track for track in tracks if track.kind == VIDEO), None)
     if video is None or not video.chunks:
-        raise ValueError("no video")
+        raise ClipError("no video")
     return Clip(
         body=_written(whole, header, tracks),
         width=video.width,
@@ -87,7 +87,7 @@ def _join(track: Track, pieces: dict[int, Pieces], scale: int) -> int:
     at = _after_times(track.header)
     its = pieces.get(number(memoryview(track.header), at, 4))
     if its is None or track.chunks:
-        raise ValueError("half in fragments")
+        raise ClipError("half in fragments")
     length = round(its.duration * scale / _scale(track.media_header))
     track.tables = mp4_fragments.tables(its)
     track.chunks = [Chunk(offset, size) for offset, size, _ in its.runs]
@@ -102,7 +102,7 @@ def _headed(view: memoryview, sizes: tuple[int, int]) -> bytes:
     """A header of either version, without when it was made and changed."""
     version = number(view, 0, 1)
     if version > 1:
-        raise ValueError("a header of the future")
+        raise ClipError("a header of the future")
     times = 2 * (8 if version else 4)
     rest = taken(view, 4 + times, sizes[version] - 4 - times)
     return b"".join((view[:4], bytes(times), rest))
@@ -116,7 +116,7 @@ def _scale(header: bytes) -> int:
     """Units in a second: of the movie's header, or of a track's media."""
     scale = number(memoryview(header), _after_times(header), 4)
     if scale == 0:
-        raise ValueError("no time scale")
+        raise ClipError("no time scale")
     return scale
 
 
@@ -155,7 +155,7 @@ def _track(view: memoryview) -> Track | None:
 def _check_its_own(parts: Parts) -> None:
     references = list(boxes(one(parts, b"dref")[8:]))
     if not references or not all(number(each, 3, 1) & 1 for _, each in references):
-        raise ValueError("samples in another file")
+        raise ClipError("samples in another file")
 
 
 def _edits(parts: Parts) -> bytes:
@@ -172,7 +172,7 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
     width = height = 0
     for codec, content in boxes(view[8:]):
         if codec not in CODECS[kind]:
-            raise ValueError("coded in a way that is not sent on")
+            raise ClipError("coded in a way that is not sent on")
         fields = bytearray(taken(content, 0, _ENTRY_BYTES[kind]))
         fields[6:8] = (1).to_bytes(2, "big")
         if kind == VIDEO:
@@ -181,12 +181,12 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
             if not kept:
                 width, height = struct.unpack_from(">HH", fields, 24)
         elif fields[8:10] != bytes(2):
-            raise ValueError("sound as QuickTime describes it")
+            raise ClipError("sound as QuickTime describes it")
         else:
             fields[10:16] = bytes(6)
         kept.append(box(codec, fields, *_described(content[_ENTRY_BYTES[kind] :])))
     if not kept:
-        raise ValueError("no description of the samples")
+        raise ClipError("no description of the samples")
     return box(b"stsd", bytes(4), len(kept).to_bytes(4, "big"), *kept), width, height
 
 
@@ -218,7 +218,7 @@ def _chunks(samples: Parts) -> Iterator[Chunk]:
     runs = rows(groups, 8, "I", 3 * number(groups, 4, 4))
     firsts = [*runs[0::3], len(offsets) + 1]
     if firsts[0] != 1 or sorted(set(firsts)) != firsts:
-        raise ValueError("chunks out of order")
+        raise ClipError("chunks out of order")
     done = 0
     for first, after, in_chunk in zip(firsts, firsts[1:], runs[1::3], strict=False):
         for offset in offsets[first - 1 : after - 1]:
@@ -226,7 +226,7 @@ def _chunks(samples: Parts) -> Iterator[Chunk]:
             yield Chunk(offset, each * more if each else sum(listed[done : done + more]))
             done += more
     if done != count:
-        raise ValueError("samples in no chunk")
+        raise ClipError("samples in no chunk")
 
 
 def _offsets(samples: Parts) -> Sequence[int]:
@@ -237,7 +237,7 @@ def _offsets(samples: Parts) -> Sequence[int]:
 
 def _written(whole: memoryview, header: bytes, tracks: list[Track]) -> bytes:
     if sum(chunk.size for track in tracks for chunk in track.chunks) > len(whole):
-        raise ValueError("more samples than bytes")
+        raise ClipError("more samples than bytes")
     start = len(box(b"ftyp", _brands(tracks))) + len(_movie(header, tracks, {})) + 8
     # As they followed one another, so that sound stays beside its picture.
     order = sorted({chunk for track in tracks for chunk in track.chunks})
@@ -247,7 +247,7 @@ def _written(whole: memoryview, header: bytes, tracks: list[Track]) -> bytes:
         samples.append(taken(whole, chunk.offset, chunk.size))
         start += chunk.size
     if start > _LARGEST:
-        raise ValueError("too large")
+        raise ClipError("too large")
     return b"".join(
         (
             box(b"ftyp", _brands(tracks)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
-from generator.adapters.clips import number, taken
+from generator.adapters.clips import ClipError, number, taken
 
 Parts = dict[bytes, list[memoryview]]
 ROWS_MAX = 1_000_000
@@ -22,7 +22,7 @@ def placed(view: memoryview) -> Iterator[tuple[int, bytes, memoryview]]:
         elif size == 0:
             size = len(view) - at
         if size < head:
-            raise ValueError("a box smaller than its head")
+            raise ClipError("a box smaller than its head")
         yield at, kind, taken(view, at + head, size - head)
         at += size
 
@@ -40,7 +40,7 @@ def inside(view: memoryview) -> Parts:
 
 def one(parts: Parts, kind: bytes) -> memoryview:
     if kind not in parts:
-        raise ValueError(f"no {kind.decode(errors='replace')}")
+        raise ClipError(f"no {kind.decode(errors='replace')}")
     return parts[kind][0]
 
 
@@ -51,7 +51,7 @@ def box(kind: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
 
 def rows(view: memoryview, at: int, letter: str, count: int) -> Sequence[int]:
     if count > ROWS_MAX:
-        raise ValueError("longer than any result")
+        raise ClipError("longer than any result")
     size = struct.calcsize(letter) * count
     found: Sequence[int] = struct.unpack(f">{count}{letter}", taken(view, at, size))
     return found

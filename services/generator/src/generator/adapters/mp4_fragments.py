@@ -11,7 +11,7 @@ from itertools import groupby
 
 import msgspec
 
-from generator.adapters.clips import number, taken
+from generator.adapters.clips import ClipError, number, taken
 from generator.adapters.mp4_boxes import ROWS_MAX, Parts, box, inside, one, placed, rows
 
 _BASE, _DESCRIPTION, _DURATION, _SIZE, _FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
@@ -37,7 +37,7 @@ class Pieces(msgspec.Struct):
 
 
 def gathered(whole: memoryview, extends: memoryview) -> dict[int, Pieces]:
-    """Raises ValueError where a run does not say where it is."""
+    """Raises ClipError where a run does not say where it is."""
     found = {
         number(each, 4, 4): Pieces(
             defaults=(number(each, 12, 4), number(each, 16, 4), number(each, 20, 4))
@@ -57,7 +57,7 @@ def _read(parts: Parts, found: dict[int, Pieces], start: int, end: int) -> int:
     head = one(parts, b"tfhd")
     flags, track = number(head, 1, 3), number(head, 4, 4)
     if track not in found:
-        raise ValueError("a track nobody announced")
+        raise ClipError("a track nobody announced")
     pieces, at = found[track], 8
     base = start if flags & _FROM_HERE else end
     if flags & _BASE:
@@ -91,7 +91,7 @@ def _run(run: memoryview, pieces: Pieces, defaults: Sequence[int], base: int, en
     if flags & _RUN_OFFSET:
         end, at = base + int.from_bytes(taken(run, at, 4), "big", signed=True), at + 4
     if end < 0 or len(pieces.sizes) + count > ROWS_MAX:
-        raise ValueError("a run that cannot be")
+        raise ClipError("a run that cannot be")
     first, at = (number(run, at, 4), at + 4) if flags & _RUN_FIRST else (None, at)
     told = [each for each in (_RUN_DURATION, _RUN_SIZE, _RUN_FLAGS, _RUN_SHIFT) if flags & each]
     fields = rows(run, at, "I", len(told) * count)
@@ -146,7 +146,7 @@ def timed(header: bytes, at: int, duration: int) -> bytes:
     """A header that tells a duration, which it could not when it was written."""
     width = 8 if header[0] else 4
     if duration >= 1 << (8 * width):
-        raise ValueError("longer than it can say")
+        raise ClipError("longer than it can say")
     return header[:at] + duration.to_bytes(width, "big") + header[at + width :]
 
 

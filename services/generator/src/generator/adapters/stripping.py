@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from generator.adapters import mp4, webm
+from generator.adapters.clips import ClipError
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Failure, Kind
 
@@ -50,6 +51,8 @@ def strip(body: bytes, kind: str, filename: str) -> Stripped:
         if kind == "video" and not filename.lower().endswith((".webp", ".png", ".gif")):
             return _strip_video(body)
         return _strip_image(body)
+    except ClipError as error:
+        raise AttemptFailedError(Failure(kind=Kind.OUTPUT_DAMAGED, detail=str(error))) from error
     except (
         OSError,  # Pillow's word for a truncated file
         DecompressionBombError,

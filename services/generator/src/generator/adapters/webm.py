@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from generator.adapters.clips import Clip, number, taken
+from generator.adapters.clips import Clip, ClipError, number, taken
 
 MAGIC = bytes.fromhex("1a45dfa3")
 VIDEO, SOUND = 1, 2
@@ -74,7 +74,7 @@ class _Cluster(msgspec.Struct):
 
 
 def without_metadata(body: bytes) -> Clip:
-    """Raises ValueError for anything but a whole WebM with a video track."""
+    """Raises ClipError for anything but a whole WebM with a video track."""
     info: Parts = {}
     tracks: dict[int, _Track] = {}
     clusters: list[_Cluster] = []
@@ -93,10 +93,10 @@ def without_metadata(body: bytes) -> Clip:
             last = max(last, _add(clusters[-1], name, content, tracks, video))
     filled = [cluster for cluster in clusters if cluster.blocks]
     if video is None or not filled:
-        raise ValueError("no video")
+        raise ClipError("no video")
     scale = _unsigned(info, _SCALE, _MILLISECOND)
     if scale == 0:
-        raise ValueError("no time scale")
+        raise ClipError("no time scale")
     duration = _float(info, _DURATION) or last + video.each_ns / scale
     return Clip(
         body=_written(scale, duration, tracks, video, filled),
@@ -120,7 +120,7 @@ def _elements(view: memoryview) -> Iterator[tuple[int, memoryview]]:
             yield name, view[at:at]
             continue
         if endless:
-            raise ValueError("an element without an end")
+            raise ClipError("an element without an end")
         yield name, taken(view, at, size)
         at += size
 
@@ -129,7 +129,7 @@ def _variable(view: memoryview, at: int, *, marked: bool) -> tuple[int, int]:
     """A number that tells its own length in its first bits, and where it ends."""
     size = 9 - number(view, at, 1).bit_length()
     if size > _NUMBER_BYTES_MAX:
-        raise ValueError("no length")
+        raise ClipError("no length")
     value = number(view, at, size)
     return (value if marked else value - (1 << (7 * size))), at + size
 
@@ -147,7 +147,7 @@ def _unsigned(parts: Parts, name: int, default: int) -> int:
 
 def _whole(content: memoryview) -> int:
     if len(content) > _NUMBER_BYTES_MAX:
-        raise ValueError("a number that is none")
+        raise ClipError("a number that is none")
     return number(content, 0, len(content))
 
 
@@ -157,10 +157,10 @@ def _float(parts: Parts, name: int) -> float:
     content = parts[name][0]
     letter = {4: "f", 8: "d"}.get(len(content))
     if letter is None:
-        raise ValueError("no number")
+        raise ClipError("no number")
     value: float = struct.unpack(f">{letter}", content)[0]
     if not 0 <= value < 2**53:
-        raise ValueError("no duration")
+        raise ClipError("no duration")
     return value
 
 
@@ -189,7 +189,7 @@ def _kept(view: memoryview, allowed: Mapping[int, Any]) -> Iterator[bytes]:
         elif name in _BYTES or len(content) <= _NUMBER_BYTES_MAX:
             yield _element(name, content)
         else:
-            raise ValueError("a number that is none")
+            raise ClipError("a number that is none")
 
 
 def _tracks(view: memoryview) -> Iterator[_Track]:
@@ -202,7 +202,7 @@ def _tracks(view: memoryview) -> Iterator[_Track]:
             continue
         codec = bytes(parts[_CODEC][0]).rstrip(b"\0").decode() if _CODEC in parts else ""
         if codec not in CODECS[kind] or _ENCODED in parts:
-            raise ValueError("coded in a way that is not sent on")
+            raise ClipError("coded in a way that is not sent on")
         picture = _inside(parts[_VIDEO][0]) if _VIDEO in parts else {}
         known = _unsigned(parts, _NUMBER, 0)
         named = (_fixed(_UID, known), _element(_LANGUAGE, b"und"))
