@@ -141,7 +141,8 @@ class RollingShop:
         release, process = self.running[name].pop(0)
         await process.terminate(GRACE_SECONDS)
         if process.returncode != 0:
-            raise StartError(f"{name} of {release.name} ended with {process.returncode}")
+            said = (self.stage.folder / f"{name} of {release.name}.log").read_text()[-4000:]
+            raise StartError(f"{name} of {release.name} ended with {process.returncode}:\n{said}")
 
     async def replace(self, name: str, release: Release, side_by_side: asyncio.Event) -> None:
         """Roll one service; both releases work until `side_by_side` is set."""

@@ -15,6 +15,8 @@ class TaskGroup(asyncio.TaskGroup):
     cancelled: nothing is logged, and a loop that should go on is gone.
     """
 
+    _parent_cancel_requested: bool  # asyncio's, of 3.11 to 3.14
+
     async def __aenter__(self) -> Self:
         parent = asyncio.current_task()
         assert parent is not None
@@ -28,9 +30,14 @@ class TaskGroup(asyncio.TaskGroup):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        taken_back = self._parent_cancel_requested  # before it waits, asyncio does so itself
         try:
             await super().__aexit__(exc_type, exc, traceback)
         except BaseExceptionGroup:
-            if self._parent.cancelling() > self._cancels_before:
+            if self._parent_cancel_requested and not taken_back:
                 self._parent.uncancel()
+            if self._parent.cancelling() > self._cancels_before:
+                # From outside, and hidden by the group of errors: told again, as 3.13 does.
+                self._parent.uncancel()
+                self._parent.cancel()
             raise

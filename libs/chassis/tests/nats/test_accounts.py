@@ -102,7 +102,7 @@ async def test_hints_progress_and_events_are_heard_by_whom_they_are_for(mode):
         for name, broker, subject in (
             ("gateway", gateway, "progress.>"),
             ("gateway", gateway, "gateway.wake.*"),
-            ("operator", operator, "billing.evt.>"),
+            ("operator", operator, billing.OrderCompleted.subject),
             ("generator", generator, "$KV.jobs.*"),
             ("vpn", vpn, "vpn.hint.*"),
         ):
