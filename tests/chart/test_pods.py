@@ -126,13 +126,14 @@ def test_what_is_reached_through_a_service_is_taken_out_of_it_first(all_pods):
 
 
 def test_pods_of_one_kind_are_spread(all_pods):
+    """Over nodes by the one constraint: with a second, of zones, nodes without a zone undo both."""
     for pod in all_pods:
         if "vitrine/service" in pod.labels:
-            constraints = pod.spec["topologySpreadConstraints"]
-            assert [each["topologyKey"] for each in constraints] == [
-                "topology.kubernetes.io/zone",
-                "kubernetes.io/hostname",
-            ]
-            for each in constraints:
+            (nodes,) = pod.spec["topologySpreadConstraints"]
+            assert nodes["topologyKey"] == "kubernetes.io/hostname"
+            apart = pod.spec["affinity"]["podAntiAffinity"]
+            (zones,) = apart["preferredDuringSchedulingIgnoredDuringExecution"]
+            assert zones["podAffinityTerm"]["topologyKey"] == "topology.kubernetes.io/zone"
+            for each in (nodes, zones["podAffinityTerm"]):
                 wanted = each["labelSelector"]["matchLabels"]
                 assert wanted.items() <= pod.labels.items(), pod.name

@@ -20,6 +20,15 @@ async def test_every_part_becomes_ready(shop: Cluster) -> None:
     assert names == {f"{RELEASE}-{name}" for name in (*SERVICES, "simulators")}
 
 
+async def test_the_pods_of_a_service_are_on_two_nodes(shop: Cluster) -> None:
+    if len(await shop.nodes()) < 2:
+        pytest.skip("there is one node")
+
+    for service in SERVICES:
+        pods = await shop.pods(f"app.kubernetes.io/component={service}")
+        assert len({pod["spec"]["nodeName"] for pod in pods}) > 1, service
+
+
 async def test_helm_test_places_a_real_order(shop: Cluster) -> None:
     said = await shop.helm("test", RELEASE, "--timeout", "6m", "--logs")
 

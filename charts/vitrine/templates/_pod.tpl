@@ -162,23 +162,34 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .spec.affinity }}
 affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- toYaml (mergeOverwrite (include "vitrine.zones" . | fromYaml) (deepCopy .spec.affinity)) | nindent 2 }}
 {{- with .spec.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
 topologySpreadConstraints:
-  {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
   - maxSkew: 1
-    topologyKey: {{ $key }}
+    topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     matchLabelKeys: [pod-template-hash]
     labelSelector:
       matchLabels:
         {{- include "vitrine.selector" $ | nindent 8 }}
-  {{- end }}
+{{- end -}}
+
+{{/*
+Zones apart, as affinity: a second spread constraint would do nothing, and undo the first, where nodes have no
+zone, for the scheduler scores only nodes that have the labels of all constraints.
+*/}}
+{{- define "vitrine.zones" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: topology.kubernetes.io/zone
+        labelSelector:
+          matchLabels:
+            {{- include "vitrine.selector" . | nindent 12 }}
 {{- end -}}
 
 {{/*

@@ -100,6 +100,17 @@ class Cluster:
         found: list[dict[str, Any]] = (await self.get("pods", "--selector", selector))["items"]
         return found
 
+    async def nodes(self) -> list[str]:
+        """Those that take pods like ours."""
+        return [
+            node["metadata"]["name"]
+            for node in (await self.get("nodes"))["items"]
+            if not node["spec"].get("unschedulable")
+            and not any(
+                taint["effect"] != "PreferNoSchedule" for taint in node["spec"].get("taints", [])
+            )
+        ]
+
     async def names_of_pods(self) -> set[str]:
         """Those of the services that are not on their way out."""
         found = [pod["metadata"] for pod in await self.pods()]

@@ -13,6 +13,7 @@ import msgspec
 from chassis import logs, metrics, tracing
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
+from chassis.groups import TaskGroup
 from chassis.outbox import Outbox, UnitOfWork
 
 log = logs.get("chassis.effects")
@@ -91,7 +92,7 @@ class EffectWorker:
 
         Claims as many as have a place free; on the stop it waits for those at work.
         """
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             while not stopping.is_set():
                 self._outbox.effects_due.clear()
                 claimed = await self._claim_some(AT_ONCE_MAX - self._at_work)

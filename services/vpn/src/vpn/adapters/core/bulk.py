@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain
 from typing import TypeVar
 
 import msgspec
 
+from chassis.groups import TaskGroup
 from vpn.adapters.core.client import CoreClient, CoreUser
 from vpn.adapters.core.errors import (
     CoreRefusedError,
@@ -107,6 +107,6 @@ async def _each(
             except CoreRefusedError as error:
                 result.failed[name(item)] = str(error)
 
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         for item in first:
             group.create_task(worker(item))
