@@ -66,6 +66,7 @@ FIRST_EVENTS = {
         "vitrine_billing_payments",
         {"provider": "crypto_pay", "outcome": "held_amount"},
     ),
+    "RightMissing": ("vitrine_rights_missing", {"service_name": "vpn"}),
 }
 """One event is one too many."""
 MANY = {

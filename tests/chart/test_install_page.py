@@ -56,6 +56,14 @@ def test_the_installation_renders_as_written(number):
     assert render(values, sets=sets).code == 0
 
 
+def test_it_says_how_to_go_on_after_an_installation_that_failed():
+    """`helm install` refuses a name in use; every object that is missing is made by an upgrade."""
+    step = PAGE.split("### What happens in 9", 1)[1].split("\n## ", 1)[0]
+
+    for each in ("`helm upgrade --install`", "`helm uninstall vitrine -n vitrine`"):
+        assert each in step, each
+
+
 def test_secrets_it_makes_are_those_the_values_name():
     _, commands = ways()[1]
     text = "\n".join(commands)

@@ -1,14 +1,43 @@
 """Migrations and bootstrap come first, end in time, and need nothing of the release itself."""
 
+import functools
+
 import pytest
 import yaml
 
-from devstack.chart import CHART, pods, render, values_files
+from devstack.chart import (
+    CHART,
+    KUBE_VERSIONS,
+    NAMESPACE,
+    RELEASE,
+    helm,
+    pods,
+    render,
+    values_files,
+)
+from devstack.kubernetes_api import serving
 
 EXTERNAL = ("ci/external-values.yaml",)
 FINISHED = f'jobs.finished="{yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]}"'
 PRODUCTION = ("values-small.yaml", "values-large.yaml")
 MIGRATIONS = {f"migrate-{service}" for service in ("billing", "gateway", "scheduler", "vpn")}
+
+
+CLUSTER, EMPTY_CLUSTER, CERTIFICATE = "a cluster", "one without an instance", "a certificate"
+_OF_POSTGRES = {
+    "apiVersion": "postgresql.cnpg.io/v1",
+    "kind": "Cluster",
+    "metadata": {"name": "vitrine-postgres"},
+}
+OBJECTS = {
+    CLUSTER: _OF_POSTGRES | {"status": {"readyInstances": 2}},
+    EMPTY_CLUSTER: _OF_POSTGRES | {"status": {"phase": "Setting up primary"}},
+    CERTIFICATE: {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "vitrine-nats-bootstrap-tls"},
+    },
+}
 
 
 def jobs(values, **how):
@@ -17,17 +46,26 @@ def jobs(values, **how):
     return rendered.of("Job")
 
 
+@functools.cache
+def upgraded(file, there=(CLUSTER, CERTIFICATE)):
+    """The upgrade of a release where a cluster has these objects."""
+    known = render((file,), upgrade=True).objects()
+    objects = [OBJECTS[name] for name in there]
+    with serving(known, objects, version=KUBE_VERSIONS[0]) as api:
+        rendered = render((file,), upgrade=True, api=api)
+    assert rendered.code == 0, rendered.text
+    return rendered
+
+
 def variable(job, name):
     (container,) = job["spec"]["template"]["spec"]["containers"]
     return next((each["value"] for each in container["env"] if each["name"] == name), None)
 
 
-@pytest.mark.parametrize(
-    ("values", "upgrade"), [(EXTERNAL, False), *(((file,), True) for file in PRODUCTION)]
-)
-def test_each_service_with_a_schema_migrates_before_streams_are_made(values, upgrade):
+@pytest.mark.parametrize("file", [*EXTERNAL, *PRODUCTION])
+def test_each_service_with_a_schema_migrates_before_streams_are_made(file):
     """A migration that fails has changed nothing else."""
-    found = jobs(values, upgrade=upgrade)
+    found = upgraded(file).of("Job")
     order = sorted(found, key=lambda name: _weight(found[name]))
 
     assert sorted(order[:4]) == [
@@ -87,17 +125,60 @@ def test_jobs_that_need_a_part_of_the_release_are_no_hooks():
 
 def test_an_upgrade_finds_what_the_installation_made():
     for file in (*PRODUCTION, "ci/everything-values.yaml"):
-        for name, job in jobs((file,), upgrade=True).items():
+        for name, job in upgraded(file).of("Job").items():
             assert _hook(job), f"{file}: {name}"
     # A laptop's database may be made anew by the upgrade.
-    assert not any(map(_hook, jobs(("values-dev.yaml",), upgrade=True).values()))
+    assert not any(map(_hook, upgraded("values-dev.yaml").of("Job").values()))
+
+
+@pytest.mark.parametrize("there", [(), (EMPTY_CLUSTER,)], ids=["nothing", "no instance is ready"])
+def test_an_upgrade_waits_for_nothing_that_only_it_would_make(there):
+    """After an installation that failed first of all, or to switch Postgres on."""
+    for file, plain in (
+        *((file, MIGRATIONS) for file in PRODUCTION),
+        ("ci/everything-values.yaml", {*MIGRATIONS, "bootstrap"}),
+    ):
+        rendered = upgraded(file, there)
+        made = {each["kind"] for each in rendered.objects() if not _hook(each)}
+
+        found = rendered.of("Job")
+        assert {name for name, job in found.items() if not _hook(job)} == plain, file
+        assert made & {"Cluster", "Certificate"}, file
+        for name in plain:
+            assert found[name]["spec"]["backoffLimit"] >= 10
+    assert all(map(_hook, upgraded(*EXTERNAL, there).of("Job").values())), "it is somebody else's"
+
+
+def test_each_job_asks_for_what_it_needs_itself():
+    with_database = upgraded("ci/everything-values.yaml", (CLUSTER,)).of("Job")
+    with_certificate = upgraded("ci/everything-values.yaml", (CERTIFICATE,)).of("Job")
+
+    assert {name for name, job in with_database.items() if _hook(job)} == MIGRATIONS
+    assert {name for name, job in with_certificate.items() if _hook(job)} == {"bootstrap"}
+
+
+def test_who_renders_without_a_cluster_gets_ordinary_jobs():
+    """`helm template` and GitOps: services wait for them, whatever is there already."""
+    for upgrade in (False, True):
+        found = jobs(("values-small.yaml",), upgrade=upgrade)
+        assert {name for name, job in found.items() if not _hook(job)} == MIGRATIONS
+
+
+def test_notes_name_the_jobs_that_pods_wait_for():
+    for file, waits in (("values-small.yaml", True), (*EXTERNAL, False)):
+        where = (RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(CHART / file))
+        done = helm("install", *where, "--dry-run=client")
+
+        assert done.returncode == 0, done.stderr
+        assert ("logs --prefix --tail=20 -l 'vitrine/job in" in done.stdout) == waits, file
 
 
 @pytest.mark.parametrize("upgrade", [False, True])
 def test_hooks_are_let_out_by_hooks_before_them(upgrade):
     """In a namespace whose own policy refuses all, nothing else of the release is there yet."""
-    for file in values_files():
-        rendered = render((str(file.relative_to(CHART)),), upgrade=upgrade)
+    for path in values_files():
+        file = str(path.relative_to(CHART))
+        rendered = upgraded(file) if upgrade else render((file,))
         policies = [each for each in rendered.objects() if each["kind"] == "NetworkPolicy"]
         for job in rendered.of("Job").values():
             if not policies or not _hook(job):
@@ -109,7 +190,7 @@ def test_hooks_are_let_out_by_hooks_before_them(upgrade):
                 if "vitrine/job" in (wanted := each["spec"]["podSelector"].get("matchLabels", {}))
                 and wanted.items() <= labels.items()
             ]
-            where = f"{file.name}: {job['metadata']['name']}"
+            where = f"{file}: {job['metadata']['name']}"
             assert own, where
             for policy in own:
                 assert _weight(policy) < _weight(job), where
@@ -129,7 +210,7 @@ def test_policies_of_jobs_that_are_no_hooks_are_the_releases_own():
     assert _hook(found["bootstrap-hook"])
     # Not the same names: what an upgrade's hook leaves when it fails is in no later one's way.
     assert {"migrate-hook", "bootstrap-hook"} <= set(
-        render(("values-small.yaml",), upgrade=True).of("NetworkPolicy")
+        upgraded("values-small.yaml").of("NetworkPolicy")
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from chassis import certificate_watch, metrics, signatures
+from contracts.topology import EVENTS_AGE, INBOX_HORIZON
 from devstack.chart import CHART, render
 from devstack.settings import REPOSITORY
 from scheduler.domain import settling
@@ -120,6 +121,17 @@ def test_an_alert_names_outcomes_and_days_as_the_code_does(rules):
     assert rules["CertificateEnding"]["expr"].endswith(f" < {certificate_watch.WARN_DAYS}")
     warned = keeper.CERTIFICATE_WARNED / timedelta(days=1)
     assert rules["VpnNodeTrouble"]["expr"].endswith(f" < {warned:g}")
+
+
+def test_how_long_a_missing_right_may_last_is_said_as_streams_have_it():
+    days, horizon = (each / timedelta(days=1) for each in (EVENTS_AGE, INBOX_HORIZON))
+    runbook = (RUNBOOKS / "RightMissing.md").read_text()
+
+    assert f"leaves its stream after {days:g} days" in runbook
+    assert f"more than {horizon:g} days old is parked" in runbook
+    assert f"after {days:g} days" in (RUNBOOKS / "MessageRedelivered.md").read_text()
+    upgrade = (REPOSITORY / "docs" / "upgrade.md").read_text()
+    assert f"An event waits so for {days:g} days at most" in upgrade
 
 
 def test_cert_manager_renews_long_before_anybody_is_warned():

@@ -1,6 +1,8 @@
 """`vitrine keys`: what it prints is enough for a real nats-server and its users."""
 
+import argparse
 import base64
+import io
 import json
 import os
 import subprocess
@@ -23,6 +25,7 @@ from contracts.topology import OLD_KEYS_ACCEPTED
 from devstack.nats_security import Security
 from devstack.nats_server import NatsServer
 from devstack.testing import free_port
+from vitrine_tools import installation, keys
 from vitrine_tools.keys import USED_SINCE
 
 
@@ -257,9 +260,50 @@ def test_the_last_step_is_refused_before_what_was_signed_with_the_old_keys_is_go
     for each in second:
         each["metadata"].pop("annotations", None)
     none, said = rotated(second)
-    assert none == [], "a rotation an older release began: the certificates are too young"
-    assert said.startswith("too early")
+    assert none == []
+    assert said.startswith("nothing notes when the second step was taken")
+    assert "--force" in said
+    assert f"{OLD_KEYS_ACCEPTED.days} days" in said
+    assert said.count("\n") == 1
     assert rotated(second, "--force")[0] != []
+
+
+def test_what_a_certificate_is_old_does_not_stand_in_for_a_lost_note(monkeypatch):
+    """The second step may come long after the first, which made the certificate."""
+    objects, now = vitrine_keys()[0], datetime.now(UTC)
+    here = installation.Installation("shop")
+    given = argparse.Namespace(days=365, host=[], force=False)
+    state = keys._read(io.StringIO(json.dumps({"items": objects})))
+    for later in (timedelta(0), timedelta(days=9)):
+        moment = now + later
+        monkeypatch.setattr(keys.SystemClock, "now", lambda _, moment=moment: moment)
+        state = keys._rotated(state, given, here)
+    assert state.used_since == now + timedelta(days=9)
+    moment += timedelta(minutes=1)
+
+    with pytest.raises(keys.KeysError, match="nothing notes"):
+        keys._rotated(keys.State(state.objects), given, here)
+    with pytest.raises(keys.KeysError, match="too early"):
+        keys._rotated(state, given, here)
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("2026-01-01T12:00:00", "vitrine/keys-used-since does not say in which zone: "),
+        ("a while ago", "standard input is not what "),
+    ],
+)
+def test_a_note_that_is_no_moment_is_refused_in_one_line(note, said):
+    objects, _ = rotated(rotated(vitrine_keys()[0])[0])
+    for annotations in noted(objects):
+        annotations[USED_SINCE] = note
+
+    for option in ("--rotate", "--rights"):
+        none, why = vitrine_keys(option, given=json.dumps({"items": objects}))
+        assert none == []
+        assert why.startswith(said)
+        assert why.count("\n") == 1
 
 
 def test_another_release_and_other_secrets_have_their_names_in_it():

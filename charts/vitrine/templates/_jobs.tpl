@@ -2,14 +2,32 @@
 What makes a Job before the rollout a helm hook, in the order of the weights: schemas, then streams, so that a
 migration that fails has changed nothing else. It is an ordinary object (`plain`) where what it needs is part of
 this very release and does not exist yet; then services wait for what it does (a hook after the release would wait
-for services that wait for it). An upgrade finds what the installation made; dev's may be made anew by each.
+for services that wait for it). dev's may be made anew by each upgrade. For the rest an upgrade asks the cluster: there
+may be nothing but an installation that failed, or this may be the one that brings Postgres. Without a cluster to ask
+(`helm template`) the answer is that there is nothing, which is right either way: ordinary Jobs.
 */}}
 {{- define "vitrine.migratePlain" -}}
-{{- if or .Values.dev.postgres.enabled (and .Values.cnpg.enabled .Release.IsInstall) }}yes{{ end -}}
+{{- if .Values.dev.postgres.enabled -}}
+yes
+{{- else if .Values.cnpg.enabled -}}
+{{- if .Release.IsInstall -}}
+yes
+{{- else -}}
+{{- $cluster := dict -}}
+{{- if .Capabilities.APIVersions.Has "postgresql.cnpg.io/v1" -}}
+{{- $cluster = lookup "postgresql.cnpg.io/v1" "Cluster" .Release.Namespace (printf "%s-postgres" (include "vitrine.fullname" .)) -}}
+{{- end -}}
+{{- if not (dig "status" "readyInstances" 0 $cluster) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "vitrine.bootstrapPlain" -}}
-{{- if or .Values.dev.nats.enabled (and .Values.certManager.enabled .Release.IsInstall) }}yes{{ end -}}
+{{- if .Values.dev.nats.enabled -}}
+yes
+{{- else if .Values.certManager.enabled -}}
+{{- if or .Release.IsInstall (not (lookup "v1" "Secret" .Release.Namespace (printf "%sbootstrap-tls" .Values.nats.secretPrefix))) -}}yes{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "vitrine.hook" -}}

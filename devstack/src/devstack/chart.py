@@ -1,6 +1,7 @@
 """The chart as tests see it: rendered by the real helm, and taken apart."""
 
 import functools
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -69,10 +70,17 @@ def render(
     sets: Sequence[str] = (),
     kube: str = KUBE_VERSIONS[0],
     upgrade: bool = False,
+    api: str = "",
 ) -> Rendered:
-    """`helm template` with values files of the chart's folder and `--set-json` arguments; kept."""
+    """`helm template` with values files of the chart's folder and `--set-json` arguments; kept.
+
+    `api`: the URL of a Kubernetes API that `lookup` asks; without one it finds nothing.
+    """
     words = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", kube]
     words += ["--is-upgrade"] if upgrade else []
+    if api:
+        words += ["--dry-run=server", "--disable-openapi-validation"]
+        words += ["--kubeconfig", os.devnull, "--kube-apiserver", api]
     for file in values:
         words += ["--values", str(CHART / file)]
     for each in sets:

@@ -19,6 +19,7 @@ from vitrine_tools import dead, gifts, held, keys, money, reconcile, sql
 from vitrine_tools.dead import DeadError
 from vitrine_tools.keys import KeysError
 from vitrine_tools.money import MoneyError
+from vitrine_tools.screen import plain_lines
 from vitrine_tools.settings import Settings, exports
 from vitrine_tools.sql import SqlError
 
@@ -38,7 +39,7 @@ def main() -> None:
         else:
             asyncio.run(_run(arguments))
     except (ConfigurationError, DeadError, KeysError, MoneyError, SqlError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{plain_lines(str(error))}\n")
         raise SystemExit(1) from error
 
 
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     grant = commands.add_parser("grant", help="add credits, once per key")
     gifts.add_grant(grant)
     keys.add(commands.add_parser("keys", help="make or rotate an installation's keys"))
-    sql.add(commands.add_parser("sql", help="ask a service's tables; nothing can be changed"))
+    sql.add(commands.add_parser("sql", help="ask a service's tables; no row can be changed"))
     commands.add_parser("env", help="for a shell: how the platform of `make up` is reached")
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     gifts.add_tier(tier)

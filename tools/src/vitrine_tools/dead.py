@@ -26,6 +26,8 @@ from contracts import (
     vpn,
 )
 from contracts.envelope import contracts_of
+from vitrine_tools import screen
+from vitrine_tools.screen import plain
 
 SERVICES = tuple(name for name in topology.SERVICES if name != "generator")
 SUBJECT_OF_GENERATOR = "dead.generator"
@@ -58,7 +60,7 @@ async def show_list(broker: Broker, services: Sequence[str], state: str, limit: 
             _add(table, service, answer.rows[:limit])
             if len(answer.rows) > limit:
                 more.append(service)
-    console = Console(markup=False, emoji=False)
+    console = screen.console()
     if table.row_count:
         console.print(table)
     elif not silent:
@@ -76,7 +78,8 @@ def _add(table: Table, service: str, rows: Sequence[parked.ParkedRow]) -> None:
     now = SystemClock().now()
     for row in rows:
         age = str(now - row.parked_at).split(".", maxsplit=1)[0]
-        table.add_row(service, str(row.id), row.subject, row.reason, age, row.traceparent[3:35])
+        shown = (service, row.id, row.subject, row.reason, age, row.traceparent[3:35])
+        table.add_row(*map(plain, shown))
 
 
 async def _tell_generator(broker: Broker, console: Console) -> list[str]:
@@ -95,7 +98,8 @@ async def _tell_generator(broker: Broker, console: Console) -> list[str]:
 async def show_one(broker: Broker, service: str, parked_id: UUID) -> None:
     row = await _row(broker, service, parked_id)
     shown = {**msgspec.to_builtins(row), "body": _readable(row)}
-    print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
+    print(screen.plain_lines(text))
     if len(row.body) >= parked.BODY_SHOWN_BYTES_MAX:
         raise DeadError(f"only the first {parked.BODY_SHOWN_BYTES_MAX} bytes of the body are shown")
 

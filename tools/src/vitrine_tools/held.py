@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from rich.console import Console
 from rich.table import Table
 
 from chassis.broker import Broker
 from contracts.ids import NOBODY
 from contracts.operators import GetHeld, Held
-from vitrine_tools import money
-
-WIDTH_OF_A_FILE = 400
+from vitrine_tools import money, screen
+from vitrine_tools.screen import plain
 
 
 async def show(broker: Broker) -> None:
     held = await money.ask(broker, GetHeld(), Held)
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(width=WIDTH_OF_A_FILE, markup=False, emoji=False, highlight=False)
+    console = screen.wide_console()
     if not held.charges:
         console.print("no money waits for a decision")
         return
@@ -28,11 +24,11 @@ async def show(broker: Broker) -> None:
         amount = Decimal(each.amount_minor).scaleb(-each.exponent)
         table.add_row(
             f"{each.paid_at:%Y-%m-%d %H:%M:%S}",
-            each.provider,
-            each.charge_id,
+            plain(each.provider),
+            plain(each.charge_id),
             str(each.user_id) if each.user_id != NOBODY else "nobody known",
-            f"{amount:f} {each.currency}",
-            each.code,
+            plain(f"{amount:f} {each.currency}"),
+            plain(each.code),
             str(each.payment_id or "-"),
         )
     console.print(table)

@@ -8,13 +8,12 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from chassis import nats_keys, signing_keys
 from chassis.clock import SystemClock
-from chassis.identity import CERTIFICATE_FILE
 from chassis.nats_keys import NEXT, SERVER, Files, Keys
 from contracts.permissions import USERS
 from contracts.producers import PARTIES
@@ -128,27 +127,26 @@ def _rotated(before: State, given: argparse.Namespace, here: Installation) -> St
     if given.host and step.done != nats_keys.BELIEVED:
         raise KeysError("--host counts in the first step of a rotation, and this is a later one")
     if step.done == nats_keys.FORGOTTEN and not given.force:
-        _check_patience(before.used_since or _made_at(keys), now)
+        _check_patience(before.used_since, now)
     sys.stderr.write(f"With this {step.done}.\n{_afterwards(step.done, here)}")
     objects = {**_of_nats(step.keys, here), **_signing_rotated(before.objects)}
     return State(objects, now if step.done == nats_keys.USED else None)
 
 
-def _check_patience(since: datetime, now: datetime) -> None:
+def _check_patience(since: datetime | None, now: datetime) -> None:
+    if since is None:
+        raise KeysError(
+            f"nothing notes when the second step was taken ({USED_SINCE}, which the server's "
+            f"Secret lost or never had). Use --force once {OLD_KEYS_ACCEPTED.days} days have "
+            "passed since then: what was signed with the old keys would be parked"
+        )
     until = since + OLD_KEYS_ACCEPTED
     if now < until:
         raise KeysError(
-            f"too early: the new keys are in use since {since:%Y-%m-%d %H:%M} UTC at most. What "
+            f"too early: the new keys are in use since {since:%Y-%m-%d %H:%M} UTC. What "
             f"was signed with the old ones may wait until {until:%Y-%m-%d %H:%M} UTC, and would be "
             "parked. --force forgets them all the same"
         )
-
-
-def _made_at(keys: Keys) -> datetime:
-    """Of the certificate in use: the second step came after the first, which made it."""
-    from chassis.authority import BACKDATED, begin_of
-
-    return begin_of(keys[SERVER][CERTIFICATE_FILE]) + BACKDATED
 
 
 def _with_rights(before: State, here: Installation) -> State:
@@ -204,7 +202,11 @@ def _read(source: TextIO) -> State:
         raise KeysError(
             "standard input is not what `kubectl get secrets,configmaps -o json` prints"
         ) from error
-    return State(objects, max(moments, default=None))
+    if any(each.tzinfo is None for each in moments):
+        raise KeysError(
+            f"{USED_SINCE} does not say in which zone: write the moment with +00:00, for UTC"
+        )
+    return State(objects, max((each.astimezone(UTC) for each in moments), default=None))
 
 
 def _content(item: Mapping[str, Mapping[str, str]]) -> Files:

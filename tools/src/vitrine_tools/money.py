@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from chassis import rpc
@@ -21,6 +20,8 @@ from contracts import billing, errors, operators, payments, rewards, vpn
 from contracts.envelope import Command, Event, Headers
 from contracts.ids import MessageId, OrderId, UserId
 from contracts.money import Credits
+from vitrine_tools import screen
+from vitrine_tools.screen import plain
 from vitrine_tools.words import sentence
 
 APPROVED = {
@@ -33,7 +34,6 @@ APPROVED = {
     "operator.save_promo": rewards.SavePromo,
 }
 """What a second person may have to agree to, by how billing notes that it was asked for."""
-WIDTH_OF_A_FILE = 400
 ANSWER_SECONDS = 15.0
 """A refund waits for its provider; what takes longer goes on by itself."""
 
@@ -51,28 +51,22 @@ class Order:
     concerns: Callable[[Any], bool]
 
 
-def _console(width: int | None = None) -> Console:
-    """Prints ids as they are: `:stars:` in one is no picture, `[...]` no markup."""
-    return Console(width=width, markup=False, emoji=False, highlight=False)
-
-
 async def show(broker: Broker, query: str) -> None:
     """Tell everything recorded under an id, in words and in the order of time."""
     found = await ask(broker, operators.FindRecords(query=query), operators.Records)
-    console = _console()
-    if not console.is_terminal:
-        console = _console(WIDTH_OF_A_FILE)  # for grep: no line is broken in two
+    console = screen.wide_console()
     if not found.facts:
         raise MoneyError(f"nothing is recorded under {query}")
     table = Table("when (UTC)", "what")
     table.add_column("id", min_width=36)
     for fact in found.facts:
-        table.add_row(f"{fact.at:%Y-%m-%d %H:%M:%S}", sentence(fact.what, fact.detail), fact.id)
+        said = sentence(fact.what, fact.detail)
+        table.add_row(f"{fact.at:%Y-%m-%d %H:%M:%S}", plain(said), plain(fact.id))
     console.print(table)
     if found.cut:
         console.print("there is more than is shown here")
     for user_id in sorted(_subscribers(found.facts)):
-        console.print(await _access_of(broker, user_id))
+        console.print(plain(await _access_of(broker, user_id)))
 
 
 def _subscribers(facts: Sequence[operators.Fact]) -> set[UserId]:
@@ -110,14 +104,14 @@ async def _try(broker: Broker, command: Command, actor: str) -> None:
         command_subject=command.subject, body=command.encode(), actor=actor
     )
     tried = await ask(broker, request, operators.Tried)
-    console = _console()
+    console = screen.console()
     if tried.code:
         raise MoneyError(f"it would be refused: {tried.code}")
     console.print("nothing was changed; it would:")
     for said in tried.messages:
-        console.print(f"  say {said.subject}: {said.body}")
+        console.print(plain(f"  say {said.subject}: {said.body}"))
     for key in tried.effects:
-        console.print(f"  call outside: {key}")
+        console.print(plain(f"  call outside: {key}"))
     if not tried.messages and not tried.effects:
         console.print("  change nothing that others are told of")
 
@@ -164,7 +158,7 @@ def _tell(command: Command, event: Event) -> None:
             raise MoneyError(f"so much needs a second person, who runs: {second}")
         raise MoneyError(f"refused: {event.code}")
     name = event.subject.split(".")[2].replace("_", " ")
-    _console().print(f"{name}: {msgspec.json.encode(event).decode()}")
+    screen.console().print(plain(f"{name}: {msgspec.json.encode(event).decode()}"))
 
 
 async def ask(broker: Broker, request: Any, reply: type[Any]) -> Any:

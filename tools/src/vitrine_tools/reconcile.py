@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from chassis import rpc
@@ -14,7 +13,9 @@ from chassis.broker import Broker
 from chassis.errors import TransientError
 from contracts import operators
 from contracts.operators import Difference, Reconciled, Reconciliation
-from vitrine_tools.money import WIDTH_OF_A_FILE, MoneyError
+from vitrine_tools import screen
+from vitrine_tools.money import MoneyError
+from vitrine_tools.screen import plain
 
 ANSWER_WITHIN = timedelta(minutes=5)
 """Providers list a period page by page."""
@@ -40,32 +41,32 @@ async def reconcile(
     except TransientError as error:
         raise MoneyError("billing does not answer: is it running?") from error
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+        print(screen.plain_lines(text))
     else:
         _show(found)
     return not any(each.differences or each.code for each in found.providers)
 
 
 def _show(found: Reconciliation) -> None:
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(width=WIDTH_OF_A_FILE, markup=False, emoji=False, highlight=False)
+    console = screen.wide_console()
     summary = Table("provider", "matched", "given back", "differences", "statement")
     for each in found.providers:
         back = _sums(each.refunds, each.refunded_minor) if each.states_refunds else "not stated"
         summary.add_row(
-            each.provider,
-            _sums(each.matched, each.matched_minor),
-            back,
+            plain(each.provider),
+            plain(_sums(each.matched, each.matched_minor)),
+            plain(back),
             str(len(each.differences) + each.cut),
-            _statement(each),
+            plain(_statement(each)),
         )
     console.print(summary)
     if any(each.differences for each in found.providers):
         console.print(_differences(found))
     for each in found.providers:
         if each.cut:
-            console.print(f"{each.provider}: {each.cut} more; choose a shorter period")
+            provider = plain(each.provider)
+            console.print(f"{provider}: {each.cut} more; choose a shorter period")
 
 
 def _statement(each: Reconciled) -> str:
@@ -81,13 +82,13 @@ def _differences(found: Reconciliation) -> Table:
         for one in each.differences:
             table.add_row(
                 f"{one.at:%Y-%m-%d %H:%M:%S}",
-                each.provider,
-                WORDS.get(one.kind, one.kind),
-                _amount(one, one.ours_minor),
-                _amount(one, one.theirs_minor),
+                plain(each.provider),
+                plain(WORDS.get(one.kind, one.kind)),
+                plain(_amount(one, one.ours_minor)),
+                plain(_amount(one, one.theirs_minor)),
                 str(one.user_id or "-"),
-                one.state or "-",
-                one.charge_id,
+                plain(one.state or "-"),
+                plain(one.charge_id),
             )
     return table
 

@@ -1,4 +1,4 @@
-"""`vitrine sql`: one question to a service's tables, in a transaction that cannot write."""
+"""`vitrine sql`: one question to a service's tables, in a transaction that changes no row."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
-from rich.console import Console
 from rich.table import Table
 
+from chassis.database import NOT_A_URL
+from vitrine_tools import screen
+from vitrine_tools.screen import plain
 from vitrine_tools.settings import Databases
 
 SERVICES = tuple(Databases.model_fields)
 CONNECT_SECONDS_MAX = 5.0
 STATEMENT_SECONDS_MAX = 60.0
+SILENCE_SECONDS_MAX = 5.0
+"""Beyond that, when not even the server's own refusal comes."""
+LOCK_SECONDS_MAX = 5.0
 ROWS_MAX = 1_000
-WIDTH_OF_A_FILE = 400
 
 
 class SqlError(Exception):
@@ -35,19 +39,25 @@ async def run(given: argparse.Namespace) -> None:
         connection = await asyncpg.connect(
             url,
             timeout=CONNECT_SECONDS_MAX,
-            command_timeout=STATEMENT_SECONDS_MAX,
+            command_timeout=STATEMENT_SECONDS_MAX + SILENCE_SECONDS_MAX,
             server_settings={
                 "search_path": given.service,
                 "application_name": "vitrine-sql",
                 "default_transaction_read_only": "on",
+                "statement_timeout": f"{STATEMENT_SECONDS_MAX:g}s",
+                "lock_timeout": f"{LOCK_SECONDS_MAX:g}s",
             },
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise SqlError(f"no database answers {given.service}'s login: {error}") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
+        why = str(error) or type(error).__name__
+        raise SqlError(f"no database answers {given.service}'s login: {why}") from error
+    except (ValueError, asyncpg.InterfaceError):
+        # asyncpg quotes the URL, and with `#` or `/` in it a password is taken for a port.
+        raise SqlError(f"{given.service.upper()}_DATABASE_URL: {NOT_A_URL}") from None
     try:
         _show(*await _ask(connection, given.question))
     except TimeoutError as error:
-        raise SqlError(f"no answer within {STATEMENT_SECONDS_MAX:g} seconds") from error
+        raise SqlError("no answer: the database is silent") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SqlError(f"{error}") from error
     finally:
@@ -57,22 +67,25 @@ async def run(given: argparse.Namespace) -> None:
 async def _ask(connection: asyncpg.Connection[Any], question: str) -> tuple[list[str], list[Any]]:
     """Return the columns and at most one row more than is shown."""
     # One statement by the extended protocol: nothing can follow that ends the transaction.
-    async with connection.transaction(readonly=True):
+    transaction = connection.transaction(readonly=True)
+    await transaction.start()
+    try:
         prepared = await connection.prepare(question)
         columns = [each.name for each in prepared.get_attributes()]
         if not columns:
             raise SqlError("that is no question: nothing would be answered")
         cursor = await prepared.cursor()
         return columns, await cursor.fetch(ROWS_MAX + 1)
+    finally:
+        # Never committed: a NOTIFY, which a transaction that only reads may give, is not sent.
+        await transaction.rollback()
 
 
 def _show(columns: Sequence[str], rows: Sequence[Any]) -> None:
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(width=WIDTH_OF_A_FILE, markup=False, emoji=False, highlight=False)
-    table = Table(*columns)
+    console = screen.wide_console()
+    table = Table(*map(plain, columns))
     for row in rows[:ROWS_MAX]:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*("" if value is None else plain(value) for value in row))
     if rows:
         console.print(table)
     else:

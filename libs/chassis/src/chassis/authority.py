@@ -117,11 +117,6 @@ def names_of(certificate: bytes) -> tuple[str, ...]:
     return tuple(str(name.value) for name in names)
 
 
-def begin_of(certificate: bytes) -> datetime:
-    """Return since when it counts: a little before it was made."""
-    return x509.load_pem_x509_certificate(certificate).not_valid_before_utc
-
-
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,

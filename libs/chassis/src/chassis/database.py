@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from chassis import logs
+from chassis import logs, metrics
 from chassis.errors import ConfigurationError, TransientError
 
 log = logs.get("chassis.database")
@@ -42,7 +42,12 @@ UNAVAILABLE = (
 has not got this role or database yet: a missing role and a wrong password look alike. One that dies
 between two steps of the protocol looks like a mistake of the client."""
 
+NOT_A_URL = (
+    "not a Postgres URL, or it names a file that is not there; "
+    "in a password # is written %23, / %2F and ? %3F"
+)
 RETRYABLE = (*UNAVAILABLE, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+rights_missing_count = metrics.counter("vitrine.rights.missing")
 
 
 class DatabaseUnavailableError(TransientError):
@@ -71,7 +76,9 @@ class _Door:
                     raise
                 return await _connection(self._let_in, options)
         except ValueError as error:
-            raise asyncpg.ClientConfigurationError(str(error)) from error
+            if isinstance(error, OSError):  # what TLS says of a certificate
+                raise asyncpg.ClientConfigurationError(str(error)) from error
+            raise asyncpg.ClientConfigurationError(NOT_A_URL) from None
         self._let_in = dsn
         return connection
 
@@ -122,7 +129,10 @@ class Database:
                 )
                 return cls(pool, schema)
             except ValueError as error:
-                raise ConfigurationError(f"not a Postgres URL: {error}") from error
+                # asyncpg quotes it, and with `#` or `/` in it a password is taken for a port.
+                # What TLS says of a certificate is a ValueError too, and quotes nothing.
+                tls = error.__cause__ if isinstance(error.__cause__, OSError) else None
+                raise ConfigurationError(str(tls or NOT_A_URL)) from None
             except UNAVAILABLE as error:
                 log.warning("waiting_for_postgres", reason=type(error).__name__)
             try:
@@ -146,6 +156,7 @@ class Database:
             raise DatabaseUnavailableError(type(error).__name__) from error
         except asyncpg.InsufficientPrivilegeError as error:
             log.error("right_missing", reason=str(error))  # noqa: TRY400 - names a table, no value
+            rights_missing_count.add(1)
             raise RightMissingError(str(error)) from error
         except asyncpg.PostgresError as error:
             # Errors are logged, and these quote values and whole rows.

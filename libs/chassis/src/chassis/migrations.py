@@ -109,8 +109,9 @@ async def migrate(
     """Bring the schema to `target` applied steps (None: all; lower: down). Return what was done.
 
     `phase`: PRE or ALL; what PRE leaves is returned too, as "waits …". `role`: the service's own,
-    which is given its rights on the tables. Raises ConfigurationError when an applied file was
-    edited afterwards.
+    which is given its rights on the tables; what ALL could not take of others is returned, as
+    "… may still …". Raises ConfigurationError when an applied file was edited afterwards, or
+    rights are given on a table that is not there.
     """
     steps = steps_of(folder)
     rights = TableRights.read(role, RUNTIME_FOLDER, folder) if role else None
@@ -135,9 +136,13 @@ async def migrate(
         done += await _down(connection, [step for step in extra if step.key in applied])
         done += [f"waits {step.key}" for step in left]
         if rights is not None:
+            if target is None and not left and applied.keys() <= {step.key for step in steps}:
+                await rights.check(connection)
             async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
                 kept = await rights.apply(connection, revoke=revoke)
             done += [f"waits {each}" for each in kept]
+            done += await rights.still(connection) if revoke else []
         return done
     finally:
         await connection.close()

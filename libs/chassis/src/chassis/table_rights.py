@@ -21,6 +21,28 @@ LEFT JOIN LATERAL aclexplode(c.relacl) a ON a.grantee = $1::text::regrole
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
 GROUP BY c.relname, c.relispartition ORDER BY c.relname
 """
+TABLES = """
+SELECT relname AS name FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+"""
+BEYOND = ("TRUNCATE", "REFERENCES", "TRIGGER")
+"""No service needs these."""
+MAINTAIN_SINCE = 17
+WAYS = "by a column's grant, PUBLIC, a group or another grantor"
+# Whatever the way: of a column, by PUBLIC, by a role that this one is or may become.
+MAY = """
+SELECT c.relname AS name, c.relispartition AS part, array_agg(verb ORDER BY verb) AS may
+FROM pg_class c CROSS JOIN unnest($2::text[]) AS verb
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+    AND EXISTS (
+        SELECT FROM pg_roles m
+        WHERE pg_has_role($1::text::regrole, m.oid, 'MEMBER')
+            AND CASE WHEN verb IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
+                THEN has_any_column_privilege(m.oid, c.oid, verb)
+                ELSE has_table_privilege(m.oid, c.oid, verb) END
+    )
+GROUP BY c.relname, c.relispartition ORDER BY c.relname
+"""
 
 
 class TableRights:
@@ -64,6 +86,33 @@ class TableRights:
         if changes:
             await connection.execute(";".join(changes))
         return [] if revoke else surplus
+
+    async def check(self, connection: Connection) -> None:
+        """Raise ConfigurationError for a table that is not there: a misspelt one gives no right.
+
+        To be asked when every step of this release, and none of a later one, is applied.
+        """
+        known = {row["name"] for row in await connection.fetch(TABLES)}
+        if unknown := sorted(self._verbs.keys() - known if self._verbs else ()):
+            schema = await connection.fetchval("SELECT current_schema()")
+            raise ConfigurationError(f"{FILE}: no table of {schema} is called {', '.join(unknown)}")
+
+    async def still(self, connection: Connection) -> list[str]:
+        """Say what the role may beyond its list, by grants that are not `apply`'s to take."""
+        role = await connection.fetchval("SELECT quote_ident($1::text)", self._role)
+        if await connection.fetchval(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = $1", self._role
+        ):
+            return [f"{role} may still do all: it is a superuser"]
+        asked = [SELECT, *sorted(VERBS), *BEYOND]
+        if connection.get_server_version().major >= MAINTAIN_SINCE:
+            asked.append("MAINTAIN")
+        found = []
+        for row in await connection.fetch(MAY, role, asked):
+            wanted = frozenset() if row["part"] else self._wanted(row["name"])
+            if more := sorted(frozenset(row["may"]) - wanted):
+                found.append(f'{role} may still {", ".join(more)} on "{row["name"]}": {WAYS}')
+        return found
 
     def _wanted(self, table: str) -> frozenset[str]:
         if self._verbs is None:

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
 from chassis import consumers, migrations
+from chassis import database as postgres
 from chassis.broker import Broker
 from chassis.consumers import ExactlyOnce, Route
 from chassis.database import Database, RightMissingError
@@ -34,12 +36,17 @@ async def database(database_dsn: str, toy_migrations: Path) -> AsyncIterator[Dat
     await database.close()
 
 
-async def test_what_a_role_may_not_do_is_to_be_tried_again(database: Database) -> None:
+async def test_what_a_role_may_not_do_is_to_be_tried_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(postgres, "rights_missing_count", SimpleNamespace(add=told.append))
     with pytest.raises(RightMissingError, match="permission denied for table done") as caught:
         async with database.read() as connection:
             await connection.execute(REMOVE)
 
     assert isinstance(caught.value, TransientError)
+    assert told == [1], "the alert RightMissing is of this"
 
 
 async def test_a_paid_order_waits_for_the_right_and_is_not_parked(

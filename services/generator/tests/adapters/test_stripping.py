@@ -1,12 +1,17 @@
 """Results lose their metadata and nothing else."""
 
 import io
+import resource
+import struct
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from generator.adapters import webm
+from generator.adapters.mp4_boxes import box, described
 from generator.adapters.stripping import PREVIEW_BYTES_MAX, small_preview, strip
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Kind
@@ -118,3 +123,87 @@ def test_a_preview_fits_a_progress_message():
 
 def test_a_preview_that_cannot_be_read_is_left_out():
     assert small_preview(b"not an image") == b""
+
+
+TOLD = SECRET.encode()
+
+
+def es(setup, more=b""):
+    """The description of a stream, its lengths in one byte each."""
+    config = b"\4" + bytes([15 + len(setup)]) + b"\x20" + bytes(12)
+    whole = b"\0\1\0" + config + b"\5" + bytes([len(setup)]) + setup + more
+    return bytes(4) + b"\3" + bytes([len(whole)]) + whole
+
+
+FLAC = b"\0\0\0\x22" + bytes(34)
+HEVC = bytes(22) + b"\2" + b"\x21\0\1\0\2\x42\1"
+AV1 = b"\x81\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind", "setup"),
+    [
+        (b"fLaC", b"dfLa", bytes(4) + FLAC + b"\x84\0\0\x21" + TOLD),
+        (b"hvc1", b"hvcC", HEVC + b"\x27\0\1\0\x21" + TOLD + TOLD),
+        (b"av01", b"av1C", AV1 + b"\x0a\1x" + b"\x2a\x21" + TOLD),
+        (b"vp09", b"vpcC", bytes(12) + TOLD),
+        (b"mp4v", b"esds", es(b"\0\0\1\xb2" + TOLD + b"\0\0\1\x20x", TOLD)),
+        (b"Opus", b"dOps", bytes(11) + TOLD),
+        (b"ac-3", b"dac3", bytes(3) + TOLD),
+        (b"ec-3", b"dec3", bytes(5) + TOLD),
+        (b"alac", b"alac", bytes(28) + TOLD),
+    ],
+)
+def test_behind_what_a_decoder_must_know_nothing_stays(codec, kind, setup):
+    kept = b"".join(described(codec, memoryview(box(kind, setup) + box(kind, TOLD))))
+
+    assert kept[4:8] == kind
+    assert TOLD[:4] not in kept
+    assert b"".join(described(codec, memoryview(kept))) == kept
+
+
+def test_comments_of_vorbis_are_left_out():
+    comment = b"\3vorbis" + struct.pack("<I", len(TOLD)) + TOLD + bytes(4) + b"\1"
+    first, last = b"\1vorbis" + bytes(23), b"\5vorbis and how it is coded"
+    headers = bytes([2, 30, len(comment)]) + first + comment + last
+
+    kept = webm._setup("A_VORBIS", memoryview(headers))
+
+    assert kept == b"\2\x1e\x10" + first + b"\3vorbis" + bytes(8) + b"\1" + last
+
+
+MANY = webm.MAGIC + b"\x80" + bytes.fromhex("18538067ff")
+FEW_BYTES = {
+    "boxes": box(b"free") * 120_000,
+    "elements": MANY + b"\xec\x80" * 120_000,
+    "clusters": MANY + bytes.fromhex("1f43b675ff") * 120_000,
+}
+
+
+@pytest.mark.parametrize("body", FEW_BYTES.values(), ids=FEW_BYTES)
+def test_a_file_of_nothing_but_heads_is_not_read_to_its_end(body):
+    with pytest.raises(AttemptFailedError, match="more parts"):
+        strip(body, "video", "out.mp4")
+
+
+def test_a_result_that_memory_is_too_small_for_is_damaged():
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    body = video("webm", "libvpx-vp9") + webm._element(webm._SIMPLE, b"\x81" + bytes(200 << 20))
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (now + (250 << 20), before[1]))
+    try:
+        with pytest.raises(AttemptFailedError, match="MemoryError"):
+            strip(body, "video", "out.webm")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("extension", ["avi", "flv", "mpegts"])
+def test_other_containers_are_refused(extension):
+    with pytest.raises(AttemptFailedError):
+        strip(video(extension, "libx264"), "video", f"out.{extension}")
+
+
+def test_a_codec_that_a_phone_may_not_know_is_refused():
+    with pytest.raises(AttemptFailedError):
+        strip(video("matroska", "libx264"), "video", "out.mkv")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.clock import SystemClock
 from devstack.testing import wait_until
@@ -276,3 +277,21 @@ async def test_of_two_certificates_the_state_tells_of_the_first_to_end(stack, qu
     left = (await driver.state()).certificate_until - SystemClock().now()
 
     assert timedelta(days=2) < left < timedelta(days=4)
+
+
+async def test_a_certificate_only_tls_can_read_is_used_and_its_end_unknown(stack, quiet):
+    """OpenSSL has more than one name for one; what reads its end has not."""
+    node, pki = quiet
+    files = tls_files(pki)
+    text = files.certificate.read_text().replace(" CERTIFICATE", " TRUSTED CERTIFICATE")
+    files.certificate.write_text(text)
+    with pytest.raises(ValueError, match="PEM"):
+        files.certificate_until()
+    driver = AgentNode(NODE, node.url, files, SystemClock())
+    stack.push_async_callback(driver.close)
+
+    with capture_logs() as logs:
+        left = (await driver.state()).certificate_until - SystemClock().now()
+
+    assert [each["event"] for each in logs] == ["certificate_end_unknown"]
+    assert timedelta(days=29) < left < timedelta(days=31), "the node's own is known all the same"

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+TRACKS_MAX = 8
+SECONDS_MAX = 24 * 3600.0
+_PARTS_FREE, _PARTS_MAX, _BYTES_A_PART = 100_000, 2_000_000, 128
+"""An hour of pictures and sound is 300,000 packets, in files of far more than 128 bytes each."""
+_AV1_HEAD, _SEQUENCE_HEADER, _OBU_SIZED, _OBU_EXTENDED = 4, 1, 0x02, 0x04
+
 
 class ClipError(ValueError):
     """What is wrong with a video, in words of ours that may be logged."""
@@ -18,6 +24,29 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     duration_seconds: float
 
 
+class Allowance(msgspec.Struct):
+    """How many more parts a file may have: a few bytes of it must not cost much memory or time."""
+
+    left: int
+
+    def spend(self, parts: int = 1) -> None:
+        self.left -= parts
+        if self.left < 0:
+            raise ClipError("more parts than any result")
+
+
+def parts_allowed(size: int) -> Allowance:
+    """Of boxes or elements, in a file of that many bytes."""
+    return Allowance(min(_PARTS_FREE + size // _BYTES_A_PART, _PARTS_MAX))
+
+
+def lasting(seconds: float) -> float:
+    """Raises ClipError for a video that nobody can watch, or nobody to its end."""
+    if not 0 < seconds <= SECONDS_MAX:
+        raise ClipError("lasts no time or more than a day")
+    return seconds
+
+
 def taken(view: memoryview, at: int, size: int) -> memoryview:
     """Raises ClipError where a slice would quietly be shorter: the file was cut off."""
     if at + size > len(view):
@@ -27,3 +56,30 @@ def taken(view: memoryview, at: int, size: int) -> memoryview:
 
 def number(view: memoryview, at: int, size: int) -> int:
     return int.from_bytes(taken(view, at, size), "big")
+
+
+def av1_setup(view: memoryview) -> bytes:
+    """What av1C holds, of its OBUs only the sequence header: a metadata OBU may hold a text."""
+    kept, at = bytes(taken(view, 0, _AV1_HEAD)), _AV1_HEAD
+    while at < len(view):
+        head, start = number(view, at, 1), at
+        if not head & _OBU_SIZED:
+            raise ClipError("an OBU without a size")
+        at += 2 if head & _OBU_EXTENDED else 1
+        size = shift = 0
+        more = True
+        while more:
+            byte = number(view, at, 1)
+            size, shift, at = size | (byte & 0x7F) << shift, shift + 7, at + 1
+            more = bool(byte & 0x80)
+        whole = taken(view, start, at - start + size)
+        if head >> 3 & 15 == _SEQUENCE_HEADER and not kept[_AV1_HEAD:]:
+            kept += whole
+        at += size
+    return kept
+
+
+def opus_setup(view: memoryview) -> bytes:
+    """What dOps holds, and OpusHead after its name."""
+    mapped = 2 + number(view, 1, 1) if number(view, 10, 1) else 0
+    return bytes(taken(view, 0, 11 + mapped))

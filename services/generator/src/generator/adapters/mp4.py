@@ -13,8 +13,26 @@ from typing import NamedTuple
 import msgspec
 
 from generator.adapters import mp4_fragments
-from generator.adapters.clips import Clip, ClipError, number, taken
-from generator.adapters.mp4_boxes import Parts, box, boxes, inside, one, rows
+from generator.adapters.clips import (
+    TRACKS_MAX,
+    Allowance,
+    Clip,
+    ClipError,
+    lasting,
+    number,
+    parts_allowed,
+    taken,
+)
+from generator.adapters.mp4_boxes import (
+    SAMPLES_MAX,
+    Parts,
+    box,
+    boxes,
+    described,
+    inside,
+    one,
+    rows,
+)
 from generator.adapters.mp4_fragments import Pieces
 
 VIDEO, SOUND = b"vide", b"soun"
@@ -22,18 +40,16 @@ CODECS = {
     VIDEO: {b"avc1", b"avc3", b"hvc1", b"hev1", b"av01", b"vp08", b"vp09", b"mp4v"},
     SOUND: {b"mp4a", b"Opus", b"fLaC", b"alac", b"ac-3", b"ec-3", b".mp3"},
 }
-_SETUP = {b"avcC", b"hvcC", b"av1C", b"vpcC", b"esds", b"dOps", b"dfLa", b"alac", b"dac3", b"dec3"}
-_SHOWN = {b"pasp", b"clap", b"btrt", b"fiel", b"mdcv", b"clli"}
-_COLOURS = (b"nclx", b"nclc")  # an ICC profile may name who made it
 _ENTRY_BYTES = {VIDEO: 78, SOUND: 28}
-# Bytes before a table's rows, and of each row; the number of rows is the last thing before them.
-_TABLES = {
-    b"stts": (8, 8),
-    b"ctts": (8, 8),
-    b"stss": (8, 4),
-    b"stsc": (8, 12),
-}
-_GROUPS = (b"roll", b"prol", b"rap ")
+_TABLES = {b"stts": 2, b"ctts": 2, b"stss": 1, b"stsc": 3}
+"""Numbers in a row of each; how many rows there are is told before them."""
+_GROUPS = {b"roll": 2, b"prol": 2, b"rap ": 1}
+"""What a group is told with, in bytes."""
+_EDITS_MAX = 16
+# What nothing is told in, and where a matrix lies: from the end, the same in either version.
+_MOVIE_HEADER = ((100, 112), ((-74, -64), (-28, -4)), -64)
+_TRACK_HEADER = ((84, 96), ((-60, -52), (-46, -44)), -44)
+_MEDIA_HEADER = ((24, 36), ((-2, 0),), 0)
 _CLASSIC_BRANDS = b"isom\0\0\2\0isomiso2avc1mp41"
 _UNDETERMINED = (0x55C4).to_bytes(2, "big")
 _HERE = bytes.fromhex("00000000 00000001 0000000c") + b"url " + bytes.fromhex("00000001")
@@ -55,6 +71,9 @@ class Track(msgspec.Struct, kw_only=True):
     """The box of a video's or a sound's own header."""
     entries: bytes
     tables: bytes
+    samples: int
+    length: int
+    """Of all samples, by the track's own clock."""
     chunks: list[Chunk]
     width: int
     height: int
@@ -63,49 +82,79 @@ class Track(msgspec.Struct, kw_only=True):
 def without_metadata(body: bytes) -> Clip:
     """Raises ClipError for anything but a whole MP4 with a video track."""
     whole = memoryview(body)
-    movie = one(inside(whole), b"moov")
+    left = parts_allowed(len(body))
+    movie = next((each for kind, each in boxes(whole, left) if kind == b"moov"), None)
+    if movie is None:
+        raise ClipError("no moov")
     parts = inside(movie)
-    header = _headed(one(parts, b"mvhd"), (100, 112))
-    tracks = [track for each in parts.get(b"trak", ()) if (track := _track(each)) is not None]
+    header = _headed(one(parts, b"mvhd"), *_MOVIE_HEADER)
+    tracks = _tracks(parts)
     if b"mvex" in parts:
-        pieces = mp4_fragments.gathered(whole, parts[b"mvex"][0])
+        pieces = mp4_fragments.gathered(whole, parts[b"mvex"][0], left)
         lengths = [_join(track, pieces, _scale(header)) for track in tracks]
         header = mp4_fragments.timed(header, _after_times(header) + 4, max(lengths, default=0))
     video = next((track for track in tracks if track.kind == VIDEO), None)
-    if video is None or not video.chunks:
+    if video is None or not video.samples:
         raise ClipError("no video")
+    lasting(video.length / _scale(video.media_header))
     return Clip(
         body=_written(whole, header, tracks),
         width=video.width,
         height=video.height,
-        duration_seconds=_seconds(header),
+        duration_seconds=lasting(_seconds(header)),
     )
+
+
+def _tracks(movie: Parts) -> list[Track]:
+    every = movie.get(b"trak", ())
+    if len(every) > TRACKS_MAX:
+        raise ClipError("more tracks than any result")
+    left = Allowance(SAMPLES_MAX)
+    tracks = [track for each in every if (track := _track(each, left)) is not None]
+    if len({_known(track) for track in tracks}) != len(tracks):
+        raise ClipError("two tracks of one number")
+    return tracks
+
+
+def _known(track: Track) -> int:
+    return number(memoryview(track.header), _after_times(track.header), 4)
 
 
 def _join(track: Track, pieces: dict[int, Pieces], scale: int) -> int:
     """Give a track what its fragments hold; return how long it lasts by the movie's clock."""
-    at = _after_times(track.header)
-    its = pieces.get(number(memoryview(track.header), at, 4))
+    its = pieces.get(_known(track))
     if its is None or track.chunks:
         raise ClipError("half in fragments")
     length = round(its.duration * scale / _scale(track.media_header))
     track.tables = mp4_fragments.tables(its)
+    track.samples, track.length = len(its.sizes), its.duration
     track.chunks = [Chunk(offset, size) for offset, size, _ in its.runs]
-    track.header = mp4_fragments.timed(track.header, at + 8, length)
+    track.header = mp4_fragments.timed(track.header, _after_times(track.header) + 8, length)
     after = _after_times(track.media_header) + 4
     track.media_header = mp4_fragments.timed(track.media_header, after, its.duration)
     track.edits = b"".join((track.edits[:8], *mp4_fragments.edits_timed(track.edits, length)))
     return length
 
 
-def _headed(view: memoryview, sizes: tuple[int, int]) -> bytes:
+def _headed(
+    view: memoryview, sizes: tuple[int, int], blank: tuple[tuple[int, int], ...], matrix: int
+) -> bytes:
     """A header of either version, without when it was made and changed."""
     version = number(view, 0, 1)
     if version > 1:
         raise ClipError("a header of the future")
-    times = 2 * (8 if version else 4)
-    rest = taken(view, 4 + times, sizes[version] - 4 - times)
-    return b"".join((view[:4], bytes(times), rest))
+    times = 4 + 2 * (8 if version else 4)
+    size = sizes[version]
+    fields = bytearray(taken(view, 0, size))
+    fields[4:times] = bytes(times - 4)
+    for start, end in blank:
+        fields[size + start : size + end] = bytes(end - start)
+    if matrix:
+        # Its last column is the same in every video: nothing is shown in perspective.
+        column = (8, bytes(4)), (20, bytes(4)), (32, b"\x40\0\0\0")
+        for at, value in column:
+            fields[size + matrix + at : size + matrix + at + 4] = value
+    return bytes(fields)
 
 
 def _after_times(header: bytes) -> int:
@@ -126,7 +175,7 @@ def _seconds(header: bytes) -> float:
     return 0.0 if duration == 2 ** (8 * width) - 1 else duration / _scale(header)
 
 
-def _track(view: memoryview) -> Track | None:
+def _track(view: memoryview, left: Allowance) -> Track | None:
     parts = inside(view)
     media = inside(one(parts, b"mdia"))
     kind = bytes(taken(one(media, b"hdlr"), 8, 4))
@@ -136,17 +185,22 @@ def _track(view: memoryview) -> Track | None:
     _check_its_own(inside(one(info, b"dinf")))
     samples = inside(one(info, b"stbl"))
     entries, width, height = _entries(one(samples, b"stsd"), kind)
-    media_header = _headed(one(media, b"mdhd"), (24, 36))
+    count, length = _counted(samples, left)
+    header = _headed(one(parts, b"tkhd"), *_TRACK_HEADER)
+    known = _after_times(header) + 4
+    media_header = _headed(one(media, b"mdhd"), *_MEDIA_HEADER)
     looks = (b"vmhd", 12) if kind == VIDEO else (b"smhd", 8)
     return Track(
         kind=kind,
-        header=_headed(one(parts, b"tkhd"), (84, 96)),
+        header=header[:known] + bytes(4) + header[known + 4 :],
         edits=_edits(parts),
         media_header=media_header[:-4] + _UNDETERMINED + bytes(2),
         looks=box(looks[0], taken(one(info, looks[0]), 0, looks[1])),
         entries=entries,
         tables=_tables(samples),
-        chunks=list(_chunks(samples)),
+        samples=count,
+        length=length,
+        chunks=list(_chunks(samples, number(memoryview(entries), 12, 4))),
         width=width,
         height=height,
     )
@@ -162,8 +216,10 @@ def _edits(parts: Parts) -> bytes:
     if b"edts" not in parts:
         return b""
     edits = one(inside(parts[b"edts"][0]), b"elst")
-    row = 20 if number(edits, 0, 1) else 12
-    return bytes(taken(edits, 0, 8 + row * number(edits, 4, 4)))
+    row, count = 20 if number(edits, 0, 1) else 12, number(edits, 4, 4)
+    if count > _EDITS_MAX:
+        raise ClipError("more edits than any result")
+    return bytes(taken(edits, 0, 8 + row * count))
 
 
 def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
@@ -174,9 +230,10 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
         if codec not in CODECS[kind]:
             raise ClipError("coded in a way that is not sent on")
         fields = bytearray(taken(content, 0, _ENTRY_BYTES[kind]))
-        fields[6:8] = (1).to_bytes(2, "big")
+        fields[:8] = (1).to_bytes(8, "big")
         if kind == VIDEO:
             fields[8:24] = bytes(16)
+            fields[36:40] = bytes(4)
             fields[42:74] = bytes(32)
             if not kept:
                 width, height = struct.unpack_from(">HH", fields, 24)
@@ -184,45 +241,82 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
             raise ClipError("sound as QuickTime describes it")
         else:
             fields[10:16] = bytes(6)
-        kept.append(box(codec, fields, *_described(content[_ENTRY_BYTES[kind] :])))
-    if not kept:
+            fields[20:24] = bytes(4)
+        kept.append(box(codec, fields, *described(codec, content[_ENTRY_BYTES[kind] :])))
+    if not 0 < len(kept) <= TRACKS_MAX:
         raise ClipError("no description of the samples")
     return box(b"stsd", bytes(4), len(kept).to_bytes(4, "big"), *kept), width, height
 
 
-def _described(view: memoryview) -> Iterator[bytes]:
-    for kind, content in boxes(view):
-        if kind in _SETUP | _SHOWN or (kind == b"colr" and bytes(content[:4]) in _COLOURS):
-            yield box(kind, content)
+def _counted(samples: Parts, left: Allowance) -> tuple[int, int]:
+    """How many samples there are and how long they last; no table tells of more than these."""
+    count = number(one(samples, b"stsz"), 8, 4)
+    left.spend(count)
+    times = _rows(one(samples, b"stts"), b"stts")
+    shifts = _rows(samples[b"ctts"][0], b"ctts")[0::2] if b"ctts" in samples else [count]
+    keys = _rows(samples[b"stss"][0], b"stss") if b"stss" in samples else []
+    if (
+        sum(times[0::2]) != count
+        or sum(shifts) != count
+        or (count and 0 in (*times[0::2], *shifts))
+    ):
+        raise ClipError("tables of other samples")
+    if any(a >= b for a, b in zip((0, *keys), (*keys, count + 1), strict=True)):
+        raise ClipError("keyframes out of order")
+    return count, sum(map(int.__mul__, times[0::2], times[1::2]))
+
+
+def _rows(table: memoryview, kind: bytes) -> Sequence[int]:
+    return rows(table, 8, "I", _TABLES[kind] * number(table, 4, 4))
 
 
 def _tables(samples: Parts) -> bytes:
     sizes = one(samples, b"stsz")
     listed = 0 if number(sizes, 4, 4) else number(sizes, 8, 4)
     kept = [box(b"stsz", taken(sizes, 0, 12 + 4 * listed))]
-    for kind, (head, row) in _TABLES.items():
+    for kind, row in _TABLES.items():
         first = samples.get(kind, [])[:1]
-        kept += [box(kind, taken(t, 0, head + row * number(t, head - 4, 4))) for t in first]
-    for kind in (b"sgpd", b"sbgp"):
-        groups = samples.get(kind, ())
-        kept += [box(kind, group) for group in groups if bytes(group[4:8]) in _GROUPS]
+        kept += [box(kind, taken(each, 0, 8 + 4 * row * number(each, 4, 4))) for each in first]
+    for group, size in _GROUPS.items():
+        kept += _grouped(samples, group, size)
     return b"".join(kept)
 
 
-def _chunks(samples: Parts) -> Iterator[Chunk]:
+def _grouped(samples: Parts, group: bytes, size: int) -> list[bytes]:
+    """Which samples make sense only after others, as FFmpeg and most others write it."""
+    told, where = (
+        next((each for each in samples.get(kind, ()) if bytes(each[4:8]) == group), None)
+        for kind in (b"sgpd", b"sbgp")
+    )
+    if told is None or where is None or told[0] != 1 or where[0] or number(told, 8, 4) != size:
+        return []
+    known = size * min(number(told, 12, 4), _EDITS_MAX)
+    return [
+        box(b"sgpd", taken(told, 0, 16 + known)),
+        box(b"sbgp", taken(where, 0, 12 + 8 * number(where, 8, 4))),
+    ]
+
+
+def _chunks(samples: Parts, entries: int) -> Iterator[Chunk]:
     """Where the samples are. A table that contradicts another one is an error."""
     sizes, groups = one(samples, b"stsz"), one(samples, b"stsc")
     each, count = number(sizes, 4, 4), number(sizes, 8, 4)
     listed = () if each else rows(sizes, 12, "I", count)
+    if 0 in listed:
+        raise ClipError("a sample of nothing")
     offsets = _offsets(samples)
-    runs = rows(groups, 8, "I", 3 * number(groups, 4, 4))
+    runs = _rows(groups, b"stsc")
     firsts = [*runs[0::3], len(offsets) + 1]
     if firsts[0] != 1 or sorted(set(firsts)) != firsts:
         raise ClipError("chunks out of order")
+    if not all(0 < entry <= entries for entry in runs[2::3]):
+        raise ClipError("samples nobody described")
     done = 0
     for first, after, in_chunk in zip(firsts, firsts[1:], runs[1::3], strict=False):
         for offset in offsets[first - 1 : after - 1]:
             more = min(in_chunk, count - done)
+            if not more:
+                raise ClipError("a chunk of nothing")
             yield Chunk(offset, each * more if each else sum(listed[done : done + more]))
             done += more
     if done != count:

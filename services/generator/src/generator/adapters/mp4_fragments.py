@@ -11,8 +11,8 @@ from itertools import groupby
 
 import msgspec
 
-from generator.adapters.clips import ClipError, number, taken
-from generator.adapters.mp4_boxes import ROWS_MAX, Parts, box, inside, one, placed, rows
+from generator.adapters.clips import TRACKS_MAX, Allowance, ClipError, number, taken
+from generator.adapters.mp4_boxes import SAMPLES_MAX, Parts, box, inside, one, placed, rows
 
 _BASE, _DESCRIPTION, _DURATION, _SIZE, _FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
 _FROM_HERE = 0x20000
@@ -36,7 +36,7 @@ class Pieces(msgspec.Struct):
     duration: int = 0
 
 
-def gathered(whole: memoryview, extends: memoryview) -> dict[int, Pieces]:
+def gathered(whole: memoryview, extends: memoryview, left: Allowance) -> dict[int, Pieces]:
     """Raises ClipError where a run does not say where it is."""
     found = {
         number(each, 4, 4): Pieces(
@@ -44,15 +44,19 @@ def gathered(whole: memoryview, extends: memoryview) -> dict[int, Pieces]:
         )
         for each in inside(extends).get(b"trex", ())
     }
-    for at, kind, content in placed(whole):
+    if len(found) > TRACKS_MAX:
+        raise ClipError("more tracks than any result")
+    # Every sample has a byte of its own: no file has more of them than bytes.
+    samples = Allowance(min(SAMPLES_MAX, len(whole)))
+    for at, kind, content in placed(whole, left):
         if kind == b"moof":
             end = at
-            for track in inside(content).get(b"traf", ()):
-                end = _read(inside(track), found, at, end)
+            for track in inside(content, left).get(b"traf", ()):
+                end = _read(inside(track, left), found, samples, at, end)
     return found
 
 
-def _read(parts: Parts, found: dict[int, Pieces], start: int, end: int) -> int:
+def _read(parts: Parts, found: dict[int, Pieces], samples: Allowance, start: int, end: int) -> int:
     """Take up one track's runs of a fragment; return where their samples end."""
     head = one(parts, b"tfhd")
     flags, track = number(head, 1, 3), number(head, 4, 4)
@@ -63,6 +67,8 @@ def _read(parts: Parts, found: dict[int, Pieces], start: int, end: int) -> int:
     if flags & _BASE:
         base, at = number(head, at, 8), at + 8
     if flags & _DESCRIPTION:
+        if number(head, at, 4) != 1:
+            raise ClipError("samples nobody described")
         at += 4
     defaults = list(pieces.defaults)
     for place, flag in enumerate((_DURATION, _SIZE, _FLAGS)):
@@ -71,6 +77,7 @@ def _read(parts: Parts, found: dict[int, Pieces], start: int, end: int) -> int:
     _wait(pieces, parts)
     end = base
     for run in parts.get(b"trun", ()):
+        samples.spend(number(run, 4, 4))
         end = _run(run, pieces, defaults, base, end)
     return end
 
@@ -90,7 +97,7 @@ def _run(run: memoryview, pieces: Pieces, defaults: Sequence[int], base: int, en
     flags, count, at = number(run, 1, 3), number(run, 4, 4), 8
     if flags & _RUN_OFFSET:
         end, at = base + int.from_bytes(taken(run, at, 4), "big", signed=True), at + 4
-    if end < 0 or len(pieces.sizes) + count > ROWS_MAX:
+    if end < 0:
         raise ClipError("a run that cannot be")
     first, at = (number(run, at, 4), at + 4) if flags & _RUN_FIRST else (None, at)
     told = [each for each in (_RUN_DURATION, _RUN_SIZE, _RUN_FLAGS, _RUN_SHIFT) if flags & each]
@@ -102,6 +109,8 @@ def _run(run: memoryview, pieces: Pieces, defaults: Sequence[int], base: int, en
             said.get(flag, default)
             for flag, default in zip((_RUN_DURATION, _RUN_SIZE, _RUN_FLAGS), defaults, strict=True)
         )
+        if not own:
+            raise ClipError("a sample of nothing")
         marks = first if first is not None and place == 0 else marks
         pieces.durations.append(duration)
         pieces.duration += duration

@@ -59,6 +59,7 @@ def strip(body: bytes, kind: str, filename: str) -> Stripped:
         SyntaxError,  # Pillow's word for a broken PNG
         ValueError,
         IndexError,
+        MemoryError,
     ) as error:
         failure = Failure(kind=Kind.OUTPUT_DAMAGED, detail=type(error).__name__)
         raise AttemptFailedError(failure) from error

@@ -7,12 +7,24 @@ left out: tags, titles, attachments, chapters, names of programs, and further tr
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
 
-from generator.adapters.clips import Clip, ClipError, number, taken
+from generator.adapters.clips import (
+    TRACKS_MAX,
+    Allowance,
+    Clip,
+    ClipError,
+    av1_setup,
+    lasting,
+    number,
+    opus_setup,
+    parts_allowed,
+    taken,
+)
 
 MAGIC = bytes.fromhex("1a45dfa3")
 VIDEO, SOUND = 1, 2
@@ -40,20 +52,25 @@ _PICTURE = {
 }
 _SOUNDS = dict.fromkeys((0xB5, 0x78B5, 0x9F, 0x6264))
 _KEPT_OF_TRACK = {
-    **dict.fromkeys((_NUMBER, _KIND, _CODEC, _SETUP, _EACH)),
+    **dict.fromkeys((_NUMBER, _KIND, _CODEC, _EACH)),
     **dict.fromkeys((0xB9, 0x88, 0x55AA, 0x9C, 0x56AA, 0x56BB, 0x55EE)),
     _VIDEO: _PICTURE,
     0xE1: _SOUNDS,
 }
 _KEPT_OF_GROUP = {
-    **dict.fromkeys((_BLOCK, 0x9B, _REFERENCE, 0xFA, 0x75A2, 0xA4)),
+    **dict.fromkeys((_BLOCK, 0x9B, _REFERENCE, 0xFA, 0x75A2)),
     _ADDITIONS: {_MORE: dict.fromkeys((_ADDED_ID, _ADDED))},
 }
-_BYTES = frozenset({_CODEC, _SETUP, _BLOCK, _ADDED, 0xA4})
+_BYTES = frozenset({_CODEC, _BLOCK, _ADDED})
 """All others are numbers, where no text fits in."""
 _NUMBER_BYTES_MAX = 8
 _TRANSPARENCY = 1
 _KEYFRAME = 0x80
+_FEATURES = range(1, 5)
+"""Of VP9: profile, level, depth, and how colours are halved."""
+_LACED, _VORBIS_BYTES = 255, 30
+_NO_COMMENT = b"\x03vorbis" + bytes(8) + b"\1"
+"""Of no vendor, with no tags, and with the bit at its end that must be set."""
 _MILLISECOND = 1_000_000
 Parts = dict[int, list[memoryview]]
 
@@ -79,18 +96,19 @@ def without_metadata(body: bytes) -> Clip:
     tracks: dict[int, _Track] = {}
     clusters: list[_Cluster] = []
     video, last = None, 0
-    for name, content in _elements(memoryview(body)):
-        if name == _INFO:
-            info = _inside(content)
-        elif name == _TRACKS:
-            tracks = {track.number: track for track in _tracks(content)}
+    left = parts_allowed(len(body))
+    for name, content in _elements(memoryview(body), left):
+        if name == _INFO and not info:
+            info = _inside(content, left)
+        elif name == _TRACKS and not tracks:
+            tracks = _tracks(content, left)
             video = next((each for each in tracks.values() if each.kind == VIDEO), None)
         elif name == _CLUSTER:
             clusters.append(_Cluster(0, []))
         elif name == _TIME and clusters:
             clusters[-1].time = _whole(content)
         elif name in (_SIMPLE, _GROUP) and clusters and video is not None:
-            last = max(last, _add(clusters[-1], name, content, tracks, video))
+            last = max(last, _add(clusters[-1], name, content, tracks, video, left))
     filled = [cluster for cluster in clusters if cluster.blocks]
     if video is None or not filled:
         raise ClipError("no video")
@@ -98,18 +116,20 @@ def without_metadata(body: bytes) -> Clip:
     if scale == 0:
         raise ClipError("no time scale")
     duration = _float(info, _DURATION) or last + video.each_ns / scale
+    lasting(max(duration, last) * scale / 1e9)
     return Clip(
         body=_written(scale, duration, tracks, video, filled),
         width=video.width,
         height=video.height,
-        duration_seconds=duration * scale / 1e9,
+        duration_seconds=lasting(duration * scale / 1e9),
     )
 
 
-def _elements(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+def _elements(view: memoryview, left: Allowance) -> Iterator[tuple[int, memoryview]]:
     """Every element; what is in a segment and a cluster follows these themselves."""
     at = 0
     while at < len(view):
+        left.spend()
         name, at = _variable(view, at, marked=True)
         size, after = _variable(view, at, marked=False)
         endless = size == (1 << (7 * (after - at))) - 1
@@ -134,9 +154,9 @@ def _variable(view: memoryview, at: int, *, marked: bool) -> tuple[int, int]:
     return (value if marked else value - (1 << (7 * size))), at + size
 
 
-def _inside(view: memoryview) -> Parts:
+def _inside(view: memoryview, left: Allowance) -> Parts:
     found: Parts = {}
-    for name, content in _elements(view):
+    for name, content in _elements(view, left):
         found.setdefault(name, []).append(content)
     return found
 
@@ -180,40 +200,92 @@ def _fixed(name: int, value: int) -> bytes:
     return _element(name, value.to_bytes(8, "big"))
 
 
-def _kept(view: memoryview, allowed: Mapping[int, Any]) -> Iterator[bytes]:
-    for name, content in _elements(view):
+def _kept(
+    elements: Iterable[tuple[int, memoryview]], allowed: Mapping[int, Any], left: Allowance
+) -> Iterator[bytes]:
+    """One of each: where a name comes twice, readers do not agree on which of them counts."""
+    seen = set()
+    for name, content in elements:
         if name not in allowed:
             continue
+        if name in seen:
+            if name in _BYTES:
+                raise ClipError("told twice")
+            continue
+        seen.add(name)
         if allowed[name] is not None:
-            yield _element(name, *_kept(content, allowed[name]))
+            yield _element(name, *_kept(_elements(content, left), allowed[name], left))
         elif name in _BYTES or len(content) <= _NUMBER_BYTES_MAX:
             yield _element(name, content)
         else:
             raise ClipError("a number that is none")
 
 
-def _tracks(view: memoryview) -> Iterator[_Track]:
-    for name, content in _elements(view):
-        if name != _TRACK:
-            continue
-        parts = _inside(content)
-        kind = _unsigned(parts, _KIND, 0)
-        if kind not in CODECS:
-            continue
-        codec = bytes(parts[_CODEC][0]).rstrip(b"\0").decode() if _CODEC in parts else ""
-        if codec not in CODECS[kind] or _ENCODED in parts:
-            raise ClipError("coded in a way that is not sent on")
-        picture = _inside(parts[_VIDEO][0]) if _VIDEO in parts else {}
-        known = _unsigned(parts, _NUMBER, 0)
-        named = (_fixed(_UID, known), _element(_LANGUAGE, b"und"))
-        yield _Track(
-            number=known,
-            kind=kind,
-            entry=_element(_TRACK, *_kept(content, _KEPT_OF_TRACK), *named),
-            width=_unsigned(picture, _WIDTH, 0),
-            height=_unsigned(picture, _HEIGHT, 0),
-            each_ns=_unsigned(parts, _EACH, 0),
-        )
+def _tracks(view: memoryview, left: Allowance) -> dict[int, _Track]:
+    found: dict[int, _Track] = {}
+    every = [content for name, content in _elements(view, left) if name == _TRACK]
+    if len(every) > TRACKS_MAX:
+        raise ClipError("more tracks than any result")
+    for content in every:
+        track = _track(content, left)
+        if track is not None and found.setdefault(track.number, track) is not track:
+            raise ClipError("two tracks of one number")
+    return found
+
+
+def _track(content: memoryview, left: Allowance) -> _Track | None:
+    parts = _inside(content, left)
+    kind = _unsigned(parts, _KIND, 0)
+    if kind not in CODECS:
+        return None
+    codec = bytes(parts[_CODEC][0]).rstrip(b"\0").decode() if _CODEC in parts else ""
+    if codec not in CODECS[kind] or _ENCODED in parts:
+        raise ClipError("coded in a way that is not sent on")
+    if len(parts.get(_SETUP, ())) > 1:
+        raise ClipError("told twice")
+    setup = b"".join(_setup(codec, each) for each in parts.get(_SETUP, ()))
+    picture = _inside(parts[_VIDEO][0], left) if _VIDEO in parts else {}
+    known = _unsigned(parts, _NUMBER, 0)
+    kept = [*_kept(_elements(content, left), _KEPT_OF_TRACK, left)]
+    kept += [_element(_SETUP, setup)] if setup else []
+    return _Track(
+        number=known,
+        kind=kind,
+        entry=_element(_TRACK, *kept, _fixed(_UID, known), _element(_LANGUAGE, b"und")),
+        width=_unsigned(picture, _WIDTH, 0),
+        height=_unsigned(picture, _HEIGHT, 0),
+        each_ns=_unsigned(parts, _EACH, 0),
+    )
+
+
+def _setup(codec: str, view: memoryview) -> bytes:
+    """What a decoder must know before it is given the first block, and no more."""
+    match codec:
+        case "V_AV1":
+            return av1_setup(view)
+        case "V_VP9":
+            features = (view[at : at + 3] for at in range(0, min(len(view), 12) - 2, 3))
+            return b"".join(each for each in features if each[0] in _FEATURES and each[1] == 1)
+        case "A_OPUS":
+            return b"OpusHead" + opus_setup(view[8:])
+        case "A_VORBIS":
+            return _vorbis(view)
+    return b""
+
+
+def _vorbis(view: memoryview) -> bytes:
+    """Three headers in one, of which the second is all tags."""
+    sizes, at = [0, 0], 1
+    for place in range(2):
+        more = _LACED
+        while more == _LACED:
+            more, at = number(view, at, 1), at + 1
+            sizes[place] += more
+    first, last = bytes(taken(view, at, sizes[0])), bytes(view[at + sum(sizes) :])
+    heads = first[:7] == b"\x01vorbis" and last[:7] == b"\x05vorbis"
+    if not heads or len(first) != _VORBIS_BYTES:
+        raise ClipError("no headers of Vorbis")
+    return b"".join((bytes([2, _VORBIS_BYTES, len(_NO_COMMENT)]), first, _NO_COMMENT, last))
 
 
 def _add(
@@ -222,36 +294,37 @@ def _add(
     content: memoryview,
     tracks: dict[int, _Track],
     video: _Track,
+    left: Allowance,
 ) -> int:
     """Keep a block if its track is kept; return when it is shown."""
-    block, parts = content, {}
-    if name == _GROUP:
-        parts = _inside(content)
-        if _BLOCK not in parts:
-            return 0
-        block = parts[_BLOCK][0]
+    group = [*_elements(content, left)] if name == _GROUP else [(_BLOCK, content)]
+    block = next((each for kind, each in group if kind == _BLOCK), None)
+    if block is None:
+        return 0
     track, at = _variable(block, 0, marked=False)
     if track not in tracks:
         return 0
-    key = _REFERENCE not in parts if name == _GROUP else number(block, at + 2, 1) & _KEYFRAME
-    cluster.has_key |= bool(key) and track == video.number
-    if name == _SIMPLE:
-        cluster.blocks.append(_element(name, content))
+    if len(block) <= at + 3:
+        raise ClipError("a block of nothing")
+    if name == _GROUP:
+        key = all(kind != _REFERENCE for kind, _ in group)
+        cluster.blocks.append(_element(name, *_of_group(group, left)))
     else:
-        cluster.blocks.append(_element(name, *_of_group(content)))
+        key = bool(number(block, at + 2, 1) & _KEYFRAME)
+        cluster.blocks.append(_element(name, content))
+    cluster.has_key |= key and track == video.number
     return cluster.time + int.from_bytes(taken(block, at, 2), "big", signed=True)
 
 
-def _of_group(view: memoryview) -> Iterator[bytes]:
-    for name, content in _elements(view):
-        if name != _ADDITIONS:
-            yield from _kept(memoryview(_element(name, content)), _KEPT_OF_GROUP)
-            continue
-        more = [each for kind, each in _elements(content) if kind == _MORE]
-        shown = [each for each in more if _unsigned(_inside(each), _ADDED_ID, 1) == _TRANSPARENCY]
-        if shown:
-            added = _element(_ADDITIONS, *(_element(_MORE, each) for each in shown))
-            yield from _kept(memoryview(added), _KEPT_OF_GROUP)
+def _of_group(group: list[tuple[int, memoryview]], left: Allowance) -> Iterator[bytes]:
+    """What is added to a block stays if it is its transparency."""
+    yield from _kept((each for each in group if each[0] != _ADDITIONS), _KEPT_OF_GROUP, left)
+    added = next((each for name, each in group if name == _ADDITIONS), memoryview(b""))
+    more = (each for name, each in _elements(added, left) if name == _MORE)
+    shown = (each for each in more if _unsigned(_inside(each, left), _ADDED_ID, 1) == _TRANSPARENCY)
+    for each in islice(shown, 1):
+        alone = (_ADDITIONS, memoryview(_element(_MORE, each)))
+        yield from _kept([alone], _KEPT_OF_GROUP, left)
 
 
 def _written(

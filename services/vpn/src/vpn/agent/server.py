@@ -93,7 +93,7 @@ class Server:
         assert self._socket is not None
         assert self._runner.server is not None
         stamp = self._files.stamp()
-        context = self._files.server_context()
+        context, until = self._files.server_context(), self._files.certificate_until()
         listener = await asyncio.get_running_loop().create_server(
             self._runner.server,
             sock=self._socket.dup(),
@@ -103,7 +103,7 @@ class Server:
         )
         before, self._listener = self._listener, listener
         self._context, self._stamp = context, stamp
-        self._node.certificate_until = self._files.certificate_until()
+        self._node.certificate_until = until
         if before is not None:
             before.close()
 

@@ -177,13 +177,21 @@ class AgentNode:
             stamp = self._files.stamp()
             if self._context is None or stamp != self._stamp:
                 self._context = self._files.client_context()
-                self._certificate_until = self._files.certificate_until()
+                self._certificate_until = self._end_of_ours()
                 self._stamp = stamp
         except OSError as error:  # ssl.SSLError is one too
             if self._context is None:
                 raise NodeUnreachableError(f"{self.name}: certificates: {error}") from error
             log.warning("certificate_not_reloaded", node=self.name, why=str(error))
         return self._context
+
+    def _end_of_ours(self) -> datetime | None:
+        """Return None where only TLS can read it: it accepts spellings that we do not."""
+        try:
+            return self._files.certificate_until()
+        except ValueError as error:
+            log.warning("certificate_end_unknown", node=self.name, why=str(error))
+            return None
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
