@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chassis.authority import SERVER, Authority
-from vitrine_tools import audit
+from vitrine_tools import audit, checks
 from vitrine_tools.audit import Agreed
 
 HOLE = {"id": "PYSEC-2026-1", "aliases": ["CVE-2026-1"], "fix_versions": ["2.0.1"]}
@@ -133,8 +133,12 @@ class _Connection(BaseHTTPRequestHandler):
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """What answers pip-audit's default questions about the two packages of a lock."""
+    checks.program("pip-audit")  # before the stand-in is the only registry there is
     (tmp_path / "requirements.lock").write_text("holed==2.0 \\\n    --hash=sha256:0\nsafe==1.0\n")
     monkeypatch.setattr(audit, "ROOT", tmp_path)
+    # What else this machine does is no verdict on the stand-in.
+    monkeypatch.setattr(audit, "CANARY_SECONDS_MAX", 100.0)
+    monkeypatch.setattr(audit, "ANSWER_SECONDS_MAX", 60)
     with Registry(tmp_path) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.server_port}")
