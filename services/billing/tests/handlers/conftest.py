@@ -316,8 +316,12 @@ def _with(rejected, till):
 
 
 @pytest.fixture
-async def cashier(postgres_desk):
+async def cashier(postgres_desk, request):
     morning = postgres_desk.now
+    if "teller_of" in request.fixturenames:
+        # Simulators live today, and so must the account from its first moment: its trial ends.
+        postgres_desk.clock.moment = datetime.now(UTC)
+        await postgres_desk.outbox.partitions.maintain()
     await postgres_desk.open(USER)
     yield Cashier(postgres_desk)
     postgres_desk.clock.moment = morning
@@ -336,8 +340,6 @@ async def teller_of(cashier):
         await control.webhook(url=teller.url, enabled=True)
         return teller
 
-    cashier.desk.clock.moment = datetime.now(UTC)
-    await cashier.later(seconds=0)
     yield teller_of
     for teller in opened:
         await teller.webhooks.stop()
