@@ -314,11 +314,11 @@ async def test_a_storm_leaves_nodes_and_timers_as_they_should_be(
                 return not any(answer["state"]["messages"] for answer in answers)
 
             await drain(handled, within=timedelta(seconds=30), what="every command")
-            await drain(lambda: in_step(shop), within=timedelta(seconds=90), what="all in step")
+            await in_step(shop, within=timedelta(seconds=90), what="all in step")
             settled = time.monotonic()
             watcher.settled = settled - killed
             await drain(lambda: calm(shop), within=timedelta(seconds=40), what="nothing due")
-            await drain(lambda: in_step(shop), within=timedelta(seconds=10), what="still in step")
+            await in_step(shop, within=timedelta(seconds=10), what="still in step")
             over.set()
             await watching
         seen = await judge(shop)

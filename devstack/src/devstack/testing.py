@@ -6,7 +6,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -14,9 +20,11 @@ from uuid import uuid4
 
 import asyncpg
 import nats
+import structlog
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from chassis import migrations
 from chassis.identity import Identity
 from contracts.accounts import SHARED
 from devstack import nats_security
@@ -32,10 +40,12 @@ __all__ = [
     "SecuredNats",
     "create_database",
     "drop_database",
+    "empty_database",
     "empty_schema",
     "ended",
     "free_port",
     "fresh_database",
+    "migrated_database",
     "private_nats",
     "private_postgres",
     "run_blocking",
@@ -98,6 +108,10 @@ SELECT
 """
 
 Result = TypeVar("Result")
+
+# Or each exception that is logged takes a second to be painted, with every local of every frame.
+if not structlog.is_configured():
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 class DatabaseServer(Protocol):
@@ -169,49 +183,40 @@ def _remove_abandoned(parent: Path) -> None:
 
 
 @contextmanager
-def running_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
+def _blocking(opening: AbstractAsyncContextManager[Result]) -> Iterator[Result]:
+    """Open something for synchronous code, in one loop that nobody else sees."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        opened = runner.run(opening.__aenter__())
+        try:
+            yield opened
+        finally:
+            runner.run(opening.__aexit__(None, None, None))
+
+
+def running_postgres(
+    settings: Mapping[str, str] = UNSAFE_BUT_FAST, password: str | None = None
+) -> AbstractContextManager[Postgres]:
     """A Postgres for synchronous code, by default without fsync."""
-    with scratch_folder() as folder:
-        chosen = UNSAFE_BUT_FAST if settings is None else settings
-        server = Postgres(folder / "postgres", free_port(), chosen)
-        try:
-            run_blocking(server.start())
-            yield server
-        finally:
-            run_blocking(server.kill())
-            server.erase()
+    return _blocking(private_postgres(settings, password))
 
 
-@contextmanager
-def running_nats() -> Iterator[NatsServer]:
+def running_nats() -> AbstractContextManager[NatsServer]:
     """A nats-server for synchronous code, with `sync_interval: always`."""
-    with scratch_folder() as folder:
-        server = NatsServer(folder / "nats", free_port())
-        try:
-            run_blocking(server.start())
-            yield server
-        finally:
-            run_blocking(server.kill())
+    return _blocking(private_nats())
 
 
-@contextmanager
-def running_secured_nats(accounts: str = SHARED) -> Iterator["SecuredNats"]:
+def running_secured_nats(accounts: str = SHARED) -> AbstractContextManager["SecuredNats"]:
     """The same for synchronous code, with TLS and a user for each service."""
-    with scratch_folder() as folder:
-        security = partial(nats_security.prepare, folder, accounts)
-        server = NatsServer(folder / "nats", free_port(), security=security)
-        try:
-            run_blocking(server.start())
-            yield SecuredNats(server, folder)
-        finally:
-            run_blocking(server.kill())
+    return _blocking(secured_nats(accounts=accounts))
 
 
 @asynccontextmanager
-async def private_postgres(settings: Mapping[str, str] | None = None) -> AsyncIterator[Postgres]:
+async def private_postgres(
+    settings: Mapping[str, str] | None = None, password: str | None = None
+) -> AsyncIterator[Postgres]:
     """A Postgres of the test's own, durable by default, to be killed and restarted at will."""
     with scratch_folder() as folder:
-        server = Postgres(folder / "postgres", free_port(), settings)
+        server = Postgres(folder / "postgres", free_port(), settings, password=password)
         try:
             await server.start()
             yield server
@@ -348,6 +353,28 @@ async def fresh_database(server: DatabaseServer) -> AsyncIterator[str]:
         yield dsn
     finally:
         await drop_database(server, dsn)
+
+
+@contextmanager
+def migrated_database(server: DatabaseServer, schema: str, folder: Path) -> Iterator[str]:
+    """The DSN of one migrated database for all tests that empty it, or share it."""
+    dsn = run_blocking(create_database(server))
+    try:
+        run_blocking(migrations.migrate(dsn, schema=schema, folder=folder))
+        yield dsn
+    finally:
+        run_blocking(drop_database(server, dsn))
+
+
+async def empty_database(dsn: str, schema: str, first_rows: str = "SELECT") -> None:
+    """Nobody and no row is left in a migrated database, but those that migrating made."""
+    async with _connected(dsn) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await empty_schema(connection, schema)
+        await connection.execute(first_rows)
 
 
 async def empty_schema(connection: asyncpg.Connection, schema: str) -> None:

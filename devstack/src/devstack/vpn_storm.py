@@ -43,6 +43,7 @@ REAL = "eu-1"
 STRANGERS = 3
 DOWN_SECONDS = (0.05, 0.8)
 ANSWER_SECONDS = 15.0
+WORDS_CHARACTERS = 3_000
 PLANS = """
 [regions]
 eu = "Europe"
@@ -174,6 +175,7 @@ class Shop:
             "CATALOGUE_DIR": folder,
         }
         self._certificates = certificates
+        self._log = folder / "services.log"
         self.services: dict[str, ChildProcess] = {}
 
     def prepare(self, vpn: Mapping[str, object], scheduler: Mapping[str, object]) -> None:
@@ -188,11 +190,11 @@ class Shop:
             "NATS_URL": self.server.url,
             "SIGNATURES": "off",
             "HEALTH_PORT": free_port(),
-            "LOG_LEVEL": "critical",
+            "LOG_LEVEL": "warning",
         }
         given = {f"{name}_{key}".upper(): str(v) for key, v in {**shared, **settings}.items()}
         command = (sys.executable, "-m", name)
-        return ChildProcess(name, command, environment={**os.environ, **given})
+        return ChildProcess(name, command, environment={**os.environ, **given}, output=self._log)
 
     async def start(self) -> None:
         await self.target.start()
@@ -228,6 +230,14 @@ class Shop:
             return list(await connection.fetch(query, *arguments))
         finally:
             await connection.close()
+
+    def last_words(self) -> str:
+        """Who runs, and what was logged last: for whoever reads of a storm that did not settle."""
+        told = [f"{name} runs: {each.running}" for name, each in self.services.items()]
+        told += [f"agent {name} runs: {each.running}" for name, each in self.nodes.items()]
+        logs = [self._log, *(each.log for each in self.nodes.values())]
+        told += [f"{log.parent.name}: {log.read_text()[-WORDS_CHARACTERS:]}" for log in logs]
+        return "\n".join(told)
 
     # Kills.
 

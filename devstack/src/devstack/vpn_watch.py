@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
 from chassis.errors import TransientError
+from chassis.testing import drain
 from devstack.vpn_storm import NODES, REAL, Shop
 from simulators.vless_node import probe
 from simulators.vless_node.node import RealNode
@@ -122,21 +124,40 @@ class Watcher:
                 self.wrong += [f"{name}: a stranger is gone: {each}" for each in missing]
 
 
-async def in_step(shop: Shop) -> bool:
-    """Whether every node holds exactly whom it should, by its own word."""
+async def out_of_step(shop: Shop) -> list[str]:
+    """What a node holds, by its own word, and should not; or should, and does not."""
+    found: list[str] = []
     wanted = await shop.fetch(WANTED)
     for name, core in shop.cores.items():
         mine = {r["email"]: r["key"] for r in wanted if serves(r["set_id"], NODES[name])}
-        if await core.users() != {**mine, **core.strangers}:
-            return False
+        should, holds = {**mine, **core.strangers}.items(), (await core.users()).items()
+        found += [f"{name} holds {who}: {key}" for who, key in holds - should]
+        found += [f"{name} does not hold {who}: {key}" for who, key in should - holds]
     node, port = shop.nodes[REAL], shop.target.port
-    here = [r["key"] for r in wanted if serves(r["set_id"], NODES[REAL])]
-    others = {r["key"] for r in await shop.fetch("SELECT DISTINCT key FROM public.keys")}
-    others -= set(here)
-    here.append(shop.stranger.key)
-    passing = await asyncio.gather(*(probe.passes(node.params(key), port) for key in here))
-    dead = await asyncio.gather(*(probe.passes(node.params(key), port) for key in others))
-    return all(passing) and not any(dead)
+    here = {r["key"] for r in wanted if serves(r["set_id"], NODES[REAL])} | {shop.stranger.key}
+    others = {r["key"] for r in await shop.fetch("SELECT DISTINCT key FROM public.keys")} - here
+    keys = [*here, *others]
+    passing = await asyncio.gather(*(probe.passes(node.params(key), port) for key in keys))
+    for key, passed in zip(keys, passing, strict=True):
+        if passed != (key in here):
+            found.append(f"{REAL} {'lets' if passed else 'does not let'} {key} pass")
+    return found
+
+
+async def in_step(shop: Shop, *, within: timedelta, what: str) -> None:
+    """Wait until every node holds exactly whom it should; AssertionError with what differs."""
+    found: list[str] = []
+
+    async def nothing() -> bool:
+        found[:] = await out_of_step(shop)
+        return not found
+
+    try:
+        await drain(nothing, within=within, what=what)
+    except AssertionError as error:
+        nodes = [dict(row) for row in await shop.fetch("SELECT * FROM vpn.nodes")]
+        told = "\n".join([*found, *map(str, nodes), shop.last_words()])
+        raise AssertionError(f"{error}:\n{told}") from error
 
 
 async def report(shop: Shop, watcher: Watcher, what: str) -> None:

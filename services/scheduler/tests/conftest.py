@@ -3,22 +3,15 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
-import asyncpg
 import pytest
 
-from chassis import bootstrap, migrations
+from chassis import bootstrap
 from chassis.background import Background
 from chassis.broker import Broker
 from chassis.clock import SystemClock
 from chassis.database import Database
 from chassis.outbox import Outbox
-from devstack.testing import (
-    DatabaseServer,
-    create_database,
-    drop_database,
-    empty_schema,
-    run_blocking,
-)
+from devstack.testing import DatabaseServer, empty_database, migrated_database
 from scheduler.main import MIGRATIONS, SCHEMA
 
 STREAMS = ("GATEWAY", "BILLING", "GENERATOR", "VPN", "SCHEDULER")
@@ -28,24 +21,14 @@ STREAMS = ("GATEWAY", "BILLING", "GENERATOR", "VPN", "SCHEDULER")
 @pytest.fixture(scope="session")
 def migrated_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
     """One migrated database for all of the scheduler's tests."""
-    dsn = run_blocking(create_database(postgres_server))
-    run_blocking(migrations.migrate(dsn, schema=SCHEMA, folder=MIGRATIONS))
-    yield dsn
-    run_blocking(drop_database(postgres_server, dsn))
+    with migrated_database(postgres_server, SCHEMA, MIGRATIONS) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def database_dsn(migrated_dsn: str) -> str:
     """The migrated database without a row."""
-    connection = await asyncpg.connect(migrated_dsn)
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        await empty_schema(connection, SCHEMA)
-    finally:
-        await connection.close()
+    await empty_database(migrated_dsn, SCHEMA)
     return migrated_dsn
 
 

@@ -4,25 +4,18 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
-import asyncpg
 import pytest
 
 from chassis.clock import new_id
 from chassis.database import Database
-from chassis.migrations import migrate
 from chassis.outbox import Outbox
 from chassis.testing import FakeClock
 from contracts import access, scheduler, vpn
 from contracts.access import KIND_TRAFFIC, KIND_TRIAL, AccessPlan
 from contracts.envelope import Message, contracts_of
-from devstack.testing import (
-    DatabaseServer,
-    create_database,
-    drop_database,
-    empty_schema,
-    run_blocking,
-)
+from devstack.testing import DatabaseServer, empty_database, migrated_database
 from vpn import consumers
 from vpn.domain.terms import Terms
 from vpn.main import MIGRATIONS, SCHEMA, postgres_books
@@ -63,8 +56,11 @@ class Counter:
         tables = consumers.table(books=self.books, wakes=wakes, catalogue=PLANS, terms=self.terms)
         return {route.message.subject: route for table in tables for route in table.routes}
 
-    async def handle(self, *messages: Message) -> list[Any]:
-        """One transaction of one kind of message; returns what was emitted, timers left out."""
+    async def handle(self, *messages: Message, said: UUID | None = None) -> list[Any]:
+        """One transaction of one kind of message; returns what was emitted, timers left out.
+
+        `said`: the id they came under, where it matters when that was.
+        """
         route = self.routes()[messages[0].subject]
         async with self.outbox.begin() as uow:
             keys = sorted({key for each in messages for key in each.lock_keys()})
@@ -73,6 +69,7 @@ class Counter:
                 await route.handler([received(each) for each in messages], uow)
             else:
                 for each in messages:
+                    uow.message_id = said
                     await route.handler(each, uow)
         emitted = [CONTRACTS[row.subject].decode(row.body) for row in uow.rows]
         self.timers = [
@@ -148,25 +145,15 @@ def only(kind: type, events: list[Any]) -> Any:
 @pytest.fixture(scope="session")
 def migrated_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
     """One migrated database for most tests: migrating costs thirty times what emptying does."""
-    dsn = run_blocking(create_database(postgres_server))
-    run_blocking(migrate(dsn, schema=SCHEMA, folder=MIGRATIONS))
-    yield dsn
-    run_blocking(drop_database(postgres_server, dsn))
+    with migrated_database(postgres_server, SCHEMA, MIGRATIONS) as dsn:
+        yield dsn
 
 
 @pytest.fixture
 async def emptied_dsn(migrated_dsn: str) -> str:
     """The migrated database as it was before its first subscription."""
-    connection = await asyncpg.connect(migrated_dsn)
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        await empty_schema(connection, SCHEMA)
-        await connection.execute(f"INSERT INTO {SCHEMA}.desired_head (generation) VALUES (0)")
-    finally:
-        await connection.close()
+    head = f"INSERT INTO {SCHEMA}.desired_head (generation) VALUES (0)"
+    await empty_database(migrated_dsn, SCHEMA, head)
     return migrated_dsn
 
 

@@ -259,6 +259,7 @@ class ExactlyOnce:
             route = self._routes[messages[0].message.subject]
             if route.batch:
                 handler: Any = route.handler
+                uow.message_id = None
                 await handler(messages, uow)
                 for subject, handled in Counter(each.message.subject for each in messages).items():
                     handled_count.add(handled, {"subject": subject, "outcome": "handled"})
@@ -269,7 +270,7 @@ class ExactlyOnce:
     async def _handle_one(self, route: Route, each: Received[Any], uow: UnitOfWork) -> None:
         handler: Any = route.handler
         mark = uow.mark()
-        uow.traceparent = each.traceparent
+        uow.traceparent, uow.message_id = each.traceparent, each.headers.id
         outcome = "handled"
         try:
             async with uow.connection.transaction():

@@ -22,6 +22,10 @@ AT_ONCE_MAX = 16
 """A slow effect takes one place of these, and nobody waits for it but itself."""
 BACKOFF_FIRST = timedelta(seconds=1)
 BACKOFF_MAX = timedelta(minutes=5)
+OVERTAKEN = "overtaken"
+PERHAPS_OVERTAKEN = "perhaps_overtaken"
+"""Not called now, because of a newer one; an earlier attempt's call may still arrive."""
+STATES = {"done": "done", "failed": "failed", OVERTAKEN: "done", PERHAPS_OVERTAKEN: "done"}
 failed_count = metrics.counter("vitrine.effects.failed", description="effects given up")
 
 
@@ -33,6 +37,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     traceparent: str
     attempt: int
+    about: str | None = None
+    """What it sets, if its kind sets something: see UnitOfWork.effect."""
 
 
 Record = Callable[[UnitOfWork], Awaitable[None]]
@@ -152,7 +158,7 @@ class EffectWorker:
                 " ORDER BY due_at LIMIT $4 FOR UPDATE OF effects SKIP LOCKED) "
                 "UPDATE effects SET attempts = attempts + 1, ambiguous = true, "
                 "leased_until = claimed.until FROM claimed WHERE key = claimed_key "
-                "RETURNING key, kind, body, traceparent, attempts, was_ambiguous",
+                "RETURNING key, kind, body, traceparent, attempts, about, was_ambiguous",
                 list(leases),
                 list(leases.values()),
                 now,
@@ -166,6 +172,7 @@ class EffectWorker:
                     body=row["body"],
                     traceparent=row["traceparent"],
                     attempt=row["attempts"],
+                    about=row["about"],
                 ),
                 row["was_ambiguous"],
             )
@@ -175,6 +182,10 @@ class EffectWorker:
     async def _carry_out(self, effect: Effect, ambiguous: bool) -> None:
         kind = self._kinds[effect.kind]
         with tracing.span(f"effect {effect.kind}", traceparent=effect.traceparent):
+            if await self._is_overtaken(effect):
+                outcome = PERHAPS_OVERTAKEN if ambiguous else OVERTAKEN
+                await self._settle(kind, effect, EffectResult(outcome=outcome, reason=outcome))
+                return
             try:
                 result = await self._call(kind, effect, ambiguous=ambiguous)
             except Exception as error:
@@ -205,6 +216,18 @@ class EffectWorker:
                 return EffectResult.retry("started too often")
             return await kind.call(effect)
 
+    async def _is_overtaken(self, effect: Effect) -> bool:
+        if effect.about is None:
+            return False
+        async with self._outbox.database.read() as connection:
+            found: bool = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM effects WHERE about = $1 "
+                'AND key COLLATE "C" > $2 COLLATE "C")',
+                effect.about,
+                effect.key,
+            )
+        return found
+
     async def _settle(self, kind: EffectKind, effect: Effect, result: EffectResult) -> None:
         # What may have happened is not given up but reconciled, however long that takes.
         open_question = result.outcome == "unknown" and kind.reconcile is not None
@@ -212,31 +235,51 @@ class EffectWorker:
         over = over and not open_question
         async with self._outbox.begin() as uow:
             uow.traceparent = tracing.inject()
-            if result.outcome in {"done", "failed"} or over:
-                state = "done" if result.outcome == "done" else "failed"
-                owned = await uow.connection.execute(
-                    "UPDATE effects SET state = $2, leased_until = NULL, last_reason = $3, "
-                    "settled_at = $5 WHERE key = $1 AND state = 'due' AND attempts = $4",
-                    effect.key,
-                    state,
-                    result.reason,
-                    effect.attempt,
-                    uow.now,
-                )
-                if owned != "UPDATE 1":
-                    return
-                if result.record is not None:
-                    await result.record(uow)
-                if over and kind.gave_up is not None:
+            if result.outcome in STATES or over:
+                state = STATES.get(result.outcome, "failed")
+                if await self._end(uow, effect, state, result) and over and kind.gave_up:
                     await kind.gave_up(effect, uow)
-                if state == "failed":
-                    failed_count.add(1, {"kind": effect.kind})
-                    log.error("effect_failed", key=effect.key, reason=result.reason)
                 return
             wait = result.after or min(
                 BACKOFF_FIRST * 2 ** min(effect.attempt - 1, 16), BACKOFF_MAX
             )
             await self._postpone(uow, effect, uow.now + wait, result)
+
+    async def _end(self, uow: UnitOfWork, effect: Effect, state: str, result: EffectResult) -> bool:
+        """Record how it ended; False when somebody else has it by now."""
+        owned = await uow.connection.execute(
+            "UPDATE effects SET state = $2, leased_until = NULL, last_reason = $3, "
+            "settled_at = $5 WHERE key = $1 AND state = 'due' AND attempts = $4",
+            effect.key,
+            state,
+            result.reason,
+            effect.attempt,
+            uow.now,
+        )
+        if owned != "UPDATE 1":
+            return False
+        if result.record is not None:
+            await result.record(uow)
+        if effect.about is not None and result.outcome != OVERTAKEN:
+            await self._repeat_newest(uow, effect)
+        if state == "failed":
+            failed_count.add(1, {"kind": effect.kind})
+            log.error("effect_failed", key=effect.key, reason=result.reason)
+        return True
+
+    async def _repeat_newest(self, uow: UnitOfWork, effect: Effect) -> None:
+        """A newer call about the same that was made meanwhile: this one may have come after it."""
+        repeated = await uow.connection.execute(
+            "UPDATE effects SET state = 'due', settled_at = NULL, due_at = $3 WHERE key = ("
+            'SELECT key FROM effects WHERE about = $1 AND key COLLATE "C" > $2 COLLATE "C" '
+            "ORDER BY key COLLATE \"C\" DESC LIMIT 1) AND state = 'done'",
+            effect.about,
+            effect.key,
+            uow.now,
+        )
+        if repeated == "UPDATE 1":
+            self._outbox.effects_due.set()
+            log.info("effect_repeated", kind=effect.kind, after=effect.key)
 
     async def _postpone(
         self, uow: UnitOfWork, effect: Effect, due_at: datetime, result: EffectResult

@@ -9,6 +9,9 @@ from uuid import UUID
 from chassis.database import Connection
 from contracts.ids import uuid7_time
 
+WORD_PREFIX = "word:"
+"""Of names in `aggregate_versions` that are no aggregate with versions of its own."""
+
 
 def day_of(message_id: UUID) -> datetime:
     """Return the moment whose day is the id's partition; raise ValueError unless it is a UUIDv7."""
@@ -37,6 +40,24 @@ async def is_newer(connection: Connection, *, aggregate: str, version: int, now:
         "WHERE aggregate_versions.version < $2 RETURNING version",
         aggregate,
         version,
+        now,
+    )
+    return found is not None
+
+
+async def is_last_word(connection: Connection, *, name: str, said: UUID, now: datetime) -> bool:
+    """Record what was said last about `name`; False when something newer was recorded before.
+
+    `said` is the message's id, and its time the word's: two of one millisecond pass in the order
+    they come. One from a clock ahead of ours counts as said now, or nobody could change it until
+    then. A second transaction that asks about the same name waits for the first one's end.
+    """
+    found = await connection.fetchval(
+        "INSERT INTO aggregate_versions (aggregate, version, seen_at) VALUES ($1, $2, $3) "
+        "ON CONFLICT (aggregate) DO UPDATE SET version = $2, seen_at = $3 "
+        "WHERE aggregate_versions.version <= $2 RETURNING version",
+        WORD_PREFIX + name,
+        round(min(uuid7_time(said), now).timestamp() * 1000),
         now,
     )
     return found is not None

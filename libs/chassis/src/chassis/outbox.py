@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from chassis import logs, tracing
+from chassis import inbox, logs, tracing
 from chassis.broker import Broker, OutgoingMessage
 from chassis.clock import Clock, IdFactory, id_floor, new_id
 from chassis.database import RETRYABLE, Connection, Database
@@ -53,6 +53,7 @@ class EffectRow(msgspec.Struct, frozen=True):
     body: bytes
     traceparent: str
     due_at: datetime
+    about: str | None
 
 
 class UnitOfWork:
@@ -63,6 +64,8 @@ class UnitOfWork:
         self.now = now
         self.traceparent = ""
         """The trace of the message being handled; set by the consumer."""
+        self.message_id: UUID | None = None
+        """The message being handled alone; a batch handler is given each one's own."""
         self.rows: list[OutboxRow] = []
         self.effects: list[EffectRow] = []
         self.hooks: list[Callable[[], None]] = []
@@ -117,13 +120,33 @@ class UnitOfWork:
         self.rows.append(OutboxRow(self.now.date(), headers.id, subject, wire, body))
         return headers.id
 
-    def effect(self, kind: str, key: str, body: bytes, due_at: datetime | None = None) -> None:
+    async def is_last_word(self, name: str, said: UUID | None = None) -> bool:
+        """Whether nothing newer was said about `name`; whatever *sets* a thing asks before it does.
+
+        A command that was handed back or parked comes late, after a newer one on the same thing;
+        handled then, what was said first would stay for good. `said` is the id of the message
+        (None: the one being handled), whose time counts; ADR 0018.
+        """
+        word = said or self.message_id or self._ids()
+        return await inbox.is_last_word(self.connection, name=name, said=word, now=self.now)
+
+    def effect(
+        self,
+        kind: str,
+        key: str,
+        body: bytes,
+        due_at: datetime | None = None,
+        *,
+        about: str | None = None,
+    ) -> None:
         """Have the outside call `kind` made once for `key`; the same key again does nothing.
 
+        Of calls `about` one thing the one with the greatest key stays: older ones that were not
+        made yet never are, and one that ends after it has the newest made once more.
         A settled key is forgotten after chassis.retention.KEEP.
         """
         trace = self.traceparent or tracing.inject()
-        self.effects.append(EffectRow(key, kind, body, trace, due_at or self.now))
+        self.effects.append(EffectRow(key, kind, body, trace, due_at or self.now, about))
 
     def mark(self) -> tuple[int, int]:
         return len(self.rows), len(self.effects)
@@ -147,14 +170,15 @@ class UnitOfWork:
             )
         if self.effects:
             await self.connection.execute(
-                "INSERT INTO effects (key, kind, body, traceparent, due_at) "
+                "INSERT INTO effects (key, kind, body, traceparent, due_at, about) "
                 "SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], "
-                "$5::timestamptz[]) ON CONFLICT (key) DO NOTHING",
+                "$5::timestamptz[], $6::text[]) ON CONFLICT (key) DO NOTHING",
                 [effect.key for effect in self.effects],
                 [effect.kind for effect in self.effects],
                 [effect.body for effect in self.effects],
                 [effect.traceparent for effect in self.effects],
                 [effect.due_at for effect in self.effects],
+                [effect.about for effect in self.effects],
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from chassis import logs
+from chassis import inbox, logs
 from chassis.clock import Clock
 from chassis.database import Database
 from contracts import topology
@@ -35,7 +35,7 @@ EFFECTS = (
 VERSIONS = (
     "DELETE FROM aggregate_versions WHERE aggregate IN (SELECT aggregate FROM aggregate_versions v "
     "WHERE seen_at < $1 AND NOT EXISTS (SELECT FROM parked "
-    "WHERE state <> 'done' AND headers->>$3::text = v.aggregate) "
+    "WHERE state <> 'done' AND (headers->>$3::text = v.aggregate OR starts_with(v.aggregate, $4))) "
     "LIMIT $2 FOR UPDATE SKIP LOCKED)"
 )
 
@@ -47,7 +47,8 @@ class Retention:
 
     - An aggregate's version: whatever is older than it was made before it was seen, so KEEP after
       that its id is outside the horizon. One that was parked in time may be re-driven whenever an
-      operator likes: while it waits, its aggregate's version stays.
+      operator likes: while it waits, its aggregate's version stays. What it will say a last word
+      about it does not tell: while anything waits, last words stay.
     - An effect's key: what asks for it a second time is a repeat of what asked the first time, and
       that was made before the effect was settled. A parked message that waits does not tell which
       key it will ask for: what was settled within KEEP before it was parked, or later, stays.
@@ -70,7 +71,7 @@ class Retention:
             ("starts", STARTS, ()),
             ("parked", PARKED, ()),
             ("effects", EFFECTS, (KEEP,)),
-            ("aggregate_versions", VERSIONS, (HEADER_AGGREGATE,)),
+            ("aggregate_versions", VERSIONS, (HEADER_AGGREGATE, inbox.WORD_PREFIX)),
         ):
             deleted = await self._delete(statement, *more)
             if deleted:

@@ -133,3 +133,110 @@ async def test_an_effect_that_cannot_be_settled_does_not_end_the_others(
 
     await drain(done, what="the good one")
     assert (await states(database))["bad"] == "due"
+
+
+class Lamp:
+    """Something outside that effects set; a call may be held on its way."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.held: dict[str, asyncio.Event] = {}
+        self.entered: dict[str, asyncio.Event] = {}
+        self.results: dict[str, list[EffectResult | Exception]] = {}
+
+    def hold(self, key: str) -> None:
+        self.held[key], self.entered[key] = asyncio.Event(), asyncio.Event()
+
+    async def call(self, effect: Effect) -> EffectResult:
+        if effect.key in self.held:
+            self.entered[effect.key].set()
+            await self.held[effect.key].wait()
+        if self.results.get(effect.key):
+            found = self.results[effect.key].pop(0)
+            if isinstance(found, Exception):
+                raise found
+            return found
+        self.made.append(effect.key)
+        return EffectResult.done()
+
+
+async def set_lamp(outbox: Outbox, key: str, about: str = "lamp") -> None:
+    async with outbox.begin() as uow:
+        uow.effect("toy", key, b"", about=about)
+
+
+async def settled(database: Database, *keys: str) -> bool:
+    found = await states(database)
+    return all(found[key] == "done" for key in keys)
+
+
+async def test_an_older_call_about_the_same_that_has_to_wait_is_never_made(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    lamp = Lamp()
+    lamp.results["1"] = [EffectResult.retry("away", timedelta(milliseconds=1))]
+    await set_lamp(outbox, "1")
+    worker = EffectWorker(outbox, {"toy": EffectKind(name="toy", call=lamp.call)})
+    assert await worker.work_once() == 1
+    await set_lamp(outbox, "2")
+    await set_lamp(outbox, "1 of another", about="another")
+
+    start(EffectKind(name="toy", call=lamp.call))
+    await drain(lambda: settled(database, "1", "2", "1 of another"), what="all settled")
+
+    assert sorted(lamp.made) == ["1 of another", "2"]
+
+
+async def test_an_older_call_that_ends_after_a_newer_one_has_it_made_again(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    lamp = Lamp()
+    lamp.hold("1")
+    await set_lamp(outbox, "1")
+    start(EffectKind(name="toy", call=lamp.call))
+    await lamp.entered["1"].wait()
+    await set_lamp(outbox, "2")
+    await drain(lambda: settled(database, "2"), what="the newer one is made")
+
+    lamp.held["1"].set()
+    await drain(lambda: len(lamp.made) == 3, what="the newer one is made again")
+    await drain(lambda: settled(database, "1", "2"), what="both settled")
+
+    assert lamp.made == ["2", "1", "2"]
+
+
+async def test_what_may_have_been_called_has_the_newer_one_made_again(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    lamp = Lamp()
+    lamp.hold("1")
+    lamp.results["1"] = [ConnectionResetError()]
+    await set_lamp(outbox, "1")
+    start(EffectKind(name="toy", call=lamp.call))
+    await lamp.entered["1"].wait()
+    await set_lamp(outbox, "2")
+    await drain(lambda: settled(database, "2"), what="the newer one is made")
+    assert lamp.made == ["2"]
+
+    lamp.held["1"].set()
+    await drain(lambda: settled(database, "1"), what="the older one is given up")
+    await drain(lambda: lamp.made == ["2", "2"], what="the newer one is made again")
+
+
+async def test_of_calls_about_one_thing_the_newest_alone_is_repeated(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    lamp = Lamp()
+    lamp.hold("1")
+    await set_lamp(outbox, "1")
+    start(EffectKind(name="toy", call=lamp.call))
+    await lamp.entered["1"].wait()
+    for key in ("2", "3"):
+        await set_lamp(outbox, key)
+        await drain(lambda key=key: settled(database, key), what=f"{key} is made")
+
+    lamp.held["1"].set()
+    await drain(lambda: len(lamp.made) == 4, what="one of them is made again")
+    await drain(lambda: settled(database, "1", "2", "3"), what="all settled")
+
+    assert lamp.made == ["2", "3", "1", "3"]

@@ -24,8 +24,12 @@ async def test_up_down_up(database_dsn: str, toy_migrations: Path) -> None:
     empty = await tables(database_dsn)
     again = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
 
-    runtime = ["runtime/0001_pre_runtime", "runtime/0002_pre_effects_settled"]
-    steps = [*runtime, "service/0001_pre_toy"]
+    steps = [
+        "runtime/0001_pre_runtime",
+        "runtime/0002_pre_effects_settled",
+        "runtime/0003_pre_effects_about",
+        "service/0001_pre_toy",
+    ]
     assert up == again == [f"up {step}" for step in steps]
     assert down == [f"down {step}" for step in reversed(steps)]
     assert empty == {"schema_version"}

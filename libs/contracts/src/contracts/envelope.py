@@ -63,7 +63,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Command(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """An order to its owner: imperative, `<owner>.cmd.<verb_noun>.v1`."""
+    """An order to its owner: imperative, `<owner>.cmd.<verb_noun>.v1`.
+
+    One that *sets* something may come after a newer one: its handler asks
+    `uow.is_last_word` first, which goes by the time of the message's id (ADR 0018).
+    """
 
 
 class Event(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -39,6 +39,8 @@ UNKNOWN_ORDER = "unknown_order"
 ALREADY_FINISHED = "already_finished"
 ALREADY_GRANTED = "already_granted"
 INVALID = "invalid"
+OVERTAKEN = "overtaken"
+"""Something newer was said about the same thing, and stays."""
 UNSUPPORTED = "unsupported"
 
 # Why a job failed (facts: ComfyUI §6). Every one is terminal: retries are the generator's affair.

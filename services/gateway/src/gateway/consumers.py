@@ -70,7 +70,7 @@ def table(shop: Shop, sweeper: Sweeper) -> tuple[Subscription, ...]:
                 to(gateway.DeliverResult, deliver_result),
                 to(gateway.SweepMedia, sweep_media, sweeper=sweeper),
                 to(gateway.RefundStars, refund_stars),
-                to(gateway.EditStarsSubscription, edit_stars_subscription),
+                Route(message=gateway.EditStarsSubscription, handler=edit_stars_subscription),
                 to(gateway.ReadStarsStatement, read_stars_statement),
             ),
         ),

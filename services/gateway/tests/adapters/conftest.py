@@ -18,12 +18,11 @@ from chassis import bootstrap, rpc
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.database import Database
-from chassis.migrations import migrate
 from chassis.outbox import Outbox
 from contracts.billing import Balance, GetBalance, GetPrice, Price
 from contracts.envelope import Headers, Message
 from contracts.ids import MessageId
-from devstack.testing import create_database, drop_database, run_blocking, wipe_jetstream
+from devstack.testing import migrated_database, wipe_jetstream
 from gateway.main import MIGRATIONS, Gateway, started
 from gateway.settings import Settings
 from simulators.telegram.server import TelegramSimulator
@@ -68,7 +67,8 @@ class Platform:
 
     async def publish(self, message: Message, **headers: Any) -> None:
         """Say something on behalf of another service."""
-        wire = Headers(id=MessageId(new_id()), sent_at=datetime.now(UTC), **headers).to_wire()
+        headers = {"id": MessageId(new_id()), "sent_at": datetime.now(UTC), **headers}
+        wire = Headers(**headers).to_wire()
         await self.broker.publish(message.subject, message.encode(), wire)
 
     async def rows(self, query: str, *parameters: Any) -> list[asyncpg.Record]:
@@ -120,10 +120,8 @@ async def _billing(broker: Broker) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 def module_dsn(postgres_server) -> Iterator[str]:
-    dsn = run_blocking(create_database(postgres_server))
-    run_blocking(migrate(dsn, schema="gateway", folder=MIGRATIONS))
-    yield dsn
-    run_blocking(drop_database(postgres_server, dsn))
+    with migrated_database(postgres_server, "gateway", MIGRATIONS) as dsn:
+        yield dsn
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from chassis import rpc
+from chassis.clock import new_id
 from chassis.testing import drain
 from contracts import errors
 from contracts.gateway import (
@@ -314,6 +315,38 @@ async def test_renewals_are_stopped_and_resumed_at_telegram(platform, person, ga
         assert said.code == ""
         (known,) = (await platform.people.call("GET", f"/users/{person}/charges"))["charges"]
         assert known["canceled"] is cancelled
+
+
+async def test_renewals_stay_as_they_were_asked_for_last(platform, person, gateway, speaking):
+    """A word that Telegram kept waiting, and one that NATS brought late, change nothing more."""
+    charge = (await subscribed(platform, speaking, person))["telegram_payment_charge_id"]
+    late = new_id()
+    method = "editUserStarSubscription"
+    await platform.people.fault("429", method=method, times=1, retry_after=2)
+
+    def edit(*, cancelled):
+        return EditStarsSubscription(user_id=person, charge_id=charge, cancelled=cancelled)
+
+    async def ended(count):
+        rows = await platform.rows(
+            "SELECT state, last_reason FROM effects WHERE about LIKE $1 ORDER BY key",
+            f"%:{charge}",
+        )
+        return [tuple(row) for row in rows if row["state"] == "done"][: count + 1]
+
+    await platform.publish(edit(cancelled=False))
+    query = "SELECT count(*) FROM effects WHERE about LIKE $1 AND attempts > 0"
+    await drain(lambda: platform.value(query, f"%:{charge}"), what="Telegram kept it waiting")
+    await platform.publish(edit(cancelled=True))
+    await platform.publish(edit(cancelled=False), id=late)
+
+    async def both():
+        return len(await ended(2)) == 2
+
+    await drain(both, what="both effects ended")
+    assert await ended(2) == [("done", "overtaken"), ("done", "")]
+    (known,) = (await platform.people.call("GET", f"/users/{person}/charges"))["charges"]
+    assert known["canceled"] is True
 
 
 async def test_a_refund_is_made_once_and_recorded(platform, person, gateway, speaking):

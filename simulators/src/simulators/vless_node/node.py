@@ -67,6 +67,11 @@ class RealNode:
         assert self._process is not None, f"{self.name} was never started"
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the agent does; its core may live without it."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self, **settings: str) -> None:
         """Start the agent; `wait_ready` tells when it serves."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -153,5 +153,11 @@ class AlreadyApprovedError(RefusalError):
     code = errors.ALREADY_APPROVED
 
 
+class OvertakenError(RefusalError):
+    """It was said before what stands now, and came after it."""
+
+    code = errors.OVERTAKEN
+
+
 class AlreadyRefundedError(RefusalError):
     code = errors.ALREADY_REFUNDED

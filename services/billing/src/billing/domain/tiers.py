@@ -28,12 +28,17 @@ def lane_of(tier: str) -> str:
     return LANE_PRIORITY if tier == TIER_BLACK_GOLD else LANE_REGULAR
 
 
-def set_tier(account: Account, tier: str, until: datetime | None, now: datetime) -> None:
+def check(tier: str, until: datetime | None, now: datetime) -> None:
     """Raises InvalidError for an unknown tier or an end that has passed."""
     if tier not in TIERS:
         raise InvalidError(f"no tier is called {tier[:20]}")
     if tier != TIER_NONE and until is not None and until <= now:
         raise InvalidError("the tier would have ended already")
+
+
+def set_tier(account: Account, tier: str, until: datetime | None, now: datetime) -> None:
+    """Raises InvalidError as `check` does."""
+    check(tier, until, now)
     account.tier = tier
     account.tier_until = until if tier != TIER_NONE else None
     account.tier_version += 1

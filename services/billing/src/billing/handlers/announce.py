@@ -14,7 +14,7 @@ from contracts import billing, generator
 from contracts.catalogue import Workflow
 from contracts.envelope import Event
 from contracts.errors import RefusalError
-from contracts.ids import NOBODY
+from contracts.ids import NOBODY, UserId
 from contracts.media import MediaRef
 from contracts.money import NO_CREDITS, Credits
 
@@ -138,6 +138,11 @@ def rejected(uow: UnitOfWork, received: Received[Any], error: RefusalError) -> N
     )
     uow.emit(event, order_id=order_id, traceparent=received.traceparent)
     log.info("command_rejected", subject=message.subject, code=error.code)
+
+
+def tier_word(user_id: UserId) -> str:
+    """What every change of a tier is the last word on, for now."""
+    return f"tier:{user_id}"
 
 
 def tier_set(

@@ -28,7 +28,7 @@ def apart(handle: Handle, rejected: Rejected = command_rejected, **parts: Any) -
     async def batch(received: Sequence[Received[Any]], uow: UnitOfWork) -> None:
         for each in received:
             mark = uow.mark()
-            uow.traceparent = each.traceparent
+            uow.traceparent, uow.message_id = each.traceparent, each.headers.id
             try:
                 moments.check(each.message)
                 async with uow.connection.transaction():

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from billing.domain.errors import AlreadyFinishedError, NotYoursError, PaymentRefusedError
 from billing.ports.payments import Till
+from chassis import logs
 from chassis.outbox import UnitOfWork
 from contracts import errors
 from contracts.gateway import EditStarsSubscription
 from contracts.payments import ChangeSubscription
 
+log = logs.get("billing.payments")
+
 
 async def change_subscription(command: ChangeSubscription, uow: UnitOfWork, *, till: Till) -> None:
+    if not await uow.is_last_word(f"subscription:{command.charge_id}:asked"):
+        log.info("change_overtaken", cancelled=command.cancelled)
+        return
     found = await till.charges.subscription(uow.connection, charge_id=command.charge_id)
     if found is None:
         raise PaymentRefusedError(code=errors.UNKNOWN_PAYMENT)

@@ -18,7 +18,9 @@ async def record_subscription_edited(
     if found is None:
         log.warning("edit_of_unknown_subscription", code=event.code)
         return
-    if not event.code:
+    # Its ends are told in their order, but may come in another one.
+    newest = not event.code and await uow.is_last_word(f"subscription:{event.charge_id}:edited")
+    if newest:
         found.state = "cancelled" if event.cancelled else "active"
     # Told also when nothing changed: whoever asked sees that it stayed as it was.
     found.version += 1

@@ -81,6 +81,7 @@ async def redeem_promos(
             continue
         account = counter.accounts[command.user_id]
         if tier is not None:
+            await uow.is_last_word(announce.tier_word(account.user_id), each.headers.id)
             await books.accounts.save_tier(uow.connection, account, tier, uow.now)
             await books.tier_steps.save(uow.connection, account)
             announce.tier_set(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from billing.domain import promos
+from billing.domain.errors import OvertakenError
 from billing.ports.rewards import Rewards
 from chassis import logs
 from chassis.consumers import Received
@@ -24,7 +25,10 @@ async def save_promos(
     for each in received:
         command = each.message
         try:
-            promo = promos.promo_of(command, known.get(promos.normal(command.code)))
+            code = promos.normal(command.code)
+            promo = promos.promo_of(command, known.get(code))
+            if not await uow.is_last_word(f"promo:{code}", each.headers.id):
+                raise OvertakenError
         except RefusalError as error:
             event = CommandRejected(
                 command_subject=command.subject, command_id=each.headers.id, code=error.code

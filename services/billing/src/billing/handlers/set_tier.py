@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from billing.domain import plans
-from billing.domain.errors import NoAccountError
+from billing.domain import plans, tiers
+from billing.domain.errors import NoAccountError, OvertakenError
 from billing.handlers import announce
 from billing.ports import Books
 from chassis.consumers import Received
@@ -25,6 +25,10 @@ async def set_tiers(
             account = accounts.get(command.user_id)
             if account is None:
                 raise NoAccountError
+            tiers.check(command.tier, command.until, uow.now)
+            # Of what was paid for since it was said it knows nothing.
+            if not await uow.is_last_word(announce.tier_word(account.user_id), each.headers.id):
+                raise OvertakenError
             plans.put(account, command.tier, command.until, uow.now)
         except RefusalError as error:
             announce.rejected(uow, each, error)

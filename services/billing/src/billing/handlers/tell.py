@@ -187,6 +187,7 @@ async def tier(
         reason=reason,
         actor=actor,
     )
+    await uow.is_last_word(announce.tier_word(account.user_id))  # an older set_tier comes too late
     await till.books.accounts.save_tier(uow.connection, account, command, uow.now)
     await till.books.tier_steps.save(uow.connection, account)
     until, version = account.tier_until, account.tier_version

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
+from chassis import logs
 from chassis.effects import EffectKind
 from chassis.outbox import UnitOfWork
 from contracts.gateway import EditStarsSubscription, StarsSubscriptionEdited
 from gateway.handlers.stars_calls import asking
-from gateway.ports import Shop, Stars
+from gateway.ports import Stars
 
+log = logs.get("gateway.stars")
 EFFECT = "edit_stars_subscription"
 
 
-async def edit_stars_subscription(
-    command: EditStarsSubscription, uow: UnitOfWork, *, shop: Shop
-) -> None:
-    uow.effect(EFFECT, f"{EFFECT}:{command.charge_id}:{shop.new_id()}", command.encode())
+async def edit_stars_subscription(command: EditStarsSubscription, uow: UnitOfWork) -> None:
+    about = f"{EFFECT}:{command.charge_id}"
+    if not await uow.is_last_word(about):
+        log.info("edit_overtaken", cancelled=command.cancelled)
+        return
+    uow.effect(EFFECT, f"{about}:{uow.message_id}", command.encode(), about=about)
 
 
 def effect(stars: Stars) -> EffectKind:

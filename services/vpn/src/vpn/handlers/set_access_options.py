@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from chassis import logs
 from chassis.outbox import UnitOfWork
 from contracts.vpn import CAUSE_OPTIONS, STATE_ENDED, SetAccessOptions
@@ -9,11 +11,13 @@ from vpn.handlers.desk import Desk
 from vpn.ports import Books
 
 log = logs.get("vpn.access")
+OPTIONS = frozenset(SetAccessOptions.__struct_fields__) - {"user_id"}
 
 
 async def set_access_options(
     command: SetAccessOptions, uow: UnitOfWork, *, books: Books, terms: Terms
 ) -> None:
+    command = await _last_words(command, uow)
     zone = command.time_zone
     if zone and reminders.zone_of(zone) is None:
         log.warning("time_zone_unknown", user_id=command.user_id)
@@ -38,3 +42,14 @@ async def set_access_options(
         desk.touched(one, CAUSE_OPTIONS)
     desk.look_after(one)
     await desk.close()
+
+
+async def _last_words(command: SetAccessOptions, uow: UnitOfWork) -> SetAccessOptions:
+    """The command without what was chosen anew since it was sent."""
+    overtaken = {
+        name: None
+        for name, chosen in msgspec.structs.asdict(command).items()
+        if name in OPTIONS and chosen is not None
+        if not await uow.is_last_word(f"{name}:{command.user_id}")
+    }
+    return msgspec.structs.replace(command, **overtaken) if overtaken else command

@@ -10,6 +10,9 @@ log = logs.get("vpn.nodes")
 
 
 async def set_node(command: SetNode, uow: UnitOfWork, *, books: Books) -> None:
+    if not await uow.is_last_word(f"node:{command.node}"):
+        log.warning("node_word_overtaken", node=command.node, state=command.state)
+        return
     known = command.state in STATES and await books.nodes.set_state(
         uow.connection, command.node, command.state, command.actor, command.reason, uow.now
     )
