@@ -85,12 +85,17 @@ class Desk:
         async with self._outbox.begin() as uow:
             yield uow
 
-    async def batch(self, handler: Any, *messages: Message, **parts: Any) -> list[Any]:
-        """One transaction of a batch handler; returns what it emitted."""
+    async def batch(
+        self, handler: Any, *messages: Message, said: UUID | None = None, **parts: Any
+    ) -> list[Any]:
+        """One transaction of a batch handler; returns what it emitted.
+
+        `said`: the id they came under, where it matters when that was.
+        """
         async with self.begin() as uow:
             keys = sorted({key for each in messages for key in each.lock_keys()})
             await self.books.accounts.lock(uow.connection, keys)
-            await handler([received(each) for each in messages], uow, **parts)
+            await handler([received(each, message_id=said) for each in messages], uow, **parts)
         return decoded(uow)
 
     async def sweep(self, handler: Any, **parts: Any) -> list[Any]:

@@ -75,12 +75,12 @@ class Cashier:
         extra = {} if rejected is None else {"rejected": rejected}
         return await self.batch(apart(handle, **extra, **parts), *messages)
 
-    async def batch(self, handler, *messages, **parts):
+    async def batch(self, handler, *messages, said=None, **parts):
         """One batch of a batch handler, as the consumer hands it over."""
         async with self.desk.begin() as uow:
             keys = sorted({key for each in messages for key in each.lock_keys()})
             await self.desk.books.accounts.lock(uow.connection, keys)
-            await handler([received(each) for each in messages], uow, **parts)
+            await handler([received(each, message_id=said) for each in messages], uow, **parts)
         return [CONTRACTS[row.subject].decode(row.body) for row in uow.rows]
 
     async def create(self, product_id="credits_300", amount=275, currency="XTR", **fields):

@@ -10,7 +10,8 @@ from billing.handlers.record_delivery import record_deliveries
 from billing.handlers.record_job_failed import record_jobs_cancelled, record_jobs_failed
 from billing.handlers.record_job_started import record_jobs_started
 from billing.testing import ENHANCE, ORBIT, order_of
-from chassis.clock import new_id
+from chassis.clock import id_floor
+from chassis.errors import TransientError
 from contracts import billing, gateway, generator, vpn
 
 
@@ -129,7 +130,7 @@ async def test_a_result_that_beats_the_cancel_is_charged_and_says_so(desk):
 
 @pytest.mark.parametrize(
     ("fields", "code"),
-    [({"user_id": 2}, "not_yours"), ({"order_id": new_id()}, "unknown_order"), ({}, "finished")],
+    [({"user_id": 2}, "not_yours"), ({}, "finished")],
 )
 async def test_a_cancel_that_makes_no_sense_is_rejected(desk, fields, code):
     await desk.open(1, 2)
@@ -141,6 +142,31 @@ async def test_a_cancel_that_makes_no_sense_is_rejected(desk, fields, code):
     (rejected,) = await desk.batch(cancel_orders, cancel(order, **fields), books=desk.books)
 
     assert (rejected.code, rejected.command_subject) == (code, billing.CancelOrder.subject)
+
+
+async def hear_cancel(desk, command, *, sent_ago):
+    said = id_floor(desk.now - timedelta(seconds=sent_ago))
+    return await desk.batch(cancel_orders, command, said=said, books=desk.books)
+
+
+async def test_a_cancel_that_overtook_its_order_waits_for_it(desk):
+    await desk.open(1)
+    order = order_of(1, desk.now)
+
+    with pytest.raises(TransientError):
+        await hear_cancel(desk, cancel(order), sent_ago=3)
+    await desk.place(order)
+    (asked,) = await hear_cancel(desk, cancel(order), sent_ago=6)
+
+    assert isinstance(asked, generator.CancelJob)
+
+
+async def test_a_cancel_whose_order_never_comes_is_rejected(desk):
+    await desk.open(1)
+
+    (rejected,) = await hear_cancel(desk, cancel(order_of(1, desk.now)), sent_ago=20)
+
+    assert rejected.code == "unknown_order"
 
 
 async def test_a_hold_nobody_answered_for_expires(desk):

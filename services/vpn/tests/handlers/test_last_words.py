@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.clock import id_floor
-from contracts.vpn import AccessChanged, SetAccessOptions, SetNode
+from chassis.clock import id_floor, new_id
+from contracts.vpn import AccessChanged, RevokeAccess, SetAccessOptions, SetNode
 from vpn.adapters.postgres_nodes import NodeKeeping
 from vpn.ports.registry import NodeConfig
 
@@ -66,3 +66,17 @@ async def test_another_persons_options_are_their_own(counter, ago):
     await counter.handle(SetAccessOptions(user_id=8, auto_renew=True), said=ago(20))
 
     assert (await counter.row(8)).auto_renew is True
+
+
+async def test_a_renewal_chosen_before_a_refund_is_not_switched_on_after_it(counter, ago):
+    """Or it would be charged for again."""
+    order_id = new_id()
+    await counter.grant()
+    await counter.grant(order_id=order_id)
+
+    await counter.handle(RevokeAccess(order_id=order_id, user_id=7, refunded=True), said=ago(10))
+    await counter.handle(SetAccessOptions(user_id=7, auto_renew=True), said=ago(20))
+    assert (await counter.row()).auto_renew is False
+
+    await counter.handle(SetAccessOptions(user_id=7, auto_renew=True), said=ago(5))
+    assert (await counter.row()).auto_renew is True

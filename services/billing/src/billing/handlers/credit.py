@@ -17,6 +17,7 @@ from billing.handlers import take_back, tell
 from billing.ports import Grant
 from billing.ports.payments import EVENT_REFUNDED, Subscription, Till
 from chassis import logs
+from chassis.clock import id_floor
 from chassis.outbox import UnitOfWork
 from contracts import errors
 from contracts.billing import LOT_BONUS, LOT_PAID, TIER_BY_PURCHASE
@@ -318,7 +319,9 @@ async def _keep_subscription(
         )
     else:
         known.until = max(known.until, until)
-        known.state = ACTIVE
+        # Paid before it was stopped, it says nothing of that: a statement may tell it hours later.
+        if await uow.is_last_word(tell.renewals_word(known.charge_id), id_floor(paid.at)):
+            known.state = ACTIVE
         known.version += 1
     await till.charges.save_subscription(uow.connection, known)
     tell.subscription(uow, known, by_payment=True)

@@ -19,7 +19,7 @@ async def record_subscription_edited(
         log.warning("edit_of_unknown_subscription", code=event.code)
         return
     # Its ends are told in their order, but may come in another one.
-    newest = not event.code and await uow.is_last_word(f"subscription:{event.charge_id}:edited")
+    newest = not event.code and await uow.is_last_word(tell.renewals_word(event.charge_id))
     if newest:
         found.state = "cancelled" if event.cancelled else "active"
     # Told also when nothing changed: whoever asked sees that it stayed as it was.

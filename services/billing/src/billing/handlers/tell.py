@@ -167,6 +167,11 @@ def subscription(uow: UnitOfWork, changed: Subscription, *, by_payment: bool = F
     uow.emit(event, aggregate=f"subscription:{changed.charge_id}", version=changed.version)
 
 
+def renewals_word(charge_id: str) -> str:
+    """What is said about whether a subscription renews itself, by the charge that began it."""
+    return f"subscription:{charge_id}:edited"
+
+
 async def tier(
     uow: UnitOfWork,
     till: Till,

@@ -5,10 +5,9 @@ import pytest
 
 from billing.handlers.save_promo import save_promos
 from billing.handlers.set_tier import set_tiers
-from billing.testing import received
 from chassis.clock import id_floor
 from contracts import billing
-from contracts.rewards import PromoRedeemed, PromoRefused, SavePromo
+from contracts.rewards import PromoRedeemed, PromoRefused, PromoSaved, SavePromo
 
 
 async def test_credits_are_granted_once_per_person_in_any_case(giving, postgres_desk):
@@ -194,12 +193,11 @@ async def test_a_code_stays_as_it_was_saved_last(giving, postgres_desk):
     async def save(value, seconds_ago):
         command = SavePromo(code="Autumn", kind="credits", value=value, actor="op")
         said = id_floor(postgres_desk.now - timedelta(seconds=seconds_ago))
-        async with postgres_desk.begin() as uow:
-            await save_promos([received(command, message_id=said)], uow, rewards=giving.rewards)
-        return [row.subject.split(".")[2] for row in uow.rows]
+        told = await postgres_desk.batch(save_promos, command, said=said, rewards=giving.rewards)
+        return [type(each) for each in told]
 
-    assert await save(7, seconds_ago=10) == ["promo_saved"]
-    assert await save(9, seconds_ago=20) == ["command_rejected"]
+    assert await save(7, seconds_ago=10) == [PromoSaved]
+    assert await save(9, seconds_ago=20) == [billing.CommandRejected]
 
     (redeemed,) = await giving.redeem(1)
     assert redeemed.value == 7

@@ -14,6 +14,7 @@ from vpn.domain import access
 from vpn.domain.access import Subscription
 from vpn.domain.terms import Terms
 from vpn.handlers.desk import Desk
+from vpn.handlers.set_access_options import auto_renew_word
 from vpn.ports import Books, Grant
 
 log = logs.get("vpn.access")
@@ -37,6 +38,9 @@ async def revoke_access(
     elif not grant.revoked and grant.given is not None and one is not None:
         before = catalogue.get(grant.given.plan_before)
         access.take_back(one, grant.given, before, terms, desk.now, refunded=command.refunded)
+        if not one.auto_renew:
+            # Whatever was chosen before this is over: or it would be charged for again.
+            await uow.is_last_word(auto_renew_word(command.user_id))
         desk.changed(one, vpn.CAUSE_REVOKED)
         await books.grants.revoke(uow.connection, command.order_id, uow.now)
         await desk.close()

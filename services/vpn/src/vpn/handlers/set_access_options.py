@@ -4,6 +4,7 @@ import msgspec
 
 from chassis import logs
 from chassis.outbox import UnitOfWork
+from contracts.ids import UserId
 from contracts.vpn import CAUSE_OPTIONS, STATE_ENDED, SetAccessOptions
 from vpn.domain import reminders
 from vpn.domain.terms import Terms
@@ -12,6 +13,15 @@ from vpn.ports import Books
 
 log = logs.get("vpn.access")
 OPTIONS = frozenset(SetAccessOptions.__struct_fields__) - {"user_id"}
+
+
+def _word(option: str, user_id: UserId) -> str:
+    return f"{option}:{user_id}"
+
+
+def auto_renew_word(user_id: UserId) -> str:
+    """What is said about whether a person's access renews itself."""
+    return _word("auto_renew", user_id)
 
 
 async def set_access_options(
@@ -50,6 +60,6 @@ async def _last_words(command: SetAccessOptions, uow: UnitOfWork) -> SetAccessOp
         name: None
         for name, chosen in msgspec.structs.asdict(command).items()
         if name in OPTIONS and chosen is not None
-        if not await uow.is_last_word(f"{name}:{command.user_id}")
+        if not await uow.is_last_word(_word(name, command.user_id))
     }
     return msgspec.structs.replace(command, **overtaken) if overtaken else command
