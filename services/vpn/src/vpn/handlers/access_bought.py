@@ -9,6 +9,7 @@ from contracts.vpn import CAUSE_OPTIONS
 from vpn.domain import renewals
 from vpn.domain.terms import Terms
 from vpn.handlers.desk import Desk
+from vpn.handlers.payment_credited import credits_word
 from vpn.ports import Books
 
 log = logs.get("vpn.access")
@@ -34,6 +35,9 @@ async def record_access_not_bought(
         renewals.refused(one, event.period_end, event.code, terms)
     else:
         return
+    if not await uow.is_last_word(credits_word(event.user_id)):
+        # Refused before the top-up that is handled already: that one came to nothing then.
+        renewals.credited(one, desk.now, terms)
     log.info("renewal_refused", order_id=str(event.order_id), code=event.code)
     desk.touched(one, CAUSE_OPTIONS)
     desk.look_after(one)

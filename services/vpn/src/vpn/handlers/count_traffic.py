@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
+from chassis import logs
 from chassis.outbox import UnitOfWork
 from contracts.vpn import CAUSE_TRAFFIC_SPENT, REMINDER_DEVICES, REMINDER_TRAFFIC, STATE_SUSPENDED
 from vpn.domain import access
@@ -14,6 +15,7 @@ from vpn.handlers.desk import Desk
 from vpn.ports import Books
 from vpn.ports.traffic import Traffic
 
+log = logs.get("vpn.traffic")
 ONLINE_FRESH = timedelta(minutes=5)
 
 
@@ -22,6 +24,7 @@ async def count_traffic(
     node: str,
     seen: Mapping[UUID, int],
     epoch: str = "",
+    reading: UUID | None = None,
     *,
     books: Books,
     traffic: Traffic,
@@ -29,8 +32,13 @@ async def count_traffic(
 ) -> int:
     """One page of one node's absolute counters; the same page again adds nothing.
 
+    Nor does one that was asked for (`reading`, a UUIDv7) before another that is counted already:
+    written late by a keeper that lost the node, it would have the counters fall and rise again.
     Return by how much they fell, which they never should.
     """
+    if reading is not None and not await uow.is_last_word(f"counters:{node}", reading):
+        log.info("counters_overtaken", node=node)
+        return 0
     owners = await books.subscriptions.owners(uow.connection, seen.keys())
     await books.subscriptions.lock(uow.connection, sorted(owners.values()))
     ours = {each: seen[each] for each in owners}

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from chassis import logs, metrics
 from chassis.background import Background
+from chassis.clock import new_id
 from chassis.database import RETRYABLE
 from chassis.errors import TransientError
 from chassis.outbox import Outbox, UnitOfWork
@@ -31,7 +32,7 @@ FALLEN_MAX = 1 << 30
 
 class Count(Protocol):
     async def __call__(
-        self, uow: UnitOfWork, node: str, seen: Mapping[UUID, int], epoch: str, /
+        self, uow: UnitOfWork, node: str, seen: Mapping[UUID, int], epoch: str, reading: UUID, /
     ) -> int: ...
 
 
@@ -85,6 +86,7 @@ class Counting:
         line, node = self._keeper.line, self._keeper.node
         after, fallen, wrong = "", 0, 0
         for _ in range(PAGES_MAX):
+            reading = new_id()  # before it is asked: whoever keeps the node next asks later
             page = await line.call(line.driver.traffic(after))
             if page is None:
                 break
@@ -98,7 +100,7 @@ class Counting:
                 each: total for each, total in seen.items() if fitting.is_counter(total)
             }
             wrong += len(seen) - len(fitting_ones)
-            fallen += await self._in_parts(fitting_ones, page.epoch)
+            fallen += await self._in_parts(fitting_ones, page.epoch, reading)
             if not page.next or page.next <= after:
                 break
             after = page.next
@@ -119,11 +121,11 @@ class Counting:
         else:
             self._keeper.counters_read()
 
-    async def _in_parts(self, seen: Mapping[UUID, int], epoch: str) -> int:
+    async def _in_parts(self, seen: Mapping[UUID, int], epoch: str, reading: UUID) -> int:
         fallen = 0
         ids = iter(sorted(seen))
         while part := list(islice(ids, self._rows_max)):
             async with self._outbox.begin() as uow:
                 these = {each: seen[each] for each in part}
-                fallen += await self._traffic(uow, self._keeper.node, these, epoch)
+                fallen += await self._traffic(uow, self._keeper.node, these, epoch, reading)
         return fallen
