@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,13 +27,33 @@ from contracts.topology import OLD_KEYS_ACCEPTED
 from devstack.nats_security import Security
 from devstack.nats_server import NatsServer
 from devstack.testing import free_port
-from vitrine_tools import installation, keys
+from vitrine_tools import cli, installation, keys
 from vitrine_tools.keys import USED_SINCE
+
+COMMAND = ("vitrine", "keys", "--namespace", "shop")
 
 
 def vitrine_keys(*arguments: str, given: str = "") -> tuple[list[dict], str]:
+    """What the command line prints; here, for a process of its own takes most of a second."""
+    printed, said = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        warnings.catch_warnings(action="error"),
+        redirect_stdout(printed),
+        redirect_stderr(said),
+        suppress(SystemExit),
+    ):
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left behind
+        patch.setattr(sys, "argv", [*COMMAND, *arguments])
+        patch.setattr(sys, "stdin", io.StringIO(given))
+        cli.main()
+    return list(yaml.load_all(printed.getvalue(), Loader=yaml.CSafeLoader)), said.getvalue()
+
+
+def vitrine_keys_alone(*arguments: str, given: str = "") -> tuple[list[dict], str]:
+    """The same as an operator starts it."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("vitrine"), "keys", "--namespace", "shop", *arguments],
+        [Path(sys.executable).with_name(COMMAND[0]), *COMMAND[1:], *arguments],
         input=given,
         capture_output=True,
         text=True,
@@ -80,7 +102,7 @@ async def come_in(url: str, place: Path, user: str) -> None:
 
 
 def test_it_prints_a_secret_for_each_user_and_each_signer():
-    objects, said = vitrine_keys("--days", "7")
+    objects, said = vitrine_keys_alone("--days", "7")
 
     secrets, public = of_kind(objects, "Secret"), of_kind(objects, "ConfigMap")
     assert said == ""
@@ -333,4 +355,4 @@ def test_another_release_and_other_secrets_have_their_names_in_it():
     ],
 )
 def test_a_rotation_of_nothing_is_refused_in_one_line(given, said):
-    assert vitrine_keys("--rotate", given=given) == ([], said)
+    assert vitrine_keys_alone("--rotate", given=given) == ([], said)

@@ -70,6 +70,7 @@ async def broker(nats_server: MessageServer) -> AsyncIterator[Broker]:
         operators.TryCommand: TRIED,
         parked.ListParked: parked.ParkedList(rows=(PARKED,)),
         parked.ShowParked: parked.ParkedList(rows=(PARKED,)),
+        parked.RedriveParked: parked.Redriven(changed=True),
     }
 
     async def answer(request: object) -> Reply:
@@ -126,6 +127,14 @@ async def test_what_a_service_answers_is_printed_plain(
     out = capsys.readouterr().out
     assert PRINTED in out
     assert out.replace("\n", "").isprintable()
+
+
+async def test_why_it_failed_adds_no_line_of_its_own(broker: Broker) -> None:
+    """A line break in it would let a stored text say `handled again`."""
+    with pytest.raises(dead.DeadError, match="parked again") as caught:
+        await dead.redrive(broker, "vpn", PARKED.id, "who")
+
+    assert str(caught.value) == f"it is parked again: {PRINTED}"
 
 
 def test_plain_text_stays_and_json_stays_what_it_was() -> None:

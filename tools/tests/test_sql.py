@@ -151,6 +151,23 @@ async def test_a_question_waits_for_no_lock_and_runs_no_longer_than_it_may(
         await sql.run(argparse.Namespace(service="billing", question="SELECT pg_sleep(20)"))
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("SELECT '290000-01-01'::timestamptz", "cannot be shown .*: cast it to text"),
+        ("SELECT time '24:00'", "cannot be shown .*: cast it to text"),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "terminating connection"),
+    ],
+)
+async def test_what_goes_wrong_on_the_way_is_a_sentence_that_says_why(
+    shop: str, monkeypatch: pytest.MonkeyPatch, question: str, said: str
+) -> None:
+    monkeypatch.setenv("BILLING_DATABASE_URL", shop)
+
+    with pytest.raises(SqlError, match=said):
+        await sql.run(argparse.Namespace(service="billing", question=question))
+
+
 async def test_of_very_many_rows_the_first_are_shown(
     shop: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -125,10 +125,12 @@ async def redrive(broker: Broker, service: str, parked_id: UUID, actor: str) -> 
     except rpc.RpcTimeoutError:
         print(f"{service} works on it for longer than an answer may take")
     except rpc.RpcFailedError as error:
-        raise DeadError(f"{service} could not: {error}; asking again does no harm") from error
+        raise DeadError(
+            f"{service} could not: {plain(error)}; asking again does no harm"
+        ) from error
     after = await _row(broker, service, parked_id)
     if after.state == "parked":
-        raise DeadError(f"it is parked again: {after.reason}")
+        raise DeadError(f"it is parked again: {plain(after.reason)}")
     print("handled again" if after.state == "done" else "released: it is about to be handled")
 
 
@@ -146,4 +148,4 @@ async def _ask(
     try:
         return await rpc.request(broker, request, parked.ParkedList, subject=subject)
     except (rpc.RpcTimeoutError, rpc.RpcFailedError) as error:
-        raise DeadError(f"{service} did not answer: {error}") from error
+        raise DeadError(f"{service} did not answer: {plain(error)}") from error

@@ -106,7 +106,7 @@ async def _try(broker: Broker, command: Command, actor: str) -> None:
     tried = await ask(broker, request, operators.Tried)
     console = screen.console()
     if tried.code:
-        raise MoneyError(f"it would be refused: {tried.code}")
+        raise MoneyError(f"it would be refused: {plain(tried.code)}")
     console.print("nothing was changed; it would:")
     for said in tried.messages:
         console.print(plain(f"  say {said.subject}: {said.body}"))
@@ -156,7 +156,7 @@ def _tell(command: Command, event: Event) -> None:
         if event.code == errors.NEEDS_SECOND_PERSON:
             second = f"vitrine approve {_name_of(command)}"
             raise MoneyError(f"so much needs a second person, who runs: {second}")
-        raise MoneyError(f"refused: {event.code}")
+        raise MoneyError(f"refused: {plain(event.code)}")
     name = event.subject.split(".")[2].replace("_", " ")
     screen.console().print(plain(f"{name}: {msgspec.json.encode(event).decode()}"))
 
@@ -165,7 +165,7 @@ async def ask(broker: Broker, request: Any, reply: type[Any]) -> Any:
     try:
         return await rpc.request(broker, request, reply)
     except rpc.RpcFailedError as error:
-        raise MoneyError(f"billing refused the question: {error}") from error
+        raise MoneyError(f"billing refused the question: {plain(error)}") from error
     except TransientError as error:
         raise MoneyError("billing does not answer: is it running?") from error
 

@@ -37,7 +37,7 @@ async def reconcile(
     try:
         found = await rpc.request(broker, request, Reconciliation, timeout=ANSWER_WITHIN)
     except rpc.RpcFailedError as error:
-        raise MoneyError(f"billing refused the question: {error}") from error
+        raise MoneyError(f"billing refused the question: {plain(error)}") from error
     except TransientError as error:
         raise MoneyError("billing does not answer: is it running?") from error
     if as_json:

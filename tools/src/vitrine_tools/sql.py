@@ -60,6 +60,9 @@ async def run(given: argparse.Namespace) -> None:
         raise SqlError("no answer: the database is silent") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SqlError(f"{error}") from error
+    except (ValueError, OverflowError) as error:
+        # Postgres knows hours and years that Python does not: 24:00, 290000-01-01.
+        raise SqlError(f"a value cannot be shown ({error}): cast it to text") from error
     finally:
         await connection.close(timeout=CONNECT_SECONDS_MAX)
 
@@ -78,7 +81,9 @@ async def _ask(connection: asyncpg.Connection[Any], question: str) -> tuple[list
         return columns, await cursor.fetch(ROWS_MAX + 1)
     finally:
         # Never committed: a NOTIFY, which a transaction that only reads may give, is not sent.
-        await transaction.rollback()
+        # A connection that has ended would say so here, in place of why.
+        if not connection.is_closed():
+            await transaction.rollback()
 
 
 def _show(columns: Sequence[str], rows: Sequence[Any]) -> None:

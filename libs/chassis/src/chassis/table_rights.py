@@ -29,6 +29,7 @@ BEYOND = ("TRUNCATE", "REFERENCES", "TRIGGER")
 """No service needs these."""
 MAINTAIN_SINCE = 17
 WAYS = "by a column's grant, PUBLIC, a group or another grantor"
+OWNING = "it is, or may become, who owns them or their schema"
 # Whatever the way: of a column, by PUBLIC, by a role that this one is or may become.
 MAY = """
 SELECT c.relname AS name, c.relispartition AS part, array_agg(verb ORDER BY verb) AS may
@@ -42,6 +43,15 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p'
                 ELSE has_table_privilege(m.oid, c.oid, verb) END
     )
 GROUP BY c.relname, c.relispartition ORDER BY c.relname
+"""
+
+# An owner's rights are no grants: those it took from itself it gives itself back, and it may drop.
+OWNED = """
+SELECT c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm')
+    AND (pg_has_role($1::text::regrole, c.relowner, 'MEMBER')
+        OR pg_has_role($1::text::regrole, n.nspowner, 'MEMBER'))
 """
 
 
@@ -107,8 +117,11 @@ class TableRights:
         asked = [SELECT, *sorted(VERBS), *BEYOND]
         if connection.get_server_version().major >= MAINTAIN_SINCE:
             asked.append("MAINTAIN")
-        found = []
+        owned = {row["name"] for row in await connection.fetch(OWNED, role)}
+        found = [f"{role} may still do all with {len(owned)} tables: {OWNING}"] if owned else []
         for row in await connection.fetch(MAY, role, asked):
+            if row["name"] in owned:
+                continue
             wanted = frozenset() if row["part"] else self._wanted(row["name"])
             if more := sorted(frozenset(row["may"]) - wanted):
                 found.append(f'{role} may still {", ".join(more)} on "{row["name"]}": {WAYS}')

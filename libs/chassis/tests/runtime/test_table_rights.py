@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from chassis import migrations
+from chassis import migrations, table_rights
 from chassis.errors import ConfigurationError
 
 ROLE = "toy_limited"
@@ -88,6 +88,32 @@ async def test_a_role_that_nothing_limits_is_told_in_one_line(
     await admin.execute("ALTER ROLE toy_limited SUPERUSER")
 
     assert await job(database_dsn, folder) == [f"{ROLE} may still do all: it is a superuser"]
+
+
+@pytest.mark.parametrize(
+    ("owned", "count"),
+    [
+        ("ALTER TABLE b OWNER TO toy_limited", 1),
+        (f"{GROUP} ALTER TABLE b OWNER TO toy_group", 1),
+        ("ALTER SCHEMA toy OWNER TO toy_limited", 0),
+    ],
+    ids=["itself", "a group it may become", "the schema"],
+)
+async def test_an_owner_is_told_who_has_no_grant_and_needs_none(
+    admin: asyncpg.Connection, database_dsn: str, folder: Path, owned: str, count: int
+) -> None:
+    await admin.execute(owned)
+    count = count or await admin.fetchval(
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'toy'::regnamespace"
+        " AND relkind IN ('r', 'p')"
+    )
+
+    try:
+        assert await job(database_dsn, folder) == [
+            f"{ROLE} may still do all with {count} tables: {table_rights.OWNING}"
+        ]
+    finally:
+        await admin.execute(f"REASSIGN OWNED BY {ROLE} TO CURRENT_USER")
 
 
 @pytest.mark.parametrize("phase", [migrations.PRE, migrations.ALL])

@@ -19,9 +19,19 @@ from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
 from chassis.database import Database
 from chassis.outbox import Outbox
+from contracts import errors
 from contracts.billing import Balance, GetBalance, GetPrice, Price
 from contracts.envelope import Headers, Message
 from contracts.ids import MessageId
+from contracts.payments import (
+    CheckPreCheckout,
+    GetOffers,
+    Method,
+    Offers,
+    Pack,
+    Plan,
+    PreCheckoutAnswer,
+)
 from devstack.testing import migrated_database, wipe_jetstream
 from gateway.main import MIGRATIONS, Gateway, started
 from gateway.settings import Settings
@@ -29,6 +39,7 @@ from simulators.telegram.server import TelegramSimulator
 from simulators.telegram.testing import ControlClient
 
 OPERATORS = 900
+STARS = 90
 _PEOPLE = itertools.count(1_001)
 CATALOGUE = Path(__file__).parents[4] / "catalogue"
 
@@ -161,6 +172,52 @@ async def outbox(module_dsn, broker) -> AsyncIterator[Outbox]:
     await outbox.partitions.maintain()
     yield outbox
     await database.close()
+
+
+class Billing:
+    """What billing says: offers always, pre-checkouts only while it speaks."""
+
+    def __init__(self) -> None:
+        self.payers: dict[str, int] = {}
+        self.asked: list[CheckPreCheckout] = []
+
+    async def offers(self, _request: GetOffers) -> Offers:
+        return Offers(
+            packs=(Pack(id="credits_100", credits=100, prices={"XTR": STARS}),),
+            plans=(Plan(id="vip_30", tier="vip", days=30, price_credits=300, stars=STARS),),
+            methods=(Method(provider="stars", currency="XTR"),),
+            priced_at=datetime.now(UTC),
+        )
+
+    async def check(self, request: CheckPreCheckout) -> PreCheckoutAnswer:
+        self.asked.append(request)
+        payer = self.payers.get(request.invoice_payload)
+        if payer != request.user_id:
+            code = errors.UNKNOWN_PAYMENT if payer is None else errors.NOT_YOURS
+            return PreCheckoutAnswer(ok=False, code=code)
+        return PreCheckoutAnswer(ok=True)
+
+    @asynccontextmanager
+    async def answering(self, broker) -> AsyncIterator[None]:
+        checking = await rpc.answer(broker, CheckPreCheckout, self.check)
+        try:
+            yield
+        finally:
+            await checking.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def billing(broker) -> AsyncIterator[Billing]:
+    said = Billing()
+    offering = await rpc.answer(broker, GetOffers, said.offers)
+    yield said
+    await offering.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def speaking(billing, broker) -> AsyncIterator[Billing]:
+    async with billing.answering(broker):
+        yield billing
 
 
 @pytest_asyncio.fixture(loop_scope="module")

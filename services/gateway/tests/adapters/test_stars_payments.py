@@ -1,17 +1,13 @@
 """Stars from the tap to the refund, over the simulated Telegram; the test speaks for billing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import pytest_asyncio
 
 from chassis import rpc
 from chassis.clock import new_id
 from chassis.testing import drain
-from contracts import errors
 from contracts.gateway import (
     EditStarsSubscription,
     ReadStarsStatement,
@@ -24,13 +20,8 @@ from contracts.gateway import (
 from contracts.payments import (
     CheckPreCheckout,
     CreatePayment,
-    GetOffers,
-    Method,
-    Offers,
-    Pack,
     PaymentCreated,
     PaymentCredited,
-    Plan,
     PreCheckoutAnswer,
 )
 from gateway.domain.callbacks import pack
@@ -39,52 +30,6 @@ from simulators.telegram.testing import button
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STARS = 90
-
-
-class Billing:
-    """What billing says: offers always, pre-checkouts only while it speaks."""
-
-    def __init__(self) -> None:
-        self.payers: dict[str, int] = {}
-        self.asked: list[CheckPreCheckout] = []
-
-    async def offers(self, _request: GetOffers) -> Offers:
-        return Offers(
-            packs=(Pack(id="credits_100", credits=100, prices={"XTR": STARS}),),
-            plans=(Plan(id="vip_30", tier="vip", days=30, price_credits=300, stars=STARS),),
-            methods=(Method(provider="stars", currency="XTR"),),
-            priced_at=datetime.now(UTC),
-        )
-
-    async def check(self, request: CheckPreCheckout) -> PreCheckoutAnswer:
-        self.asked.append(request)
-        payer = self.payers.get(request.invoice_payload)
-        if payer != request.user_id:
-            code = errors.UNKNOWN_PAYMENT if payer is None else errors.NOT_YOURS
-            return PreCheckoutAnswer(ok=False, code=code)
-        return PreCheckoutAnswer(ok=True)
-
-    @asynccontextmanager
-    async def answering(self, broker) -> AsyncIterator[None]:
-        checking = await rpc.answer(broker, CheckPreCheckout, self.check)
-        try:
-            yield
-        finally:
-            await checking.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def billing(broker) -> AsyncIterator[Billing]:
-    said = Billing()
-    offering = await rpc.answer(broker, GetOffers, said.offers)
-    yield said
-    await offering.stop()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def speaking(billing, broker) -> AsyncIterator[Billing]:
-    async with billing.answering(broker):
-        yield billing
 
 
 def words(message):

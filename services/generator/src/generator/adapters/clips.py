@@ -10,6 +10,10 @@ _PARTS_FREE, _PARTS_MAX, _BYTES_A_PART = 100_000, 2_000_000, 128
 """An hour of pictures and sound is 300,000 packets, in files of far more than 128 bytes each."""
 _AV1_HEAD, _SEQUENCE_HEADER, _OBU_SIZED, _OBU_EXTENDED = 4, 1, 0x02, 0x04
 
+_LACED, _VORBIS_BYTES = 255, 30
+_NO_COMMENT = b"\x03vorbis" + bytes(8) + b"\1"
+"""Of no vendor, with no tags, and with the bit at its end that must be set."""
+
 
 class ClipError(ValueError):
     """What is wrong with a video, in words of ours that may be logged."""
@@ -83,3 +87,18 @@ def opus_setup(view: memoryview) -> bytes:
     """What dOps holds, and OpusHead after its name."""
     mapped = 2 + number(view, 1, 1) if number(view, 10, 1) else 0
     return bytes(taken(view, 0, 11 + mapped))
+
+
+def vorbis_setup(view: memoryview) -> bytes:
+    """Three headers in one, of which the second is all tags."""
+    sizes, at = [0, 0], 1
+    for place in range(2):
+        more = _LACED
+        while more == _LACED:
+            more, at = number(view, at, 1), at + 1
+            sizes[place] += more
+    first, last = bytes(taken(view, at, sizes[0])), bytes(view[at + sum(sizes) :])
+    heads = first[:7] == b"\x01vorbis" and last[:7] == b"\x05vorbis"
+    if not heads or len(first) != _VORBIS_BYTES:
+        raise ClipError("no headers of Vorbis")
+    return b"".join((bytes([2, _VORBIS_BYTES, len(_NO_COMMENT)]), first, _NO_COMMENT, last))

@@ -35,7 +35,8 @@ POSTS_SLOWER = 2.0
 """A POST /prompt validates the graph first: it may take this many times as long as a read."""
 TRANSFER_READ_SECONDS = 15.0
 """Between two reads of a file's bytes, not for the whole file."""
-RESULT_BYTES_MAX = 512 << 20
+RESULT_BYTES_MAX = 256 << 20
+"""One is held three times at most, while it is stripped: the pod has 1 GiB."""
 OK, BAD_REQUEST, NOT_FOUND, TOO_LARGE, SERVER_ERROR = 200, 400, 404, 413, 500
 _JOB_STATES = {
     "pending": Where.PENDING,
@@ -226,15 +227,26 @@ class ComfyUI:
     ) -> tuple[int, bytes]:
         try:
             async with self._session.request(method, f"{self._url}{path}", **options) as answer:
-                if (answer.content_length or 0) > limit:
-                    raise AttemptFailedError(
-                        Failure(kind=Kind.OUTPUT_DAMAGED, detail="result too large")
-                    )
-                return answer.status, await answer.read()
+                return answer.status, await _whole(answer, limit)
         except aiohttp.ClientConnectorError as error:
             raise ServerUnreachableError(type(error).__name__, refused=True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ServerUnreachableError(type(error).__name__) from error
+
+
+async def _whole(answer: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body; a server need not say how long it will be."""
+    parts, size = [], answer.content_length or 0
+    if size <= limit:
+        size = 0
+        async for part in answer.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                break
+    if size > limit:
+        raise AttemptFailedError(Failure(kind=Kind.OUTPUT_DAMAGED, detail="result too large"))
+    return b"".join(parts)
 
 
 def _transfer_timeout() -> aiohttp.ClientTimeout:

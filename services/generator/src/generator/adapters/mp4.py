@@ -7,8 +7,6 @@ out: texts, tags, times, names, further tracks, and bytes that no sample is made
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -23,17 +21,9 @@ from generator.adapters.clips import (
     parts_allowed,
     taken,
 )
-from generator.adapters.mp4_boxes import (
-    SAMPLES_MAX,
-    Parts,
-    box,
-    boxes,
-    described,
-    inside,
-    one,
-    rows,
-)
+from generator.adapters.mp4_boxes import SAMPLES_MAX, Parts, box, boxes, described, inside, one
 from generator.adapters.mp4_fragments import Pieces
+from generator.adapters.mp4_tables import Chunk, chunks, counted, tables
 
 VIDEO, SOUND = b"vide", b"soun"
 CODECS = {
@@ -41,10 +31,7 @@ CODECS = {
     SOUND: {b"mp4a", b"Opus", b"fLaC", b"alac", b"ac-3", b"ec-3", b".mp3"},
 }
 _ENTRY_BYTES = {VIDEO: 78, SOUND: 28}
-_TABLES = {b"stts": 2, b"ctts": 2, b"stss": 1, b"stsc": 3}
-"""Numbers in a row of each; how many rows there are is told before them."""
-_GROUPS = {b"roll": 2, b"prol": 2, b"rap ": 1}
-"""What a group is told with, in bytes."""
+_QUICKTIME_BYTES = 16
 _EDITS_MAX = 16
 # What nothing is told in, and where a matrix lies: from the end, the same in either version.
 _MOVIE_HEADER = ((100, 112), ((-74, -64), (-28, -4)), -64)
@@ -55,11 +42,6 @@ _UNDETERMINED = (0x55C4).to_bytes(2, "big")
 _HERE = bytes.fromhex("00000000 00000001 0000000c") + b"url " + bytes.fromhex("00000001")
 """The data reference of a file that holds its own samples."""
 _LARGEST = 2**32 - 1
-
-
-class Chunk(NamedTuple):
-    offset: int
-    size: int
 
 
 class Track(msgspec.Struct, kw_only=True):
@@ -90,13 +72,14 @@ def without_metadata(body: bytes) -> Clip:
     header = _headed(one(parts, b"mvhd"), *_MOVIE_HEADER)
     tracks = _tracks(parts)
     if b"mvex" in parts:
-        pieces = mp4_fragments.gathered(whole, parts[b"mvex"][0], left)
-        lengths = [_join(track, pieces, _scale(header)) for track in tracks]
-        header = mp4_fragments.timed(header, _after_times(header) + 4, max(lengths, default=0))
+        begun = {_known(track): (track.tables, track.chunks) for track in tracks}
+        pieces = mp4_fragments.gathered(whole, parts[b"mvex"][0], begun, left)
+        header = _joined(header, tracks, pieces)
     video = next((track for track in tracks if track.kind == VIDEO), None)
     if video is None or not video.samples:
         raise ClipError("no video")
-    lasting(video.length / _scale(video.media_header))
+    lasting(_own_seconds(video))
+    lasting(max(map(_own_seconds, tracks)))
     return Clip(
         body=_written(whole, header, tracks),
         width=video.width,
@@ -120,20 +103,30 @@ def _known(track: Track) -> int:
     return number(memoryview(track.header), _after_times(track.header), 4)
 
 
-def _join(track: Track, pieces: dict[int, Pieces], scale: int) -> int:
-    """Give a track what its fragments hold; return how long it lasts by the movie's clock."""
-    its = pieces.get(_known(track))
-    if its is None or track.chunks:
+def _joined(header: bytes, tracks: list[Track], pieces: dict[int, Pieces]) -> bytes:
+    """Give tracks what their fragments hold; return the movie's header, which tells its length."""
+    known = [(track, pieces.get(_known(track))) for track in tracks]
+    begins = [its.start / _scale(track.media_header) for track, its in known if its and its.sizes]
+    start = min(begins, default=0.0)
+    lengths = [_join(track, its, _scale(header), start) for track, its in known]
+    return mp4_fragments.timed(header, _after_times(header) + 4, max(lengths, default=0))
+
+
+def _join(track: Track, its: Pieces | None, scale: int, start: float) -> int:
+    """Return how long it lasts by the movie's clock, which is zero at `start`, in seconds."""
+    if its is None:
         raise ClipError("half in fragments")
-    length = round(its.duration * scale / _scale(track.media_header))
+    own = _scale(track.media_header)
+    length = round(its.duration * scale / own)
+    delay = max(0, round((its.start / own - start) * scale)) if its.sizes else 0
     track.tables = mp4_fragments.tables(its)
-    track.samples, track.length = len(its.sizes), its.duration
-    track.chunks = [Chunk(offset, size) for offset, size, _ in its.runs]
-    track.header = mp4_fragments.timed(track.header, _after_times(track.header) + 8, length)
+    track.samples, track.length, track.chunks = len(its.sizes), its.duration, its.runs
+    after = _after_times(track.header) + 8
+    track.header = mp4_fragments.timed(track.header, after, length + delay)
     after = _after_times(track.media_header) + 4
     track.media_header = mp4_fragments.timed(track.media_header, after, its.duration)
-    track.edits = b"".join((track.edits[:8], *mp4_fragments.edits_timed(track.edits, length)))
-    return length
+    track.edits = mp4_fragments.edits_timed(track.edits, length, delay)
+    return length + delay
 
 
 def _headed(
@@ -169,6 +162,10 @@ def _scale(header: bytes) -> int:
     return scale
 
 
+def _own_seconds(track: Track) -> float:
+    return track.length / _scale(track.media_header)
+
+
 def _seconds(header: bytes) -> float:
     width = 8 if header[0] else 4
     duration = number(memoryview(header), _after_times(header) + 4, width)
@@ -185,7 +182,7 @@ def _track(view: memoryview, left: Allowance) -> Track | None:
     _check_its_own(inside(one(info, b"dinf")))
     samples = inside(one(info, b"stbl"))
     entries, width, height = _entries(one(samples, b"stsd"), kind)
-    count, length = _counted(samples, left)
+    count, length = counted(samples, left)
     header = _headed(one(parts, b"tkhd"), *_TRACK_HEADER)
     known = _after_times(header) + 4
     media_header = _headed(one(media, b"mdhd"), *_MEDIA_HEADER)
@@ -197,10 +194,10 @@ def _track(view: memoryview, left: Allowance) -> Track | None:
         media_header=media_header[:-4] + _UNDETERMINED + bytes(2),
         looks=box(looks[0], taken(one(info, looks[0]), 0, looks[1])),
         entries=entries,
-        tables=_tables(samples),
+        tables=tables(samples, count),
         samples=count,
         length=length,
-        chunks=list(_chunks(samples, number(memoryview(entries), 12, 4))),
+        chunks=list(chunks(samples, number(memoryview(entries), 12, 4))),
         width=width,
         height=height,
     )
@@ -216,10 +213,13 @@ def _edits(parts: Parts) -> bytes:
     if b"edts" not in parts:
         return b""
     edits = one(inside(parts[b"edts"][0]), b"elst")
-    row, count = 20 if number(edits, 0, 1) else 12, number(edits, 4, 4)
+    version, count = number(edits, 0, 1), number(edits, 4, 4)
+    if version > 1:
+        raise ClipError("edits of the future")
     if count > _EDITS_MAX:
         raise ClipError("more edits than any result")
-    return bytes(taken(edits, 0, 8 + row * count))
+    row = 20 if version else 12
+    return bytes([version, 0, 0, 0]) + bytes(taken(edits, 4, 4 + row * count))
 
 
 def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
@@ -237,102 +237,33 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
             fields[42:74] = bytes(32)
             if not kept:
                 width, height = struct.unpack_from(">HH", fields, 24)
-        elif fields[8:10] != bytes(2):
-            raise ClipError("sound as QuickTime describes it")
+            more = content[_ENTRY_BYTES[kind] :]
         else:
-            fields[10:16] = bytes(6)
+            more = _of_sound(content)
+            fields[8:16] = bytes(8)
             fields[20:24] = bytes(4)
-        kept.append(box(codec, fields, *described(codec, content[_ENTRY_BYTES[kind] :])))
+        kept.append(box(codec, fields, *described(codec, more)))
     if not 0 < len(kept) <= TRACKS_MAX:
         raise ClipError("no description of the samples")
     return box(b"stsd", bytes(4), len(kept).to_bytes(4, "big"), *kept), width, height
 
 
-def _counted(samples: Parts, left: Allowance) -> tuple[int, int]:
-    """How many samples there are and how long they last; no table tells of more than these."""
-    count = number(one(samples, b"stsz"), 8, 4)
-    left.spend(count)
-    times = _rows(one(samples, b"stts"), b"stts")
-    shifts = _rows(samples[b"ctts"][0], b"ctts")[0::2] if b"ctts" in samples else [count]
-    keys = _rows(samples[b"stss"][0], b"stss") if b"stss" in samples else []
-    if (
-        sum(times[0::2]) != count
-        or sum(shifts) != count
-        or (count and 0 in (*times[0::2], *shifts))
-    ):
-        raise ClipError("tables of other samples")
-    if any(a >= b for a, b in zip((0, *keys), (*keys, count + 1), strict=True)):
-        raise ClipError("keyframes out of order")
-    return count, sum(map(int.__mul__, times[0::2], times[1::2]))
-
-
-def _rows(table: memoryview, kind: bytes) -> Sequence[int]:
-    return rows(table, 8, "I", _TABLES[kind] * number(table, 4, 4))
-
-
-def _tables(samples: Parts) -> bytes:
-    sizes = one(samples, b"stsz")
-    listed = 0 if number(sizes, 4, 4) else number(sizes, 8, 4)
-    kept = [box(b"stsz", taken(sizes, 0, 12 + 4 * listed))]
-    for kind, row in _TABLES.items():
-        first = samples.get(kind, [])[:1]
-        kept += [box(kind, taken(each, 0, 8 + 4 * row * number(each, 4, 4))) for each in first]
-    for group, size in _GROUPS.items():
-        kept += _grouped(samples, group, size)
-    return b"".join(kept)
-
-
-def _grouped(samples: Parts, group: bytes, size: int) -> list[bytes]:
-    """Which samples make sense only after others, as FFmpeg and most others write it."""
-    told, where = (
-        next((each for each in samples.get(kind, ()) if bytes(each[4:8]) == group), None)
-        for kind in (b"sgpd", b"sbgp")
-    )
-    if told is None or where is None or told[0] != 1 or where[0] or number(told, 8, 4) != size:
-        return []
-    known = size * min(number(told, 12, 4), _EDITS_MAX)
-    return [
-        box(b"sgpd", taken(told, 0, 16 + known)),
-        box(b"sbgp", taken(where, 0, 12 + 8 * number(where, 8, 4))),
-    ]
-
-
-def _chunks(samples: Parts, entries: int) -> Iterator[Chunk]:
-    """Where the samples are. A table that contradicts another one is an error."""
-    sizes, groups = one(samples, b"stsz"), one(samples, b"stsc")
-    each, count = number(sizes, 4, 4), number(sizes, 8, 4)
-    listed = () if each else rows(sizes, 12, "I", count)
-    if 0 in listed:
-        raise ClipError("a sample of nothing")
-    offsets = _offsets(samples)
-    runs = _rows(groups, b"stsc")
-    firsts = [*runs[0::3], len(offsets) + 1]
-    if firsts[0] != 1 or sorted(set(firsts)) != firsts:
-        raise ClipError("chunks out of order")
-    if not all(0 < entry <= entries for entry in runs[2::3]):
-        raise ClipError("samples nobody described")
-    done = 0
-    for first, after, in_chunk in zip(firsts, firsts[1:], runs[1::3], strict=False):
-        for offset in offsets[first - 1 : after - 1]:
-            more = min(in_chunk, count - done)
-            if not more:
-                raise ClipError("a chunk of nothing")
-            yield Chunk(offset, each * more if each else sum(listed[done : done + more]))
-            done += more
-    if done != count:
-        raise ClipError("samples in no chunk")
-
-
-def _offsets(samples: Parts) -> Sequence[int]:
-    wide = b"co64" in samples
-    table = one(samples, b"co64" if wide else b"stco")
-    return rows(table, 8, "Q" if wide else "I", number(table, 4, 4))
+def _of_sound(content: memoryview) -> memoryview:
+    """The boxes that describe a sound; QuickTime has numbers before them, and a box around."""
+    version, start = number(content, 8, 2), _ENTRY_BYTES[SOUND]
+    if version > 1:
+        raise ClipError("sound as QuickTime describes it")
+    if version == 0:
+        return content[start:]
+    more = content[start + _QUICKTIME_BYTES :]
+    return inside(more).get(b"wave", [more])[0]
 
 
 def _written(whole: memoryview, header: bytes, tracks: list[Track]) -> bytes:
     if sum(chunk.size for track in tracks for chunk in track.chunks) > len(whole):
         raise ClipError("more samples than bytes")
-    start = len(box(b"ftyp", _brands(tracks))) + len(_movie(header, tracks, {})) + 8
+    brands = box(b"ftyp", _brands(tracks))
+    start = len(brands) + len(_movie(header, tracks, {})) + 8
     # As they followed one another, so that sound stays beside its picture.
     order = sorted({chunk for track in tracks for chunk in track.chunks})
     places, samples = {}, []
@@ -342,13 +273,9 @@ def _written(whole: memoryview, header: bytes, tracks: list[Track]) -> bytes:
         start += chunk.size
     if start > _LARGEST:
         raise ClipError("too large")
-    return b"".join(
-        (
-            box(b"ftyp", _brands(tracks)),
-            _movie(header, tracks, places),
-            box(b"mdat", *samples),
-        )
-    )
+    head = (8 + sum(map(len, samples))).to_bytes(4, "big") + b"mdat"
+    # Joined once: as its own box first, the pictures would be held three times.
+    return b"".join((brands, _movie(header, tracks, places), head, *samples))
 
 
 def _brands(tracks: list[Track]) -> bytes:

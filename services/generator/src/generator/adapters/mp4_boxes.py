@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
+from generator.adapters import aac
 from generator.adapters.clips import Allowance, ClipError, av1_setup, number, opus_setup, taken
 
 Parts = dict[bytes, list[memoryview]]
@@ -17,8 +18,7 @@ _BOXES_MAX = 1_000
 """In one box. What has more is a file, which is counted by its bytes."""
 _HIGH_PROFILES = frozenset({100, 110, 122, 144, 244, 44, 83, 86, 118, 128})
 _H264_SETS, _H265_SETS = (7, 8, 13), frozenset({32, 33, 34})
-_PLAIN_AAC = frozenset({2, 5, 29})
-_AAC, _AAC_BYTES_MAX, _ESDS_BYTES_MAX = 0x40, 16, 256
+_AAC, _ESDS_BYTES_MAX = 0x40, 256
 _CONFIG_BYTES, _LENGTH_BYTES_MAX, _STREAMINFO_BYTES = 13, 4, 34
 _USER_DATA = re.compile(rb"\x00\x00\x01\xb2.*?(?=\x00\x00\x01|\Z)", re.DOTALL)
 
@@ -133,8 +133,8 @@ def _esds(view: memoryview) -> bytes:
     config = _descriptor(stream[3:], 4)
     own = _descriptor(config[_CONFIG_BYTES:], 5) if len(config) > _CONFIG_BYTES else b""
     setup = _USER_DATA.sub(b"", own)
-    if number(config, 0, 1) == _AAC and setup and setup[0] >> 3 in _PLAIN_AAC:
-        setup = setup[:_AAC_BYTES_MAX]
+    if number(config, 0, 1) == _AAC and setup and setup[0] >> 3 in aac.PLAIN:
+        setup = aac.without_comment(setup)
     if len(setup) > _ESDS_BYTES_MAX:
         raise ClipError("more setup than any codec has")
     inner = bytes(taken(config, 0, _CONFIG_BYTES)) + (_described(5, setup) if setup else b"")

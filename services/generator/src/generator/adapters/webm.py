@@ -24,6 +24,7 @@ from generator.adapters.clips import (
     opus_setup,
     parts_allowed,
     taken,
+    vorbis_setup,
 )
 
 MAGIC = bytes.fromhex("1a45dfa3")
@@ -39,6 +40,7 @@ _SEGMENT, _INFO, _TRACKS, _CLUSTER, _CUES = (
 _TIME, _SIMPLE, _GROUP, _BLOCK, _REFERENCE = 0xE7, 0xA3, 0xA0, 0xA1, 0xFB
 _TRACK, _NUMBER, _UID, _KIND, _CODEC, _SETUP = 0xAE, 0xD7, 0x73C5, 0x83, 0x86, 0x63A2
 _VIDEO, _WIDTH, _HEIGHT, _ENCODED, _EACH = 0xE0, 0xB0, 0xBA, 0x6D80, 0x23E383
+_TRANSPARENT = 0x53C0
 _SCALE, _DURATION, _MUXER, _WRITER, _LANGUAGE = 0x2AD7B1, 0x4489, 0x4D80, 0x5741, 0x22B59C
 _ADDITIONS, _MORE, _ADDED_ID, _ADDED = 0x75A1, 0xA6, 0xEE, 0xA5
 _ENDLESS = frozenset({_SEGMENT, _CLUSTER})
@@ -46,7 +48,7 @@ _ENDLESS = frozenset({_SEGMENT, _CLUSTER})
 _SCREEN = dict.fromkeys(range(0x55D1, 0x55DB))
 _COLOUR = {**dict.fromkeys(range(0x55B1, 0x55BE)), 0x55D0: _SCREEN}
 _PICTURE = {
-    **dict.fromkeys((_WIDTH, _HEIGHT, 0x9A, 0x9D, 0x53B8, 0x53C0)),
+    **dict.fromkeys((_WIDTH, _HEIGHT, 0x9A, 0x9D, 0x53B8, _TRANSPARENT)),
     **dict.fromkeys((0x54AA, 0x54BB, 0x54CC, 0x54DD, 0x54B0, 0x54BA, 0x54B2)),
     0x55B0: _COLOUR,
 }
@@ -68,10 +70,10 @@ _TRANSPARENCY = 1
 _KEYFRAME = 0x80
 _FEATURES = range(1, 5)
 """Of VP9: profile, level, depth, and how colours are halved."""
-_LACED, _VORBIS_BYTES = 255, 30
-_NO_COMMENT = b"\x03vorbis" + bytes(8) + b"\1"
-"""Of no vendor, with no tags, and with the bit at its end that must be set."""
 _MILLISECOND = 1_000_000
+_SMALL = 1_000
+_SIDE_MAX = 65_535
+"""Of any codec here. Telegram refuses the message that tells of a larger one."""
 Parts = dict[int, list[memoryview]]
 
 
@@ -81,12 +83,14 @@ class _Track(msgspec.Struct, kw_only=True):
     entry: bytes
     width: int
     height: int
+    transparent: bool
     each_ns: int
 
 
 class _Cluster(msgspec.Struct):
     time: int
-    blocks: list[bytes]
+    blocks: list[bytes | memoryview]
+    """In parts, which are joined once: no picture is held more often than it must be."""
     has_key: bool = False
 
 
@@ -185,10 +189,18 @@ def _float(parts: Parts, name: int) -> float:
 
 
 def _element(name: int, *parts: bytes | memoryview) -> bytes:
+    return b"".join((_headed(name, sum(map(len, parts))), *parts))
+
+
+def _in_parts(name: int, *parts: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
+    """The same, not yet joined, unless it is so small that a copy is less than being two."""
     size = sum(map(len, parts))
+    return (_element(name, *parts),) if size < _SMALL else (_headed(name, size), *parts)
+
+
+def _headed(name: int, size: int) -> bytes:
     length = next(each for each in range(1, 9) if size < (1 << (7 * each)) - 1)
-    marked = (size | (1 << (7 * length))).to_bytes(length, "big")
-    return b"".join((_named(name), marked, *parts))
+    return _named(name) + (size | (1 << (7 * length))).to_bytes(length, "big")
 
 
 def _named(name: int) -> bytes:
@@ -252,10 +264,18 @@ def _track(content: memoryview, left: Allowance) -> _Track | None:
         number=known,
         kind=kind,
         entry=_element(_TRACK, *kept, _fixed(_UID, known), _element(_LANGUAGE, b"und")),
-        width=_unsigned(picture, _WIDTH, 0),
-        height=_unsigned(picture, _HEIGHT, 0),
+        width=_side(picture, _WIDTH) if kind == VIDEO else 0,
+        height=_side(picture, _HEIGHT) if kind == VIDEO else 0,
+        transparent=bool(_unsigned(picture, _TRANSPARENT, 0)),
         each_ns=_unsigned(parts, _EACH, 0),
     )
+
+
+def _side(picture: Parts, name: int) -> int:
+    side = _unsigned(picture, name, 0)
+    if not 0 < side <= _SIDE_MAX:
+        raise ClipError("a picture of no size")
+    return side
 
 
 def _setup(codec: str, view: memoryview) -> bytes:
@@ -269,23 +289,8 @@ def _setup(codec: str, view: memoryview) -> bytes:
         case "A_OPUS":
             return b"OpusHead" + opus_setup(view[8:])
         case "A_VORBIS":
-            return _vorbis(view)
+            return vorbis_setup(view)
     return b""
-
-
-def _vorbis(view: memoryview) -> bytes:
-    """Three headers in one, of which the second is all tags."""
-    sizes, at = [0, 0], 1
-    for place in range(2):
-        more = _LACED
-        while more == _LACED:
-            more, at = number(view, at, 1), at + 1
-            sizes[place] += more
-    first, last = bytes(taken(view, at, sizes[0])), bytes(view[at + sum(sizes) :])
-    heads = first[:7] == b"\x01vorbis" and last[:7] == b"\x05vorbis"
-    if not heads or len(first) != _VORBIS_BYTES:
-        raise ClipError("no headers of Vorbis")
-    return b"".join((bytes([2, _VORBIS_BYTES, len(_NO_COMMENT)]), first, _NO_COMMENT, last))
 
 
 def _add(
@@ -308,17 +313,22 @@ def _add(
         raise ClipError("a block of nothing")
     if name == _GROUP:
         key = all(kind != _REFERENCE for kind, _ in group)
-        cluster.blocks.append(_element(name, *_of_group(group, left)))
+        parts = [*_of_group(group, left, transparent=tracks[track].transparent)]
+        cluster.blocks += _in_parts(name, *parts)
     else:
         key = bool(number(block, at + 2, 1) & _KEYFRAME)
-        cluster.blocks.append(_element(name, content))
+        cluster.blocks += _in_parts(name, content)
     cluster.has_key |= key and track == video.number
     return cluster.time + int.from_bytes(taken(block, at, 2), "big", signed=True)
 
 
-def _of_group(group: list[tuple[int, memoryview]], left: Allowance) -> Iterator[bytes]:
-    """What is added to a block stays if it is its transparency."""
+def _of_group(
+    group: list[tuple[int, memoryview]], left: Allowance, *, transparent: bool
+) -> Iterator[bytes]:
+    """What is added to a block stays if it is its transparency, in a track that has some."""
     yield from _kept((each for each in group if each[0] != _ADDITIONS), _KEPT_OF_GROUP, left)
+    if not transparent:
+        return
     added = next((each for name, each in group if name == _ADDITIONS), memoryview(b""))
     more = (each for name, each in _elements(added, left) if name == _MORE)
     shown = (each for each in more if _unsigned(_inside(each, left), _ADDED_ID, 1) == _TRANSPARENCY)
@@ -338,14 +348,21 @@ def _written(
     lasting = _element(_DURATION, struct.pack(">d", duration))
     start = _element(_INFO, _fixed(_SCALE, scale), lasting, *by)
     start += _element(_TRACKS, *(track.entry for track in tracks.values()))
-    bodies = [_element(_CLUSTER, _fixed(_TIME, each.time), *each.blocks) for each in clusters]
     position = len(start) + len(_cues(video, clusters, [0] * len(clusters)))
-    positions = []
-    for body in bodies:
+    positions: list[int] = []
+    parts: list[bytes | memoryview] = []
+    for cluster in clusters:
+        head = _headed_cluster(cluster)
         positions.append(position)
-        position += len(body)
-    segment = _element(_SEGMENT, start, _cues(video, clusters, positions), *bodies)
-    return _head() + segment
+        position += len(head) + sum(map(len, cluster.blocks))
+        parts += (head, *cluster.blocks)
+    cues = _cues(video, clusters, positions)
+    return b"".join((_head(), _headed(_SEGMENT, position), start, cues, *parts))
+
+
+def _headed_cluster(cluster: _Cluster) -> bytes:
+    time = _fixed(_TIME, cluster.time)
+    return _headed(_CLUSTER, len(time) + sum(map(len, cluster.blocks))) + time
 
 
 def _cues(video: _Track, clusters: list[_Cluster], positions: list[int]) -> bytes:
