@@ -28,6 +28,13 @@ def configure(*, service: str, endpoint: str) -> None:
     metrics.set_meter_provider(MeterProvider(metric_readers=[reader], resource=resource))
 
 
+def end() -> None:
+    """Hand over the last figures; with a collector that hangs it takes long, and may be left."""
+    shutdown = getattr(metrics.get_meter_provider(), "shutdown", None)
+    if shutdown is not None:
+        shutdown()
+
+
 def counter(name: str, *, unit: str = "1", description: str = "") -> Counter:
     return _METER.create_counter(name, unit=unit, description=description)
 

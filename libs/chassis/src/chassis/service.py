@@ -57,6 +57,9 @@ class Service:
         self.background = Background()
         self.health = Health()
         self._connected = False
+        self._starting: asyncio.Task[Any] | None = None
+        """Who starts, from connected until ready."""
+        self._cut_short = False
         self._refused = ""
         self._consumers: list[ExactlyOnce] = []
         self._outboxes: list[Outbox] = []
@@ -80,8 +83,14 @@ class Service:
         try:
             if not await service._connect():
                 raise SystemExit(EXIT_FAILED if service.background.failure else 0)
+            service._starting = asyncio.current_task()
             yield service
+        except asyncio.CancelledError:
+            if not service._cut_short:
+                raise
+            raise SystemExit(0) from None
         finally:
+            service._starting = None
             await service._stop()
 
     async def _connect(self) -> bool:
@@ -161,6 +170,11 @@ class Service:
         # From here on the platform counts; also what hangs before it looks at the stop must end.
         stopping.last_resort(self.settings.shutdown_grace.total_seconds())
         self.background.stopping.set()
+        if self._starting is not None:
+            # What it waits for may not come within the grace: a frozen Postgres answers nobody.
+            self._cut_short = True
+            self._starting.cancel()
+            self._starting = None
 
     async def database(self, *, schema: str, folder: Path) -> Database:
         """Open the pool and wait until the schema has every `pre` step of this release."""
@@ -274,6 +288,7 @@ class Service:
 
     async def until_stopped(self) -> None:
         """Wait for SIGTERM or a failure; then claim nothing more."""
+        self._starting = None
         self.health.phase = ""
         log.info("ready")
         metrics.gauge("vitrine.running", lambda: 1.0, description="1 once the process has started")
@@ -314,10 +329,10 @@ class Service:
         for database in self._databases:
             await grace.step(database.close(), part=stopping.CLOSE, name="postgres")
         await grace.step(self.health.stop(), part=stopping.CLOSE, name="health")
-        # It waits for the collector, and would stop the event loop meanwhile.
-        seconds = grace.left(stopping.CLOSE).total_seconds()
-        flushing = asyncio.to_thread(tracing.flush, seconds)
-        await grace.step(flushing, part=stopping.CLOSE, name="traces")
+        telemetry = asyncio.gather(
+            stopping.in_thread_to_leave(tracing.end), stopping.in_thread_to_leave(metrics.end)
+        )
+        await grace.step(telemetry, part=stopping.CLOSE, name="telemetry")
 
 
 async def _not_connected() -> str | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import sys
-from collections.abc import Awaitable
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from chassis import logs
@@ -14,13 +17,14 @@ log = logs.get("chassis.stopping")
 HOOKS, TASKS, FLUSH, CLOSE = 2.0, 1.75, 1.25, 0.75
 """Seconds before the end of the grace by which each part of a stop is over. The last one is the
 interpreter's, which waits for threads."""
-EXIT_SECONDS_MIN, EXIT_SECONDS_MAX = 0.7, 5.0
-"""What the interpreter may take to end, on a busy machine too; it waits for threads."""
+EXIT_SECONDS_MIN = 0.7
+EXIT_SECONDS_UNASKED = 5.0
+"""What the interpreter may take to end when nothing was begun that has a grace."""
 ROOMY_SECONDS = 10.0
 """In a shorter grace the parts shrink with it."""
 
 
-_exit_seconds = EXIT_SECONDS_MAX
+_exit_seconds = EXIT_SECONDS_UNASKED
 
 
 class Grace:
@@ -32,9 +36,11 @@ class Grace:
         self._began = asyncio.get_running_loop().time()
 
     def exit_seconds(self) -> float:
-        """How long the interpreter may take to end: what the steps left over, within limits."""
-        left = self.left(0.0).total_seconds()
-        return min(max(left, EXIT_SECONDS_MIN), EXIT_SECONDS_MAX)
+        """How long the interpreter may take to end: all that the steps left over.
+
+        Not less: a busy machine makes many seconds of it, and cut off, a clean stop ends with 1.
+        """
+        return max(self.left(0.0).total_seconds(), EXIT_SECONDS_MIN)
 
     def left(self, part: float) -> timedelta:
         """Return how long it is until that part of the stop must be over; never below nothing."""
@@ -56,6 +62,21 @@ class Grace:
             log.error("stop_step_failed", step=name, exc_info=error)
 
 
+async def in_thread_to_leave(work: Callable[[], None]) -> None:
+    """Like asyncio.to_thread, but at the exit nobody waits for the thread."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            with suppress(RuntimeError):  # left behind: the loop is closed
+                loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=run, name="to-leave", daemon=True).start()
+    await done.wait()
+
+
 def last_resort(seconds: float) -> None:
     """End the process in so many seconds, whatever it is at then, and show where that was.
 
@@ -73,4 +94,7 @@ def no_last_resort(*, then: float) -> None:
 
 
 def last_resort_at_exit() -> None:
+    """From here on the process only ends."""
+    # To look for garbage in all that was imported takes most of an interpreter's end.
+    gc.freeze()
     last_resort(_exit_seconds)

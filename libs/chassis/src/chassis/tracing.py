@@ -32,13 +32,12 @@ def configure(*, service: str, endpoint: str) -> None:
     trace.set_tracer_provider(provider)
 
 
-def flush(timeout_seconds: float = 3.0) -> None:
-    """Hand over what is buffered before the process ends."""
-    provider = trace.get_tracer_provider()
-    for step, arguments in (("force_flush", (int(timeout_seconds * 1000),)), ("shutdown", ())):
-        method = getattr(provider, step, None)
-        if method is not None:
-            method(*arguments)
+def end() -> None:
+    """Hand over what is buffered; with a collector that hangs it takes long, and may be left."""
+    # Not force_flush() before: while that hangs, the SDK's own hook at exit would wait as well.
+    shutdown = getattr(trace.get_tracer_provider(), "shutdown", None)
+    if shutdown is not None:
+        shutdown()
 
 
 def inject(span: Span | None = None) -> str:

@@ -97,7 +97,8 @@ async def test_tasks_are_cancelled_and_given_up_within_their_grace(stubborn: Stu
 
 
 PROCESS = """
-    import asyncio, atexit, sys, threading, time
+    import asyncio, atexit, gc, os, sys, threading, time
+    from chassis import tracing
     from chassis.service import Service, run_main
     from chassis.settings import ServiceSettings
 
@@ -112,7 +113,13 @@ PROCESS = """
             elif sys.argv[1] == "loop":
                 service.on_stop(blocked)
             elif sys.argv[1] == "exit":
-                atexit.register(time.sleep, 1.5)
+                atexit.register(time.sleep, 6)
+            elif sys.argv[1] == "heap":
+                heap.extend([] for _ in range(1_000_000))
+                atexit.register(quickly, seconds_to_collect())
+            elif sys.argv[1] == "telemetry":
+                for _ in range(2_000):
+                    tracing.start("step").end()
             elif sys.argv[1] == "start":
                 await asyncio.Event().wait()
             await service.until_stopped()
@@ -120,11 +127,22 @@ PROCESS = """
     async def blocked():
         time.sleep(30)
 
+    heap = []
+
+    def seconds_to_collect():
+        began = time.process_time()
+        gc.collect()
+        return time.process_time() - began
+
+    def quickly(before):
+        if seconds_to_collect() > before / 5:
+            os._exit(3)
+
     run_main(run, Settings)
 """
 
 
-async def ended_by_sigterm(nats_url: str, hanging: str, grace: str) -> int | None:
+async def ended_by_sigterm(nats_url: str, hanging: str, grace: str, **more: str) -> int | None:
     """How the process ended after SIGTERM; it hangs for 30 s, so ending in 20 s is by itself."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -136,6 +154,7 @@ async def ended_by_sigterm(nats_url: str, hanging: str, grace: str) -> int | Non
             "SIGNATURES": "off",
             "SHUTDOWN_GRACE": grace,
             "LOG_FORMAT": "json",
+            **more,
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -154,12 +173,38 @@ async def ended_by_sigterm(nats_url: str, hanging: str, grace: str) -> int | Non
     return process.returncode
 
 
-@pytest.mark.parametrize("hanging", ["thread", "loop", "start"])
+@pytest.mark.parametrize("hanging", ["thread", "loop"])
 async def test_a_process_never_outlives_its_grace(nats_url: str, hanging: str) -> None:
     assert await ended_by_sigterm(nats_url, hanging, "1") is not None
+
+
+async def test_a_start_that_waits_for_what_does_not_come_is_cut_short(nats_url: str) -> None:
+    assert await ended_by_sigterm(nats_url, "start", "60") == 0
 
 
 async def test_an_interpreter_that_ends_slowly_after_a_clean_stop_is_left_alone(
     nats_url: str,
 ) -> None:
+    # A busy machine can make seconds of it: whatever the grace has left may be taken.
     assert await ended_by_sigterm(nats_url, "exit", "20") == 0
+
+
+async def test_a_collector_that_never_answers_is_left(nats_url: str) -> None:
+    connected: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        ended = await ended_by_sigterm(nats_url, "telemetry", "5", OTLP_ENDPOINT=endpoint)
+    finally:
+        server.close()
+        for writer in connected:
+            writer.close()
+    assert (ended, bool(connected)) == (0, True)
+
+
+async def test_at_the_end_nobody_looks_for_garbage_in_what_lived_till_then(nats_url: str) -> None:
+    assert await ended_by_sigterm(nats_url, "heap", "20") == 0
