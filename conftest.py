@@ -9,6 +9,7 @@ import pytest
 from _pytest.nodeid import NodeId
 
 import simulators  # noqa: F401 - before pytest takes the folder of that name for the package
+from chassis import stopping
 from devstack.browser import find_chromium
 from devstack.testing import (
     STEADY,
@@ -62,6 +63,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # pytest-xdist would begin with the groups of many tests; ours are sorted below, by time.
     config.option.loadscopereorder = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_last_resort() -> Iterator[None]:
+    """A service that is stopped inside the tests' process must not end it, however late it is.
+
+    What a stop's last resort does is tested with processes of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stopping, "last_resort", lambda _seconds: None)
+        yield
 
 
 @pytest.hookimpl(trylast=True)

@@ -25,6 +25,7 @@ from chassis.testing import signatures_of
 from contracts.billing import GrantCredits
 from contracts.envelope import HEADER_SIGNATURE
 from contracts.producers import OPERATOR, PARTIES
+from devstack.postgres import Postgres
 from devstack.testing import private_nats, private_postgres, scratch_folder
 
 ROUNDS = 3
@@ -33,6 +34,10 @@ TIMES = 5
 BATCH = 64
 MICRO = 1_000_000
 LOW_PERCENT = 5
+Way = tuple[Signing, Mapping[str, object]]
+"""How messages are signed, and the settings of billing that judges them."""
+Done = tuple[float, float]
+"""Operations per second, and CPU milliseconds of billing per operation."""
 
 
 class Parties:
@@ -110,17 +115,17 @@ async def measure(rounds: int = ROUNDS) -> Figure:
             "signing_key_file": signing_keys.private_file(folder, "billing"),
             "verify_keys_dir": signing_keys.verify_folder(folder),
         }
-        ways: dict[str, tuple[Signing, Mapping[str, object]]] = {
+        ways: dict[str, Way] = {
             "off": (unsigned, {"signatures": "off"}),
             "in batches": (parties.together, on),
             "each alone": (parties.apart, on),
         }
-        for name, load in (("orders", _orders), ("ledger, mixed", _mixed)):
-            _compare(figure, name, await load(ways, rounds))
+        for name, load in (("orders", _Orders()), ("ledger, mixed", _Mixed())):
+            _compare(figure, name, await _rounds(load, ways, rounds))
     return figure
 
 
-def _compare(figure: Figure, name: str, found: Mapping[str, list[tuple[float, float]]]) -> None:
+def _compare(figure: Figure, name: str, found: Mapping[str, list[Done]]) -> None:
     figure.values[f"rounds of {name}"] = {way: list(each) for way, each in found.items()}
     without = median([cpu for _, cpu in found["off"]])
     for way, each in found.items():
@@ -140,36 +145,41 @@ def _turns(ways: Iterable[str], rounds: int) -> Iterator[str]:
         yield from (*names[start:], *names[:start])
 
 
-async def _orders(
-    ways: Mapping[str, tuple[Signing, Mapping[str, object]]], rounds: int
-) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    async with private_postgres(SERVER) as postgres, private_nats() as server:
-        broker = await Broker.connect(server.url, name="bench", on_fatal=sys.exit)
-        await pipeline.prepare(postgres, broker)
-        for way in _turns(ways, rounds):
-            sign, settings = ways[way]
-            await pipeline.quiet(postgres)
-            done = await pipeline.ours(postgres, server.url, broker, settings, sign)
-            found[way].append(done)
-        await broker.close()
-    return found
+class _Orders:
+    """Orders alone."""
+
+    prepare = staticmethod(pipeline.prepare)
+
+    async def run(self, postgres: Postgres, url: str, broker: Broker, way: Way) -> Done:
+        sign, settings = way
+        await pipeline.quiet(postgres)
+        return await pipeline.ours(postgres, url, broker, settings, sign)
 
 
-async def _mixed(
-    ways: Mapping[str, tuple[Signing, Mapping[str, object]]], rounds: int
-) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+class _Mixed:
+    """Everything that moves credits, of many people."""
+
+    prepare = staticmethod(ledger.prepare)
+
+    def __init__(self) -> None:
+        self._people = ledger.spread()
+
+    async def run(self, postgres: Postgres, url: str, broker: Broker, way: Way) -> Done:
+        sign, settings = way
+        await settle(postgres, ledger.TABLES)
+        messages = self._people.mixed(ledger.OPERATIONS)
+        return await ledger.ours(postgres, url, broker, messages, settings, sign)
+
+
+async def _rounds(
+    load: _Orders | _Mixed, ways: Mapping[str, Way], rounds: int
+) -> dict[str, list[Done]]:
+    found: dict[str, list[Done]] = {way: [] for way in ways}
     async with private_postgres(SERVER) as postgres, private_nats() as server:
         broker = await Broker.connect(server.url, name="bench", on_fatal=sys.exit)
-        await ledger.prepare(postgres, broker)
-        people = ledger.spread()
+        await load.prepare(postgres, broker)
         for way in _turns(ways, rounds):
-            sign, settings = ways[way]
-            await settle(postgres, ledger.TABLES)
-            messages = people.mixed(ledger.OPERATIONS)
-            done = await ledger.ours(postgres, server.url, broker, messages, settings, sign)
-            found[way].append(done)
+            found[way].append(await load.run(postgres, server.url, broker, ways[way]))
         await broker.close()
     return found
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from devstack.kubernetes_tools import ToolsMissingError, tools
+from devstack.network_policies import Network
 
 ONE_PROCESS = "chart"
 """Renders are kept per process."""
@@ -29,3 +30,19 @@ def helm_is_here():
         if os.environ.get("CI"):
             raise
         pytest.skip(f"THE CHART IS NOT TESTED: {error}")
+
+
+@pytest.fixture(autouse=True)
+def helm_collects_no_garbage(monkeypatch):
+    """It ends before its memory counts, and half of its processor time was that."""
+    monkeypatch.setenv("GOGC", "off")
+
+
+@pytest.fixture(scope="session")
+def dev():
+    return Network(("values-dev.yaml",))
+
+
+@pytest.fixture(scope="session")
+def everything():
+    return Network(("ci/everything-values.yaml",))

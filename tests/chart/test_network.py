@@ -3,21 +3,6 @@
 import pytest
 
 from devstack.chart import render
-from devstack.network_policies import Network
-
-DEV = ("values-dev.yaml",)
-EVERYTHING = ("ci/everything-values.yaml",)
-
-
-@pytest.fixture(scope="module")
-def dev():
-    return Network(DEV)
-
-
-@pytest.fixture(scope="module")
-def everything():
-    return Network(EVERYTHING)
-
 
 SERVICES = ("gateway", "billing", "generator-simulated", "vpn", "scheduler")
 

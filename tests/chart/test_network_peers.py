@@ -14,16 +14,6 @@ NO_INTERNET += ("fd00:ec2::254", "fe80::1")
 KUBE_DNS = {"k8s-app": "kube-dns"}
 
 
-@pytest.fixture(scope="module")
-def dev():
-    return Network(DEV)
-
-
-@pytest.fixture(scope="module")
-def everything():
-    return Network(EVERYTHING)
-
-
 def test_who_sells_for_stars_alone_calls_nobody():
     """Stars come and go through gateway."""
     assert not Network(EXTERNAL).leaves_for("billing", "149.154.167.220", 443)

@@ -19,11 +19,18 @@ FILES = [str(file.relative_to(CHART)) for file in values_files()]
 
 @pytest.fixture(scope="module", autouse=True)
 def schemas_are_read_once():
-    """The library reads megabytes of definitions for each object."""
+    """The library lists its folders and reads megabytes of definitions for each object."""
     utils = kubernetes_validate.utils
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(utils, "schema_contents", functools.cache(utils.schema_contents))
+        for name in ("all_versions", "schema_contents"):
+            patch.setattr(utils, name, functools.cache(getattr(utils, name)))
         yield
+
+
+@functools.cache
+def check(text, kube):
+    """An object that several values files have in common is judged once."""
+    kubernetes_validate.validate(json.loads(text), kube, strict=True)
 
 
 @pytest.mark.parametrize("file", FILES, ids=IDS)
@@ -43,7 +50,7 @@ def test_objects_fit_their_schema(file, kube):
 
     assert len(known) > 10
     for each in known:
-        kubernetes_validate.validate(each, kube, strict=True)
+        check(json.dumps(each), kube)
 
 
 def test_a_misspelt_field_of_kubernetes_is_found():

@@ -1,8 +1,9 @@
 """Each image's lock is what requirements.lock says of it, and covers what its code imports."""
 
 import ast
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -20,6 +21,12 @@ OURS = {"contracts", "chassis", "simulators", "vitrine_tools", *plan.IMAGES}
 @pytest.fixture(scope="module")
 def known() -> dict[str, str]:
     return locks.pins(locks.LOCK.read_text())
+
+
+@pytest.fixture(scope="module")
+def providers() -> Mapping[str, Sequence[str]]:
+    """Which packages are installed under each name that may be imported."""
+    return packages_distributions()
 
 
 @pytest.mark.parametrize("image", plan.IMAGES.values(), ids=list(plan.IMAGES))
@@ -41,9 +48,10 @@ def test_every_pin_carries_hashes_and_no_address(known: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("image", plan.IMAGES.values(), ids=list(plan.IMAGES))
-def test_what_the_code_imports_is_in_the_lock(image: plan.Image) -> None:
+def test_what_the_code_imports_is_in_the_lock(
+    image: plan.Image, providers: Mapping[str, Sequence[str]]
+) -> None:
     installed = locks.needed(image)
-    providers = packages_distributions()
     missing = {}
     for folder in plan.members_of(image):
         for path, module in imports(folder / "src"):
@@ -62,8 +70,13 @@ def test_what_links_gpl_libraries_is_in_the_simulators_image_alone() -> None:
     }
 
 
-def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+@functools.cache
+def imports(folder: Path) -> Sequence[tuple[Path, str]]:
     """The first word of whatever a package imports, type checking apart."""
+    return tuple(_imports(folder))
+
+
+def _imports(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in folder.rglob("*.py"):
         if path.name in NOT_RUN or "images" in path.parts:
             continue

@@ -28,6 +28,8 @@ CONTRACTS = contracts_of(
 EXTERNAL = {
     billing.AuditCompleted.subject,
     operators.ReviewResolved.subject,
+    operators.SealHeadForgotten.subject,
+    operators.SealHeadStays.subject,
     rewards.PromoSaved.subject,
     scheduler.TimerRejected.subject,
     vpn.AccessRevoked.subject,

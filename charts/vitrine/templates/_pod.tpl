@@ -33,58 +33,6 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/*
-The environment of a service's process. Takes {root, service, fixed, spec, server, migrating}.
-Names have the service's prefix; what `env` of the values says comes last and wins. A migration needs
-neither NATS nor keys, and has no files of theirs.
-*/}}
-{{- define "vitrine.env" -}}
-{{- $root := .root -}}
-{{- $prefix := upper .service -}}
-{{- $settings := dict "LOG_FORMAT" "json" "LOG_LEVEL" $root.Values.logLevel -}}
-{{- if not .migrating -}}
-{{- $settings = mergeOverwrite $settings (dict
-    "NATS_URL" (include "vitrine.natsUrl" $root)
-    "NATS_TLS_DIR" "/etc/vitrine/nats"
-    "NATS_SEED_FILE" "/etc/vitrine/nats/seed"
-    "SIGNATURES" $root.Values.signing.mode
-    "HEALTH_HOST" "0.0.0.0"
-    "HEALTH_PORT" "8080"
-    "SHUTDOWN_GRACE" (toString .spec.shutdownGraceSeconds)
-) -}}
-{{- if ne $root.Values.signing.mode "off" -}}
-{{- $settings = mergeOverwrite $settings (dict
-    "SIGNING_KEY_FILE" "/etc/vitrine/signing/signing.key"
-    "VERIFY_KEYS_DIR" "/etc/vitrine/verify"
-) -}}
-{{- end -}}
-{{- with include "vitrine.otlpEndpoint" $root }}{{ $settings = set $settings "OTLP_ENDPOINT" . }}{{ end -}}
-{{- end -}}
-{{- if .fixed.database }}{{ $settings = set $settings "DATABASE_URL_FILE" "/etc/vitrine/database/url" }}{{ end -}}
-{{- if .fixed.catalogue }}{{ $settings = set $settings "CATALOGUE_DIR" "/app/catalogue" }}{{ end -}}
-{{- $settings = mergeOverwrite $settings (.fixed.settings | default dict) -}}
-{{- range $name, $value := .spec.env }}{{ $settings = set $settings $name (include "vitrine.scalar" $value) }}{{ end -}}
-{{- range $name, $value := $settings }}
-{{- if not (and $.migrating (hasPrefix "/etc/vitrine/" $value)) }}
-- name: {{ $prefix }}_{{ $name }}
-  value: {{ $value | quote }}
-{{- end }}
-{{- end }}
-{{- if (.server | default dict).sidecar }}
-- name: {{ $prefix }}_SERVER_NAME
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.name
-{{- end }}
-{{- range $name, $place := .fixed.secrets }}
-- name: {{ $prefix }}_{{ $name }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ index $place 0 }}
-      key: {{ index $place 1 }}
-{{- end }}
-{{- end -}}
-
 {{/* The folders a service is given, all read-only but /tmp. Takes {root, service, fixed}. */}}
 {{- define "vitrine.mounts" -}}
 - name: tmp
@@ -103,6 +51,12 @@ neither NATS nor keys, and has no files of theirs.
 {{- if .fixed.database }}
 - name: database
   mountPath: /etc/vitrine/database
+  readOnly: true
+{{- end }}
+{{- if .fixed.secretFiles }}
+# The folder, and no subPath: the kubelet never writes one of those again.
+- name: secrets
+  mountPath: /etc/vitrine/secrets
   readOnly: true
 {{- end }}
 {{- range $name, $_ := .fixed.secretVolumes }}
@@ -139,6 +93,18 @@ neither NATS nor keys, and has no files of theirs.
     defaultMode: 0440
     items:
       - {key: {{ .root.Values.database.key }}, path: url}
+{{- end }}
+{{- if .fixed.secretFiles }}
+- name: secrets
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range $name, $place := .fixed.secretFiles }}
+      - secret:
+          name: {{ index $place 0 }}
+          items:
+            - {key: {{ index $place 1 }}, path: {{ include "vitrine.secretFile" $name }}}
+      {{- end }}
 {{- end }}
 {{- range $name, $secret := .fixed.secretVolumes }}
 - name: {{ $name }}
@@ -214,13 +180,4 @@ the one with the rest. Takes {root, user, secret, rest}.
     secretName: {{ $secret }}
     defaultMode: 0440
   {{- end }}
-{{- end -}}
-
-{{/* A value as text; a whole number never as 1e+06, though YAML made it a float. */}}
-{{- define "vitrine.scalar" -}}
-{{- if and (kindIs "float64" .) (eq (floor .) .) -}}
-{{- printf "%.0f" . -}}
-{{- else -}}
-{{- toString . -}}
-{{- end -}}
 {{- end -}}

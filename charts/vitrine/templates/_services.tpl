@@ -1,12 +1,14 @@
 {{/*
 The five services, as YAML: what is decided by the code and therefore no value.
-  settings   environment variables without the service's prefix
-  secrets    the same, from a Secret: name -> [secret, key]
-  port       what is reached from outside the pod; `path` and `bodyLimit` are the Ingress's
-  callers    who may open connections to that port (values: networkPolicy.callers)
-  calls      what it calls outside, as URLs; `peers` is the key of networkPolicy that names them
-  outside    what else it calls: nodes or comfyui
-  lag        the consumers whose backlog KEDA may scale it by (contracts/topology.py)
+  settings     environment variables without the service's prefix
+  secretFiles  the same, as files that are read again when the Secret changes: name -> [secret, key];
+               the variable has _FILE after its name
+  secrets      the same, as variables: for what a process reads once
+  port         what is reached from outside the pod; `path` and `bodyLimit` are the Ingress's
+  callers      who may open connections to that port (values: networkPolicy.callers)
+  calls        what it calls outside, as URLs; `peers` is the key of networkPolicy that names them
+  outside      what else it calls: nodes or comfyui
+  lag          the consumers whose backlog KEDA may scale it by (contracts/topology.py)
 */}}
 {{- define "vitrine.services" -}}
 gateway:
@@ -24,7 +26,7 @@ gateway:
     WEBHOOK_PATH: {{ .Values.telegram.webhookPath | quote }}
     WEBHOOK_TRUSTED_HEADER: {{ include "vitrine.trustedHeader" . | quote }}
     {{- end }}
-  secrets:
+  secretFiles:
     BOT_TOKEN: [{{ include "vitrine.telegramSecret" . | quote }}, bot-token]
     {{- if eq .Values.telegram.mode "webhook" }}
     WEBHOOK_SECRET: [{{ include "vitrine.telegramSecret" . | quote }}, webhook-secret]
@@ -65,7 +67,7 @@ billing:
     YOOKASSA_RETURN_URL: {{ .Values.payments.yookassa.returnUrl | quote }}
     YOOKASSA_API_URL: {{ include "vitrine.yookassaUrl" . | quote }}
     {{- end }}
-  secrets:
+  secretFiles:
     {{- if .Values.payments.stars }}
     PAYLOAD_SECRET: [{{ include "vitrine.paymentsSecret" . | quote }}, payload-secret]
     {{- end }}
@@ -78,7 +80,11 @@ billing:
     {{- if .Values.payments.yookassa.enabled }}
     YOOKASSA_SECRET: [{{ include "vitrine.paymentsSecret" . | quote }}, yookassa-secret]
     {{- end }}
-    {{- range $name, $key := .Values.payments.extraSecretKeys }}
+    {{- with .Values.payments.extraSecretKeys.PAYLOAD_SECRETS_PREVIOUS }}
+    PAYLOAD_SECRETS_PREVIOUS: [{{ include "vitrine.paymentsSecret" $ | quote }}, {{ . | quote }}]
+    {{- end }}
+  secrets:
+    {{- range $name, $key := omit .Values.payments.extraSecretKeys "PAYLOAD_SECRETS_PREVIOUS" }}
     {{ $name }}: [{{ include "vitrine.paymentsSecret" $ | quote }}, {{ $key | quote }}]
     {{- end }}
   {{- if .Values.payments.webhooks.enabled }}

@@ -27,12 +27,14 @@ from billing.testing import (
     order_of,
     received,
 )
-from chassis.clock import new_id
+from chassis.clock import id_floor, new_id
+from chassis.consumers import Received
 from chassis.database import Database
 from chassis.outbox import Outbox, UnitOfWork
 from chassis.testing import FakeClock
 from contracts import access, billing, gateway, generator, operators, rewards, vpn
 from contracts.envelope import Message, contracts_of
+from contracts.ids import derived_id, uuid7_time
 from contracts.media import MediaRef
 from devstack.testing import DatabaseServer, empty_schema, migrated_database, run_blocking
 
@@ -44,12 +46,12 @@ MORNING = datetime.fromisoformat("2026-11-20T12:00:00+00:00")
 class FakeUnitOfWork(UnitOfWork):
     """For books without a database: what was said last is kept in memory too."""
 
-    def __init__(self, words: dict[str, UUID], now: datetime) -> None:
+    def __init__(self, words: dict[str, datetime], now: datetime) -> None:
         super().__init__(cast("Any", None), now)
         self._words = words
 
     async def is_last_word(self, name: str, said: UUID | None = None) -> bool:
-        word = said or self.message_id or new_id()
+        word = uuid7_time(said or self.message_id or new_id())
         newest = self._words.setdefault(name, word) <= word
         self._words[name] = max(word, self._words[name])
         return newest
@@ -64,7 +66,7 @@ class Desk:
         self.database = database
         self.queues = FakeQueues()
         self.terms = Terms(zone=ZoneInfo("UTC"))
-        self._words: dict[str, UUID] = {}
+        self._words: dict[str, datetime] = {}
         self.pace = Pace({"image.product_scene": 8.0}, seen_within=timedelta(minutes=10))
         self._outbox = Outbox(database, cast("Any", None), clock) if database is not None else None
 
@@ -85,6 +87,11 @@ class Desk:
         async with self._outbox.begin() as uow:
             yield uow
 
+    def received(self, messages: Sequence[Message], said: UUID | None) -> list[Received[Any]]:
+        """Messages as they come by the desk's clock, each under an id of its own."""
+        now = id_floor(self.now)
+        return [received(each, message_id=said or derived_id(now, new_id())) for each in messages]
+
     async def batch(
         self, handler: Any, *messages: Message, said: UUID | None = None, **parts: Any
     ) -> list[Any]:
@@ -95,7 +102,7 @@ class Desk:
         async with self.begin() as uow:
             keys = sorted({key for each in messages for key in each.lock_keys()})
             await self.books.accounts.lock(uow.connection, keys)
-            await handler([received(each, message_id=said) for each in messages], uow, **parts)
+            await handler(self.received(messages, said), uow, **parts)
         return decoded(uow)
 
     async def sweep(self, handler: Any, **parts: Any) -> list[Any]:

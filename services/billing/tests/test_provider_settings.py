@@ -1,9 +1,13 @@
 """Which payment providers the settings switch on, and what they need for it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from billing.domain.invoice_payload import Seal
+from billing.domain.payments import Payment
 from billing.main import build
 from billing.settings import Settings
 from billing.testing import WORKFLOWS, FakeQueues, Tables, fake_books
@@ -71,3 +75,88 @@ def test_what_yookassa_lacks_is_named_at_start(wrong, field):
 def test_a_provider_needs_its_line_in_the_shop_file(clock, tmp_path):
     with pytest.raises(ConfigurationError, match=r"methods\.yookassa"):
         built(clock, **YOOKASSA, catalogue_dir=tmp_path)
+
+
+# --- secrets as files ----------------------------------------------------------------------------
+
+PAYMENT = Payment(
+    uuid4(), 7, "stars", "pack", "credits_300", 300, 30, 275, "XTR", datetime.now(UTC)
+)
+SEALING, OTHER = "a secret of sixteen", "another one of sixteen"
+
+
+def kept_by(clock, **fields):
+    return settings(**fields).payment_secrets(clock)
+
+
+def test_files_switch_on_what_values_do(clock, tmp_path):
+    for name, text in (("token", "1:AA"), ("key", "live_x"), ("path", "nobody-guesses-this")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "seal").write_text(SEALING)
+    given = {
+        "crypto_pay_token_file": str(tmp_path / "token"),
+        **YOOKASSA,
+        "yookassa_secret": "",
+        "yookassa_secret_file": str(tmp_path / "key"),
+        "webhook_port": 0,
+        "webhook_secret_file": str(tmp_path / "path"),
+        "payload_secret_file": str(tmp_path / "seal"),
+    }
+
+    found = built(clock, **given)
+
+    assert set(found.providers) == {"crypto_pay", "yookassa"}
+    assert settings(**given).sells_for_stars
+    assert found.webhooks is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "sentence"),
+    [
+        ("crypto_pay_token", "", "is empty"),
+        ("crypto_pay_token", "1:A A", "holds white space"),
+        ("webhook_secret", "short", "is not 16 or more"),
+        ("payload_secret", "short", "has fewer than 16"),
+    ],
+)
+def test_a_file_that_cannot_be_used_stops_the_start(clock, tmp_path, field, text, sentence):
+    file = tmp_path / "file"
+    file.write_text(text)
+    given = {f"{field}_file": str(file), "webhook_port": 0, **YOOKASSA}
+    given.setdefault("webhook_secret_file", str(tmp_path / "path"))
+    (tmp_path / "path").write_text("nobody-guesses-this")
+
+    told = f"BILLING_{field.upper()}_FILE: {file} {sentence}"
+    with pytest.raises(ConfigurationError, match=told):
+        kept_by(clock, **given)
+
+
+def test_another_apps_token_is_refused_and_the_one_before_kept(clock, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("1:AA")
+    kept = kept_by(clock, crypto_pay_token_file=str(file)).crypto_pay
+
+    file.write_text("2:AA")
+    assert kept.current() == "1:AA"
+    file.write_text("1:BB")
+    assert kept.known() == ("1:BB", "1:AA")
+
+
+def test_a_new_seal_is_used_once_the_one_before_is_listed(clock, tmp_path):
+    seal, listed = tmp_path / "seal", tmp_path / "listed"
+    seal.write_text(SEALING)
+    listed.write_text("one of long ago")
+    found = kept_by(
+        clock, payload_secret_file=str(seal), payload_secrets_previous_file=str(listed)
+    ).seal
+    before = found.sign(PAYMENT)
+
+    seal.write_text(OTHER)
+    assert found.sign(PAYMENT) == before
+    # A Secret is swapped as a whole: both files are others then.
+    listed.write_text(f"one of long ago,{SEALING}")
+    seal.write_text(f"{OTHER}\n")
+
+    assert found.sign(PAYMENT) != before
+    assert found.open(before) is not None
+    assert Seal(OTHER).open(found.sign(PAYMENT)) is not None

@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     adjust = commands.add_parser("adjust", help="add or take credits by hand")
     adjust.add_argument("user_id", type=int)
     adjust.add_argument("credits", type=int, help="below zero takes; write it after --")
+    seal = commands.add_parser(
+        "forget-seal-head", help="after a restore: forget the chain's head kept outside the ledger"
+    )
+    seal.add_argument("number", type=int, help="`kept` in ledger_behind_its_seal")
     approve = commands.add_parser("approve", help="agree to what somebody else may not do alone")
     approve.add_argument("id", help="of what was asked for; of a tier, the user's")
     back = commands.add_parser(
@@ -99,9 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="for a shell: how the platform of `make up` is reached")
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     gifts.add_tier(tier)
-    for needs_reason in (refund, order, adjust, back, grant, tier):
+    for needs_reason in (refund, order, adjust, back, grant, tier, seal):
         needs_reason.add_argument("--reason", required=True, type=_reason)
-    for tried in (refund, order, adjust, approve, review, back, cancel, promo, grant, tier):
+    changing = (refund, order, adjust, approve, review, back, cancel, promo, grant, tier, seal)
+    for tried in changing:
         tried.add_argument("--dry-run", action="store_true", help="only tell what it would do")
     return parser
 
@@ -228,6 +233,8 @@ async def _order(broker: Broker, given: argparse.Namespace, who: str) -> money.O
             return money.review(
                 given.provider, given.charge_id, given.user_id, given.credits, given.reason, who
             )
+        case "forget-seal-head":
+            return money.forget_seal_head(given.number, given.reason, who)
         case "charge-back":
             return money.charge_back(
                 given.provider, given.charge_id, given.user_id, given.reason, who

@@ -32,6 +32,7 @@ APPROVED = {
     "operator.refund_order": operators.RefundOrder,
     "operator.set_tier": billing.SetTier,
     "operator.save_promo": rewards.SavePromo,
+    "operator.forget_seal_head": operators.ForgetSealHead,
 }
 """What a second person may have to agree to, by how billing notes that it was asked for."""
 ANSWER_SECONDS = 15.0
@@ -236,6 +237,9 @@ def order_of(command: Command) -> Order:
         case operators.RecordChargeBack(charge_id=charge_id):
             taken = (payments.ChargeRefunded,)
             return Order(command, taken, lambda event: event.charge_id == charge_id)
+        case operators.ForgetSealHead(number=number):
+            ended = (operators.SealHeadForgotten, operators.SealHeadStays)
+            return Order(command, ended, lambda event: event.number == number)
         case billing.GrantCredits(grant_key=grant_key):
             granted = (billing.CreditsGranted,)
             return Order(command, granted, lambda event: event.grant_key == grant_key)
@@ -250,7 +254,7 @@ def _name_of(command: Command) -> str:
     """What an approval names it by."""
     if isinstance(command, rewards.SavePromo):
         return _code_of(command)
-    names = ("adjustment_id", "charge_id", "grant_key", "order_id", "user_id")
+    names = ("adjustment_id", "charge_id", "grant_key", "order_id", "seal_id", "user_id")
     return next(str(getattr(command, name)) for name in names if hasattr(command, name))
 
 
@@ -295,6 +299,10 @@ def review(
             actor=actor,
         )
     )
+
+
+def forget_seal_head(number: int, reason: str, actor: str) -> Order:
+    return order_of(operators.ForgetSealHead(number=number, reason=reason, actor=actor))
 
 
 def cancel(order_id: UUID, user_id: int) -> Order:

@@ -65,6 +65,8 @@ SENTENCES = {
     "second person {approved_by}: {outcome}",
     "operator.record_charge_back": "{actor} recorded a charge-back: {reason}; "
     "second person {approved_by}: {outcome}",
+    "operator.forget_seal_head": "{actor} asked to forget the kept head {number} of the chain: "
+    "{reason}; second person {approved_by}: {outcome}",
     "operator.cancel_order": "{actor} asked to cancel: {outcome}",
     "operator.save_promo": "{actor} asked for the promo code: {kind} {value} {tier}, {uses_max} "
     "uses; second person {approved_by}: {outcome}",

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import msgspec
 
 from chassis import logs, scram
-from chassis.database import Connection
+from chassis.database import CONNECT_TIMEOUT_SECONDS, NOT_A_URL, UNAVAILABLE, Connection
 from chassis.errors import ConfigurationError
 from chassis.table_rights import TableRights
 
@@ -24,6 +31,9 @@ ALL = "all"
 """The rest as well: when no other release is at work, and nobody wants to go back to one."""
 LOCK_TIMEOUT = "5s"
 """A migration that cannot get its lock gives up instead of queueing everybody behind it."""
+PATIENCE_SECONDS = 300.0
+"""So long Postgres is waited for: half of what the chart gives a Job (jobs.deadlineSeconds)."""
+RETRY_SECONDS = 1.0
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -69,12 +79,91 @@ def role_of(dsn: str) -> str:
     return unquote(urlsplit(dsn).username or "")
 
 
+async def _connected(dsn: str, schema: str, **options: Any) -> asyncpg.Connection[Any]:
+    """Wait for Postgres, saying so once for each reason; end the process when it does not come.
+
+    Nothing catches that: a migration is a process of its own, and its last line is what Helm shows.
+    """
+    connection = await _tried(dsn, schema, options)
+    if not isinstance(connection, str):
+        return connection
+    with _asked_to_end() as ended:
+        return await _waited(dsn, schema, options, ended, reason=connection)
+
+
+async def _tried(dsn: str, schema: str, options: dict[str, Any]) -> asyncpg.Connection[Any] | str:
+    """A connection, or why there is none yet."""
+    try:
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(
+            dsn, timeout=CONNECT_TIMEOUT_SECONDS, **options
+        )
+    except UNAVAILABLE as error:
+        if isinstance(error, ValueError) and not isinstance(error, OSError):
+            raise SystemExit(f"{schema}: {NOT_A_URL}") from None  # its text has the password
+        return str(error) or type(error).__name__
+    except ValueError:
+        raise SystemExit(f"{schema}: {NOT_A_URL}") from None
+    return connection
+
+
+async def _waited(
+    dsn: str, schema: str, options: dict[str, Any], ended: asyncio.Event, *, reason: str
+) -> asyncpg.Connection[Any]:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    where, told = _address(dsn), ""
+    while True:
+        waited = loop.time() - began
+        if waited >= PATIENCE_SECONDS or ended.is_set():
+            raise SystemExit(
+                f"{schema}: nothing was migrated: {where} could not be used for "
+                f"{waited:.0f} s: {reason}"
+            )
+        if reason != told:
+            told = reason
+            sys.stderr.write(f"{schema}: waiting for {where}: {reason}\n")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await ended.wait()
+        connection = await _tried(dsn, schema, options)
+        if not isinstance(connection, str):
+            return connection
+        reason = connection
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[asyncio.Event]:
+    """SIGTERM, for one: the Job's own deadline may be shorter than our patience."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    if threading.current_thread() is not threading.main_thread():
+        yield ended  # signals are the main thread's alone
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    try:
+        yield ended
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _address(dsn: str) -> str:
+    """Name the server, unless what looks like it may be the end of a password with # / or ?."""
+    try:
+        place = urlsplit(dsn).netloc
+    except ValueError:
+        return "Postgres"
+    rest = dsn[dsn.find(place) + len(place) :]
+    host = "" if "@" in rest or "#" in rest else place.rpartition("@")[2]
+    return f"Postgres at {host}" if host else "Postgres"
+
+
 async def provision(admin_dsn: str, *, role_dsn: str, schema: str) -> None:
     """Make database, role and schema where missing. Needs a role that may create them."""
     role, password = role_of(role_dsn), unquote(urlsplit(role_dsn).password or "")
     if not role:
         raise ConfigurationError("the service's database URL names no role")
-    connection = await asyncpg.connect(admin_dsn)
+    connection = await _connected(admin_dsn, schema)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('vitrine:provision'))")
@@ -116,7 +205,7 @@ async def migrate(
     steps = steps_of(folder)
     rights = TableRights.read(role, RUNTIME_FOLDER, folder) if role else None
     revoke = phase != PRE
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": schema})
+    connection = await _connected(dsn, schema, server_settings={"search_path": schema})
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"{schema}:migrate")
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')

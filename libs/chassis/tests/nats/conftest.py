@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chassis import bootstrap
+from chassis import bootstrap, rpc
 from chassis.broker import Broker, Mitigations
+from contracts import billing
 
 Connect = Callable[..., Awaitable[Broker]]
 
@@ -48,3 +49,27 @@ def make_streams(broker: Broker) -> Callable[..., Awaitable[list[str]]]:
         return await bootstrap.apply(broker, only=names, **options)
 
     return make
+
+
+CREDITS = 7
+
+
+@pytest.fixture
+def tell_balance() -> Callable[[Broker], Awaitable[rpc.Answering]]:
+    """Have a shop answer who asks for a balance."""
+
+    async def balance(_: billing.GetBalance) -> billing.Balance:
+        return billing.Balance(user_id=1, available_credits=CREDITS)
+
+    return lambda shop: rpc.answer(shop, billing.GetBalance, balance)
+
+
+@pytest.fixture
+def rich() -> Callable[[Broker], Awaitable[bool]]:
+    """Ask for it, and look whether that answer came."""
+
+    async def asked(who: Broker) -> bool:
+        found = await rpc.request(who, billing.GetBalance(user_id=1), billing.Balance)
+        return found.available_credits == CREDITS
+
+    return asked

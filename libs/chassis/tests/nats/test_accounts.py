@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
-from chassis import bootstrap, rpc
+from chassis import bootstrap
 from chassis.background import Background
 from chassis.broker import Broker, Delivery, OutgoingMessage
 from chassis.key_value import KeyValue, WrongRevisionError
@@ -197,7 +197,7 @@ async def test_a_slow_answer_reaches_the_operator(mode):
             assert (await answer).body == b"all of it agrees"
 
 
-async def test_a_running_installation_is_switched_over_and_back_by_a_reload():
+async def test_a_running_installation_is_switched_over_and_back_by_a_reload(tell_balance, rich):
     """The account of the streams keeps its name, so they stay; nobody is restarted."""
     async with secured_nats() as nats:
         modes = [SHARED]
@@ -206,7 +206,7 @@ async def test_a_running_installation_is_switched_over_and_back_by_a_reload():
             await bootstrap.apply(maker, only=["BILLING", "KV_leases"])
             watch = KeyValue(gateway, "leases").watch("gateway.replica.")
             taken: list[bytes] = []
-            answering = await rpc.answer(shop, billing.GetBalance, balance)
+            answering = await tell_balance(shop)
             consuming = Background()
             consuming.spawn(consume(shop, taken), name="consumer")
             for mode in (SEPARATE, SHARED, SEPARATE):
@@ -225,17 +225,12 @@ async def test_a_running_installation_is_switched_over_and_back_by_a_reload():
                 async for change in watch:
                     if change.entry is not None and change.entry.value == number.encode():
                         break
-                found = await rpc.request(gateway, billing.GetBalance(user_id=1), billing.Balance)
-                assert found.available_credits == 7
+                assert await rich(gateway)
             assert await bootstrap.apply(maker, only=["BILLING"]) == []
             assert len(taken) == len(set(taken)) + 1  # "before separate" twice
             await watch.stop()
             await answering.stop()
             await consuming.stop(permissions.ANSWER_WITHIN)
-
-
-async def balance(_: billing.GetBalance) -> billing.Balance:
-    return billing.Balance(user_id=1, available_credits=7)
 
 
 async def consume(broker: Broker, taken: list[bytes]) -> None:

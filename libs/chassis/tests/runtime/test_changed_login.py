@@ -13,7 +13,7 @@ from chassis.database import Database, DatabaseUnavailableError
 from chassis.errors import ConfigurationError
 from chassis.settings import DatabaseSettings
 from devstack.postgres import Postgres
-from devstack.testing import UNSAFE_BUT_FAST, free_port, run_blocking, scratch_folder
+from devstack.testing import running_postgres
 
 SCHEMA = "toy"
 
@@ -21,14 +21,8 @@ SCHEMA = "toy"
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     """A Postgres that asks for passwords."""
-    with scratch_folder() as folder:
-        server = Postgres(folder / "postgres", free_port(), UNSAFE_BUT_FAST, password="root")
-        try:
-            run_blocking(server.start())
-            yield server
-        finally:
-            run_blocking(server.kill())
-            server.erase()
+    with running_postgres(password="root") as server:
+        yield server
 
 
 class Secret:

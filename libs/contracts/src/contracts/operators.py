@@ -74,6 +74,26 @@ class AdjustCredits(Command, frozen=True, kw_only=True, omit_defaults=True):
         return (self.user_id,)
 
 
+class ForgetSealHead(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Forget the head of the ledger's hash chain that is kept outside the database.
+
+    For after a deliberate restore: what is kept is newer than the ledger, and new heads are not
+    written over it. `number` is its own, so that no other is forgotten. It takes two people.
+    """
+
+    subject: ClassVar[str] = "billing.cmd.forget_seal_head.v1"
+
+    number: int
+    reason: str
+    actor: str
+    approved_by: str = ""
+
+    @property
+    def seal_id(self) -> str:
+        """What a second person names it by."""
+        return f"seal-{self.number}"
+
+
 class RefundOrder(Command, frozen=True, kw_only=True, omit_defaults=True):
     """Give a completed order's credits back, all that is left of them or so many (`credits`).
 
@@ -107,6 +127,30 @@ class ReviewResolved(Event, frozen=True, kw_only=True, omit_defaults=True):
     credits: Credits
     reason: str
     actor: str
+
+
+class SealHeadForgotten(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The head kept outside is gone; billing writes the ledger's own there next."""
+
+    subject: ClassVar[str] = "billing.evt.seal_head_forgotten.v1"
+
+    number: int
+    reason: str
+    actor: str
+    approved_by: str
+
+
+class SealHeadStays(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing was forgotten: what is kept has another number, or agrees with the ledger."""
+
+    subject: ClassVar[str] = "billing.evt.seal_head_stays.v1"
+
+    number: int
+    """The one that was to be forgotten."""
+    kept: int
+    """0: none is kept."""
+    found: int
+    """That of the ledger's last seal."""
 
 
 class CreditsAdjusted(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -136,6 +136,8 @@ HEARD: Mapping[str, tuple[str, ...]] = {
             operators.CreditsAdjusted,
             operators.OrderCreditedBack,
             operators.ReviewResolved,
+            operators.SealHeadForgotten,
+            operators.SealHeadStays,
             payments.ChargeRefunded,
             payments.PaymentCredited,
             payments.RefundRefused,

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     operators.ResolveReview.subject: _OPERATOR,
     operators.RecordChargeBack.subject: _OPERATOR,
     operators.AdjustCredits.subject: _OPERATOR,
+    operators.ForgetSealHead.subject: _OPERATOR,
     operators.RefundOrder.subject: _OPERATOR,
     rewards.SavePromo.subject: _OPERATOR,
     rewards.RedeemPromo.subject: _GATEWAY,

@@ -14,6 +14,7 @@ from billing.handlers import (
     cancel_payment,
     change_subscription,
     create_payment,
+    forget_seal_head,
     record_charge_back,
     record_stars_paid,
     record_stars_refund,
@@ -128,6 +129,7 @@ def _payment_routes(till: Till) -> tuple[Route, ...]:
     not_resolved = by_operators(resolve_review.not_resolved)
     not_adjusted = by_operators(adjust_credits.not_adjusted)
     not_given_back = by_operators(refund_order.not_refunded)
+    not_forgotten = by_operators(forget_seal_head.not_forgotten)
     not_recorded = by_operators(record_charge_back.not_recorded)
     return (
         one(payments.CreatePayment, create_payment.create_payment, tell.not_created),
@@ -139,6 +141,7 @@ def _payment_routes(till: Till) -> tuple[Route, ...]:
         one(operators.ResolveReview, resolve_review.resolve_review, not_resolved),
         one(operators.AdjustCredits, adjust_credits.adjust_credits, not_adjusted),
         one(operators.RecordChargeBack, record_charge_back.record_charge_back, not_recorded),
+        one(operators.ForgetSealHead, forget_seal_head.forget_seal_head, not_forgotten),
         one(payments.WatchPayments, watch_payments.watch_payments),
     )
 

@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from billing.domain.terms import Terms
-from billing.handlers import create_payment, refund_charge, run_audit, watch_payments
+from billing.handlers import (
+    create_payment,
+    forget_seal_head,
+    refund_charge,
+    run_audit,
+    watch_payments,
+)
 from billing.handlers.ask_deliveries import ask_deliveries
 from billing.handlers.credit_referrals import credit_referrals
 from billing.handlers.expire_holds import void_overdue
@@ -14,7 +20,7 @@ from billing.handlers.expire_lots import expire_lots
 from billing.handlers.return_gifts import return_gifts
 from billing.handlers.take_draw import make_draw_days
 from billing.handlers.warn_expiring import warn_expiring
-from billing.ports import Auditor, Books
+from billing.ports import Auditor, Books, SealHeads
 from billing.ports.payments import PaymentProvider, Till
 from billing.ports.rewards import Rewards
 from chassis.effects import EffectKind
@@ -53,6 +59,11 @@ def reward_sweeps(
 def effects(auditor: Auditor) -> dict[str, EffectKind]:
     """What is done outside any transaction, by kind."""
     return {run_audit.EFFECT: run_audit.effect(auditor)}
+
+
+def seal_effects(heads: SealHeads, till: Till) -> dict[str, EffectKind]:
+    """What becomes of the chain's head outside the database."""
+    return {forget_seal_head.EFFECT: forget_seal_head.effect(heads, till)}
 
 
 def payment_effects(

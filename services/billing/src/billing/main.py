@@ -41,16 +41,17 @@ from billing.handlers import referral_rewards, return_gifts
 from billing.ports import Auditor, Books, Queues, Reads
 from billing.ports.payments import Capabilities, PaymentProvider, Till
 from billing.ports.rewards import Rewards
-from billing.settings import MIGRATIONS, SCHEMA, Settings
+from billing.settings import MIGRATIONS, SCHEMA, PaymentSecrets, Settings
 from billing.webhooks import PaymentWebhooks
 from chassis import metrics
 from chassis.callers import Proxies, networks
-from chassis.clock import Clock
+from chassis.clock import Clock, SystemClock
 from chassis.consumers import Subscription
 from chassis.effects import EffectKind
 from chassis.errors import ConfigurationError
 from chassis.outbox import Outbox
 from chassis.rates import per_address
+from chassis.secrets import Overlap
 from chassis.service import Service, migrate_main, run_main
 from contracts import catalogue
 from contracts.catalogue import CatalogueError, Workflow
@@ -110,8 +111,9 @@ def build(
     books = books or postgres_books()
     sampled = _job_queues(settings, outbox)
     rewards = postgres_rewards()
-    providers = providers if providers is not None else _providers(settings, shop, clock)
-    till = _till(settings, shop, books, rewards, providers)
+    kept = settings.payment_secrets(clock)
+    providers = providers if providers is not None else _providers(settings, kept, shop, clock)
+    till = _till(settings, kept.seal, shop, books, rewards, providers)
     seals = Seals(outbox)
     found = jobs.sweeps(outbox, books=books, terms=terms)
     given = jobs.reward_sweeps(outbox, books=books, rewards=rewards, terms=terms)
@@ -148,11 +150,12 @@ def build(
         },
         {
             **jobs.effects(auditor or PostgresAuditor(database, seals.kept)),
+            **jobs.seal_effects(seals, till),
             **jobs.payment_effects(outbox, till, providers),
         },
         queues or sampled,
         providers,
-        _webhooks(settings, outbox, till, providers),
+        _webhooks(settings, kept.path, outbox, till, providers),
     )
 
 
@@ -186,24 +189,26 @@ def _job_queues(settings: Settings, outbox: Outbox) -> JobQueues:
     return queues
 
 
-def _providers(settings: Settings, shop: Shop, clock: Clock) -> dict[str, PaymentProvider]:
+def _providers(
+    settings: Settings, kept: PaymentSecrets, shop: Shop, clock: Clock
+) -> dict[str, PaymentProvider]:
     """The providers that are switched on; Stars are none: Telegram tells us through gateway."""
     webhooks = settings.webhook_port is not None
     found: dict[str, PaymentProvider] = {}
-    if token := settings.crypto_pay_token.get_secret_value():
+    if kept.crypto_pay is not None:
         net = crypto_pay.TEST_NET if settings.crypto_pay_test_net else crypto_pay.MAIN_NET
         found[CRYPTO_PAY] = crypto_pay.CryptoPay(
-            token=token,
+            token=kept.crypto_pay,
             base_url=settings.crypto_pay_api_url or net,
             tender=_tender(shop, CRYPTO_PAY),
             clock=clock,
             webhooks=webhooks,
         )
-    if settings.yookassa_shop_id:
+    if kept.yookassa is not None:
         _tender(shop, YOOKASSA)
         account = yookassa.Shop(
             settings.yookassa_shop_id,
-            settings.yookassa_secret.get_secret_value(),
+            kept.yookassa,
             settings.yookassa_return_url,
             base_url=settings.yookassa_api_url or yookassa.ADDRESS,
             receipt_email=settings.yookassa_receipt_email if settings.yookassa_receipts else "",
@@ -225,6 +230,7 @@ def _tender(shop: Shop, provider: str) -> Tender:
 
 def _till(
     settings: Settings,
+    seal: Seal | None,
     shop: Shop,
     books: Books,
     rewards: Rewards,
@@ -235,10 +241,6 @@ def _till(
         if STARS not in shop.offers.tenders:
             raise ConfigurationError(f"{shop_file.FILE}: methods.{STARS} is missing")
         on = {STARS: Capabilities(in_chat=True), **on}
-    # Where Stars are switched off again, what was sold before still has to be understood.
-    secret = settings.payload_secret.get_secret_value()
-    previous = settings.payload_secrets_previous.get_secret_value()
-    seal = Seal(secret, tuple(filter(None, previous.split(",")))) if secret else None
     referrals = books.referrals
     earn = partial(referral_rewards.charge_credited, store=referrals, terms=shop.rewards.referral)
     lose = partial(referral_rewards.charge_taken_back, store=referrals)
@@ -258,10 +260,14 @@ def _till(
 
 
 def _webhooks(
-    settings: Settings, outbox: Outbox, till: Till, providers: Mapping[str, PaymentProvider]
+    settings: Settings,
+    path: Overlap | None,
+    outbox: Outbox,
+    till: Till,
+    providers: Mapping[str, PaymentProvider],
 ) -> PaymentWebhooks | None:
     """None: no provider that is switched on calls us."""
-    if settings.webhook_port is None:
+    if settings.webhook_port is None or path is None:
         return None
     if not any(each.capabilities.webhooks for each in providers.values()):
         return None
@@ -269,7 +275,7 @@ def _webhooks(
         providers,
         till,
         outbox,
-        secret=settings.webhook_secret.get_secret_value(),
+        secret=path,
         host=settings.webhook_host,
         port=settings.webhook_port,
         proxies=Proxies(
@@ -288,6 +294,8 @@ def _catalogue(settings: Settings) -> Mapping[str, Workflow]:
 
 async def run(settings: Settings) -> None:
     """Run the service until it is stopped."""
+    # What is missing here no waiting for NATS and Postgres brings.
+    settings.payment_secrets(SystemClock())
     async with Service.start("billing", settings) as service:
         database = await service.database(schema=SCHEMA, folder=MIGRATIONS)
         outbox = await service.outbox(database)

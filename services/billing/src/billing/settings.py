@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from billing.domain.invoice_payload import Former, Seal
 from billing.domain.terms import ACCESS_HOLD_MIN, Terms
 from billing.ports.payments import PaymentTerms
+from chassis import secrets
 from chassis.callers import PRIVATE, NetworkList
+from chassis.clock import Clock
 from chassis.settings import DatabaseSettings
 from contracts.money import Credits
 
@@ -22,6 +25,19 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 Count = Annotated[int, Field(ge=1)]
 SECRET_LENGTH_MIN = 16
 PATH_SECRET = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+
+APP = re.compile(r"([0-9]+):.+")
+"""A token of Crypto Pay begins with the number of its app."""
+
+
+class PaymentSecrets(NamedTuple):
+    """What proves us to providers and others to us; None: that one is off."""
+
+    crypto_pay: secrets.Overlap | None
+    yookassa: secrets.Secret | None
+    path: secrets.Overlap | None
+    seal: Seal | None
 
 
 class Settings(DatabaseSettings):
@@ -72,10 +88,15 @@ class Settings(DatabaseSettings):
 
     stars: bool | None = None
     """Telegram Stars can be paid with. Unset: where `payload_secret` is given."""
+    payload_secret_file: str = ""
+    """A file that holds it, looked at for each use and stronger than the value; so are the others
+    that end in `_file`."""
     payload_secret: SecretStr = SecretStr("")
     """Seals what Stars invoices carry; needed with `stars`."""
+    payload_secrets_previous_file: str = ""
     payload_secrets_previous: SecretStr = SecretStr("")
     """Former ones, comma-separated: subscriptions renew with the payload they began with."""
+    crypto_pay_token_file: str = ""
     crypto_pay_token: SecretStr = SecretStr("")
     """Empty: Crypto Pay is off."""
     crypto_pay_test_net: bool = False
@@ -83,6 +104,7 @@ class Settings(DatabaseSettings):
     """Instead of the main or test net's own address."""
     yookassa_shop_id: str = ""
     """Empty: YooKassa is off."""
+    yookassa_secret_file: str = ""
     yookassa_secret: SecretStr = SecretStr("")
     yookassa_api_url: str = ""
     """Instead of YooKassa's own address; ends in /v3."""
@@ -101,8 +123,12 @@ class Settings(DatabaseSettings):
     webhook_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Where providers call; empty: they are only asked. 0: any free port."""
     webhook_host: str = "127.0.0.1"
+    webhook_secret_file: str = ""
     webhook_secret: SecretStr = SecretStr("")
     """The part of the webhooks' path nobody can guess; needed with `webhook_port`."""
+    secret_overlap: timedelta = timedelta(minutes=10)
+    """So long after a change the path before, and what Crypto Pay signed with the token before, are
+    taken too: somebody tells the providers of a path by hand."""
     webhook_trusted_header: str = ""
     """Where the proxy before us writes a client's address; empty: there is none."""
     webhook_trusted_proxies: NetworkList = PRIVATE
@@ -124,17 +150,19 @@ class Settings(DatabaseSettings):
     @model_validator(mode="after")
     def _secrets_are_there(self) -> Self:
         seal = self.payload_secret.get_secret_value()
-        if (self.stars or seal) and len(seal) < SECRET_LENGTH_MIN:
+        sealed = self.payload_secret_file
+        if not sealed and (self.stars or seal) and len(seal) < SECRET_LENGTH_MIN:
             raise ValueError(f"payload_secret: {SECRET_LENGTH_MIN} characters or more with stars")
         if self.yookassa_shop_id:
-            if not self.yookassa_secret.get_secret_value():
+            if not (self.yookassa_secret.get_secret_value() or self.yookassa_secret_file):
                 raise ValueError("yookassa_secret: needed with yookassa_shop_id")
             if not self.yookassa_return_url.startswith(("https://", "http://")):
                 raise ValueError("yookassa_return_url: an address, with yookassa_shop_id")
             if self.yookassa_receipts and "@" not in self.yookassa_receipt_email:
                 raise ValueError("yookassa_receipt_email: an address, with yookassa_receipts")
         path = self.webhook_secret.get_secret_value()
-        if self.webhook_port is not None and not PATH_SECRET.fullmatch(path):
+        given = bool(self.webhook_secret_file) or PATH_SECRET.fullmatch(path)
+        if self.webhook_port is not None and not given:
             raise ValueError("webhook_secret: 16 or more letters, digits, _ or - with webhook_port")
         return self
 
@@ -146,6 +174,38 @@ class Settings(DatabaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{name} is no time zone") from error
         return name
+
+    def payment_secrets(self, clock: Clock) -> PaymentSecrets:
+        """Each as it is whenever it is used. Raises ConfigurationError."""
+        token = self._secret("crypto_pay_token", _same_app)
+        path = self._secret("webhook_secret", _path_part)
+        return PaymentSecrets(
+            self._overlap(token, clock) if token() else None,
+            self._secret("yookassa_secret") if self.yookassa_shop_id else None,
+            self._overlap(path, clock) if self.webhook_port is not None else None,
+            self._seal(),
+        )
+
+    def _secret(self, field: str, check: secrets.Check = secrets.one_word) -> secrets.Secret:
+        value, file = getattr(self, field), getattr(self, f"{field}_file")
+        return secrets.of(value, file, name=f"BILLING_{field}".upper(), check=check)
+
+    def _overlap(self, secret: secrets.Secret, clock: Clock) -> secrets.Overlap:
+        return secrets.Overlap(secret, overlap=self.secret_overlap, clock=clock)
+
+    def _seal(self) -> Seal | None:
+        """Where Stars are switched off again, what was sold before has to be understood."""
+        if not self.payload_secret.get_secret_value() and not self.payload_secret_file:
+            return None
+        listed = self._secret("payload_secrets_previous", lambda *_: "")
+
+        def former() -> tuple[str, ...]:
+            return tuple(filter(None, listed().split(",")))
+
+        def follows(text: str, before: str) -> str:
+            return _seals_after(text, before, former)
+
+        return Seal(self._secret("payload_secret", follows), former)
 
     @property
     def terms(self) -> Terms:
@@ -180,4 +240,30 @@ class Settings(DatabaseSettings):
 
     @property
     def sells_for_stars(self) -> bool:
-        return bool(self.payload_secret.get_secret_value()) if self.stars is None else self.stars
+        if self.stars is not None:
+            return self.stars
+        return bool(self.payload_secret.get_secret_value() or self.payload_secret_file)
+
+
+def _same_app(text: str, before: str) -> str:
+    """Invoices and balances are one app's: another's token knows none of ours."""
+    if wrong := secrets.one_word(text, before):
+        return wrong
+    now, then = APP.fullmatch(text), APP.fullmatch(before)
+    if now and then and now[1] != then[1]:
+        return "is another app's: what was sold by this one would be lost"
+    return ""
+
+
+def _path_part(text: str, before: str) -> str:
+    del before
+    return "" if PATH_SECRET.fullmatch(text) else "is not 16 or more letters, digits, _ or -"
+
+
+def _seals_after(text: str, before: str, former: Former) -> str:
+    """A subscription to Stars renews for months with what its first secret sealed."""
+    if len(text) < SECRET_LENGTH_MIN:
+        return f"has fewer than {SECRET_LENGTH_MIN} characters"
+    if before not in ("", text) and before not in former():
+        return "is new, and the one before is not among BILLING_PAYLOAD_SECRETS_PREVIOUS"
+    return ""

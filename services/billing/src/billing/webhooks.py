@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -26,6 +25,7 @@ from chassis.errors import TransientError
 from chassis.http_edge import READ_SECONDS_MAX, BodyError, EdgeLimits, HttpEdge, read_body
 from chassis.outbox import Outbox
 from chassis.rates import Rate
+from chassis.secrets import Overlap
 
 log = logs.get("billing.webhooks")
 BODY_BYTES_MAX = 256 * 1024
@@ -48,7 +48,7 @@ class PaymentWebhooks:
         till: Till,
         outbox: Outbox,
         *,
-        secret: str,
+        secret: str | Overlap,
         host: str,
         port: int,
         proxies: Proxies | None = None,
@@ -60,7 +60,7 @@ class PaymentWebhooks:
         }
         self._till = till
         self._outbox = outbox
-        self._secret = secret.encode()
+        self._secret = Overlap.fixed(secret) if isinstance(secret, str) else secret
         self._handling_seconds_max = handling_seconds_max
         self._edge = HttpEdge(
             self._receive,
@@ -99,10 +99,8 @@ class PaymentWebhooks:
         parts = path.split("/")
         if len(parts) != 4 or parts[:2] != ["", "pay"]:  # noqa: PLR2004 - the path's own parts
             return None
-        # On bytes: comparing str raises on the first non-ASCII character of a guess.
         given = parts[3].encode("utf-8", "surrogateescape")
-        known = secrets.compare_digest(given, self._secret)
-        return self._providers.get(parts[2]) if known else None
+        return self._providers.get(parts[2]) if self._secret.knows(given) else None
 
     async def _take(self, request: web.Request, provider: PaymentProvider, caller: Caller) -> int:
         if request.method != "POST":

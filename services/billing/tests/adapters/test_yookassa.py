@@ -23,9 +23,11 @@ from billing.ports.payments import (
     ProviderUnclearError,
     Refunded,
     Refused,
+    TokenRefusedError,
     WebhookRejectedError,
 )
 from chassis.clock import SystemClock
+from chassis.secrets import SecretFile
 from contracts.ids import PaymentId, UserId
 from contracts.money import Credits
 from contracts.payments import PRODUCT_PACK, YOOKASSA
@@ -314,3 +316,19 @@ async def test_a_long_statement_is_read_page_by_page(yookassa, control):
     events, _ = await yookassa.list_since("")
 
     assert [event.charge_id for event in events] == refs
+
+
+async def test_the_next_call_has_the_new_secret(sim, shop, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text(sim.secret)
+    secret = SecretFile(file, name="BILLING_YOOKASSA_SECRET_FILE")
+    yookassa = YooKassa(replace(shop, secret=secret), clock=SystemClock(), webhooks=True)
+    await yookassa.check()
+    sim._core.options.secret = "live_another"
+    with pytest.raises(TokenRefusedError):
+        await yookassa.check()
+
+    file.write_text("live_another")
+
+    await yookassa.check()
+    await yookassa.close()

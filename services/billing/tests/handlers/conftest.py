@@ -36,7 +36,6 @@ from billing.handlers import (
 )
 from billing.handlers.apart import apart
 from billing.ports.payments import Capabilities, Till
-from billing.testing import received
 from billing.webhooks import PaymentWebhooks
 from chassis.clock import new_id
 from chassis.effects import EffectWorker
@@ -80,7 +79,7 @@ class Cashier:
         async with self.desk.begin() as uow:
             keys = sorted({key for each in messages for key in each.lock_keys()})
             await self.desk.books.accounts.lock(uow.connection, keys)
-            await handler([received(each, message_id=said) for each in messages], uow, **parts)
+            await handler(self.desk.received(messages, said), uow, **parts)
         return [CONTRACTS[row.subject].decode(row.body) for row in uow.rows]
 
     async def create(self, product_id="credits_300", amount=275, currency="XTR", **fields):

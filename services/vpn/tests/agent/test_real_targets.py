@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ import pytest
 from chassis.testing import drain
 from simulators.vless_node.client import VlessClient, vless_client
 from simulators.vless_node.node import RealNode
-from vpn.agent.testing import new_entry
+from vpn.agent.pki import Pki
+from vpn.agent.testing import NODE, new_entry
 
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 SETTINGS_FRAME = 4
@@ -91,8 +93,18 @@ def api_port(node: RealNode) -> int:
     return int(msgspec.json.decode(note)["api_port"])
 
 
-async def restarted(node: RealNode, **settings: str) -> None:
-    await node.terminate()
+@pytest.fixture
+async def node(folder: Path, pki: Pki, v2ray: str) -> AsyncIterator[RealNode]:
+    """Not started yet: each test here has settings of its own."""
+    made = RealNode(NODE, folder / NODE, pki=pki.folder, core=v2ray)
+    made.folder.mkdir()
+    yield made
+    await made.close()
+
+
+async def started(node: RealNode, **settings: str) -> None:
+    if node.running:
+        await node.terminate()
     node.start(**settings)
     await node.wait_ready()
 
@@ -200,7 +212,7 @@ def operators_base(node: RealNode, path, *servers: object) -> str:
 async def test_nobody_reaches_the_cores_api_through_the_node(
     control, node: RealNode, opened, folder, allowed
 ):
-    await restarted(
+    await started(
         node,
         VPN_AGENT_CORE_CONFIG=operators_base(node, folder / "base.json"),
         VPN_AGENT_ALLOW_PRIVATE_TARGETS=allowed,
@@ -221,7 +233,7 @@ async def test_private_targets_pass_only_where_they_are_allowed(
     control, node: RealNode, opened, target, folder
 ):
     base = operators_base(node, folder / "base.json")
-    await restarted(node, VPN_AGENT_CORE_CONFIG=base)
+    await started(node, VPN_AGENT_CORE_CONFIG=base)
     mine = new_entry()
     await control.put(mine)
     client = await opened(mine)
@@ -230,14 +242,14 @@ async def test_private_targets_pass_only_where_they_are_allowed(
     named = partial(page_answers, client, "node.test", target.port)
     await drain(named, what="a name of the operator's own")
 
-    await restarted(node, VPN_AGENT_ALLOW_PRIVATE_TARGETS="false")
+    await started(node, VPN_AGENT_ALLOW_PRIVATE_TARGETS="false")
     answers = await asyncio.gather(*(page_answers(client, host, target.port) for host in LOCAL))
 
     assert [host for host, answered in zip(LOCAL, answers, strict=True) if answered] == []
 
 
 async def test_the_plain_configuration_refuses_too(control, node: RealNode, opened, target):
-    await restarted(node, VPN_AGENT_ALLOW_PRIVATE_TARGETS="false")
+    await started(node, VPN_AGENT_ALLOW_PRIVATE_TARGETS="false")
     mine = new_entry()
     await control.put(mine)
     client = await opened(mine)
@@ -251,7 +263,7 @@ async def test_a_name_that_means_something_else_at_the_second_look_leads_nowhere
     control, node: RealNode, opened, target, folder, first
 ):
     async with dns_server(first, "127.0.0.1") as liar:
-        await restarted(
+        await started(
             node,
             VPN_AGENT_CORE_CONFIG=operators_base(node, folder / "base.json", liar.config),
             VPN_AGENT_ALLOW_PRIVATE_TARGETS="false",
@@ -273,7 +285,7 @@ async def test_only_what_is_allowed_is_reached_by_address_by_name_and_by_udp(
     control, node: RealNode, stack, v2ray, target, echo_port, muxed
 ):
     async with dns_server("127.0.0.1") as names:
-        await restarted(
+        await started(
             node,
             VPN_AGENT_CORE_CONFIG=operators_base(node, node.folder / "base.json", names.config),
             VPN_AGENT_ALLOW_PRIVATE_TARGETS="false",

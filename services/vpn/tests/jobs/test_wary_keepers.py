@@ -239,7 +239,11 @@ async def test_pages_that_never_end_are_not_read_for_ever(open_shop, monkeypatch
         await shop.alarmed("us-1", errors.NODE_LIES)
         await shop.grant(1)
         await shop.in_step()
-        assert (await health(shop, "eu-1"))[0] == "up"
+
+        async def up():
+            return (await health(shop, "eu-1"))[0] == "up"
+
+        await drain(up, what="the honest node is up")
 
 
 async def test_another_disk_s_counters_bill_nothing_twice_and_lose_one_reading(shop):

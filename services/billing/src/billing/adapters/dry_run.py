@@ -48,6 +48,7 @@ _IDS = (
     "grant_key",
     "order_id",
     "payment_id",
+    "seal_id",
     "code",
     "user_id",
 )

@@ -58,6 +58,14 @@ class Seals:
         kept = msgspec.msgpack.decode(entry.value, type=Kept)
         return Head(kept.number, kept.digest)
 
+    async def forget(self, number: int) -> bool:
+        """Raises WrongRevisionError when another replica writes one at this moment."""
+        entry = await self._heads.get(KEY)
+        if entry is None or msgspec.msgpack.decode(entry.value, type=Kept).number != number:
+            return False
+        await self._heads.delete(KEY, entry.revision)
+        return True
+
     async def _seal_some(self) -> int:
         try:
             async with self._outbox.database.read() as connection, connection.transaction():

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as BadBase64
+from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,6 +18,7 @@ BYTES_MAX = 128
 """Telegram's limit for a payload."""
 TAG_BYTES = 16
 FIELDS = 7
+Former = Callable[[], tuple[str, ...]]
 
 
 class Sealed(NamedTuple):
@@ -30,8 +32,18 @@ class Sealed(NamedTuple):
 class Seal:
     """Signs with the first secret, accepts any: subscriptions renew with payloads months old."""
 
-    def __init__(self, secret: str, previous: tuple[str, ...] = ()) -> None:
-        self._keys = tuple(each.encode() for each in (secret, *previous))
+    def __init__(
+        self, secret: str | Callable[[], str], previous: tuple[str, ...] | Former = ()
+    ) -> None:
+        """Either may be asked for at each use instead."""
+        self._secret = secret
+        self._previous = previous
+
+    @property
+    def _keys(self) -> tuple[bytes, ...]:
+        secret = self._secret if isinstance(self._secret, str) else self._secret()
+        previous = self._previous if isinstance(self._previous, tuple) else self._previous()
+        return tuple(each.encode() for each in (secret, *previous))
 
     def sign(self, payment: Payment) -> str:
         facts = ".".join(

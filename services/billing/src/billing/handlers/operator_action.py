@@ -28,6 +28,13 @@ async def agreed(
     await _note(uow, till, action, command, subject_id, AGREED)
 
 
+async def ended(
+    uow: UnitOfWork, till: Till, action: str, command: Command, subject_id: str, outcome: str
+) -> None:
+    """How it ended outside, some time after it was agreed to."""
+    await _note(uow, till, action, command, subject_id, outcome)
+
+
 async def refused(
     uow: UnitOfWork,
     till: Till,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from billing.domain.accounts import Account, Hold, TierStep
 from billing.domain.audit import AuditReport
+from billing.domain.chain import Head
 from billing.domain.discounts import Discount
 from billing.domain.history import Entry, Gain
 from billing.domain.ledger import Ledger
@@ -236,6 +237,18 @@ class Reads(Protocol):
 
 class Auditor(Protocol):
     async def audit(self) -> AuditReport: ...
+
+
+class SealHeads(Protocol):
+    """The head of the ledger's hash chain: here, and as it stands outside the database."""
+
+    async def head(self) -> Head: ...
+
+    async def kept(self) -> Head: ...
+
+    async def forget(self, number: int) -> bool:
+        """Forget the one outside if it has this number; whether it had."""
+        ...
 
 
 class Queues(Protocol):

@@ -35,6 +35,7 @@ from billing.ports.payments import (
 )
 from chassis import logs
 from chassis.clock import Clock
+from chassis.secrets import Overlap
 from contracts.ids import PaymentId
 from contracts.payments import CRYPTO_PAY
 
@@ -73,7 +74,7 @@ class CryptoPay:
     name = CRYPTO_PAY
 
     def __init__(
-        self, *, token: str, base_url: str, tender: Tender, clock: Clock, webhooks: bool
+        self, *, token: str | Overlap, base_url: str, tender: Tender, clock: Clock, webhooks: bool
     ) -> None:
         # Coins are not called back; what was sent back as a transfer is in no list of invoices.
         self.capabilities = Capabilities(
@@ -83,11 +84,10 @@ class CryptoPay:
             states_refunds=False,
             partial_refunds=True,
         )
-        self._token = token
+        self._token = Overlap.fixed(token) if isinstance(token, str) else token
         self._base_url = base_url.rstrip("/")
         self._tender = tender
         self._clock = clock
-        self._webhook_key = hashlib.sha256(token.encode()).digest()
         self._session: aiohttp.ClientSession | None = None
 
     async def check(self) -> None:
@@ -127,11 +127,14 @@ class CryptoPay:
     def parse_webhook(
         self, raw: bytes, headers: Mapping[str, str], remote_ip: str
     ) -> tuple[ProviderEvent, ...]:
-        """The signature is over the raw bytes: written anew, the same JSON has another."""
+        """The signature is over the raw bytes: written anew, the same JSON has another.
+
+        What was signed with the token before a change may still be on its way.
+        """
         del remote_ip  # Crypto Pay publishes no addresses: the signature is the proof
         given = headers.get(SIGNATURE_HEADER, "").encode("utf-8", "surrogateescape")
-        wanted = hmac.new(self._webhook_key, raw, hashlib.sha256).hexdigest().encode()
-        if not hmac.compare_digest(given, wanted):
+        wanted = [_signature(token, raw) for token in self._token.known()]
+        if not any(hmac.compare_digest(given, each) for each in wanted):
             raise WebhookRejectedError(401)
         try:
             update = msgspec.json.decode(raw, type=dict[str, Any])
@@ -193,7 +196,7 @@ class CryptoPay:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=TIMEOUT)
         url = f"{self._base_url}/api/{method}"
-        headers = {TOKEN_HEADER: self._token}
+        headers = {TOKEN_HEADER: self._token.current()}
         try:
             async with self._session.post(url, json=parameters, headers=headers) as response:
                 status = response.status
@@ -212,6 +215,11 @@ class CryptoPay:
         if status >= STATUS_SERVER_ERROR or status == STATUS_TOO_MANY:
             raise ProviderUnclearError(f"{method}: {reason}")
         raise ProviderRefusedError(reason)
+
+
+def _signature(token: str, raw: bytes) -> bytes:
+    key = hashlib.sha256(token.encode()).digest()
+    return hmac.new(key, raw, hashlib.sha256).hexdigest().encode()
 
 
 def _part_of(paid: Mapping[str, Any], charge: Charge) -> str:

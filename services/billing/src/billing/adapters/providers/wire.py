@@ -21,6 +21,7 @@ from billing.ports.payments import (
     TokenRefusedError,
 )
 from chassis import logs
+from chassis.secrets import Secret
 from contracts.ids import PaymentId
 
 Json = dict[str, Any]
@@ -52,9 +53,10 @@ REFUSED = frozenset({400, 403, 404, 405, 409, 415, 422})
 class JsonCaller:
     """Calls a REST API and says what its answer means for money."""
 
-    def __init__(self, base_url: str, login: str, password: str) -> None:
+    def __init__(self, base_url: str, login: str, password: str | Secret) -> None:
         self._base_url = base_url.rstrip("/")
-        self._headers = {"Authorization": aiohttp.encode_basic_auth(login, password)}
+        self._login = login
+        self._password = password
         self._session: aiohttp.ClientSession | None = None
 
     async def call(
@@ -62,10 +64,12 @@ class JsonCaller:
     ) -> Json:
         """Raises what PaymentProvider says; ProviderRefusedError has the API's own code."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=TIMEOUT, headers=self._headers)
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT)
         url = self._base_url + path
         try:
-            async with self._session.request(verb, url, headers=headers, **sent) as response:
+            async with self._session.request(
+                verb, url, headers={**self._authorization(), **(headers or {})}, **sent
+            ) as response:
                 status, body = response.status, await response.read()
             answer = msgspec.json.decode(body, type=Json)
         except aiohttp.ClientConnectorError:
@@ -80,6 +84,11 @@ class JsonCaller:
         if status in REFUSED:
             raise ProviderRefusedError(str(answer.get("code", status)))
         raise ProviderUnclearError(f"{verb}: {status}")
+
+    def _authorization(self) -> dict[str, str]:
+        """Made for each call: the password may have changed since the last."""
+        password = self._password if isinstance(self._password, str) else self._password()
+        return {"Authorization": aiohttp.encode_basic_auth(self._login, password)}
 
     async def pages(self, path: str, query: Mapping[str, str]) -> tuple[list[Json], bool]:
         """A list page by page, the newest first, and whether that is all of it."""

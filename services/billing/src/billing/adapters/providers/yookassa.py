@@ -18,6 +18,7 @@ from billing.domain.payments import Payment
 from billing.ports import payments as port
 from billing.ports.payments import Capabilities, Created, ProviderEvent, Refunded, Refused
 from chassis.clock import Clock
+from chassis.secrets import Secret
 from contracts.ids import PaymentId
 from contracts.payments import YOOKASSA
 
@@ -37,7 +38,7 @@ class Shop:
     """Our account at YooKassa, and the receipts that 54-FZ asks of it."""
 
     shop_id: str
-    secret: str
+    secret: str | Secret
     return_url: str
     base_url: str = ADDRESS
     receipt_email: str = ""  # where receipts go; empty: none are made
