@@ -213,6 +213,7 @@ CREATE TABLE billing.effects (
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
     settled_at timestamp with time zone,
+    about text,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT settled_ones_say_when CHECK (((state = 'due'::text) = (settled_at IS NULL)))
@@ -731,6 +732,8 @@ CREATE INDEX charges_of_user ON billing.charges USING btree (user_id, paid_at);
 CREATE INDEX charges_refunding ON billing.charges USING btree (provider, paid_at) WHERE (state = 'refunding'::text);
 
 CREATE UNIQUE INDEX discounts_by_order ON billing.discounts USING btree (order_id) WHERE (order_id IS NOT NULL);
+
+CREATE INDEX effects_about ON billing.effects USING btree (about, key COLLATE "C") WHERE (about IS NOT NULL);
 
 CREATE INDEX effects_due ON billing.effects USING btree (due_at) WHERE (state = 'due'::text);
 

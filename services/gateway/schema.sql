@@ -129,6 +129,7 @@ CREATE TABLE gateway.effects (
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
     settled_at timestamp with time zone,
+    about text,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT settled_ones_say_when CHECK (((state = 'due'::text) = (settled_at IS NULL)))
@@ -343,6 +344,8 @@ CREATE INDEX deliveries_old ON gateway.deliveries USING brin (created_at);
 CREATE UNIQUE INDEX deliveries_result ON gateway.deliveries USING btree (order_id, part) WHERE (kind = 'result'::text);
 
 CREATE INDEX deliveries_waiting ON gateway.deliveries USING btree (user_id, id) WHERE (state = 'intent'::text);
+
+CREATE INDEX effects_about ON gateway.effects USING btree (about, key COLLATE "C") WHERE (about IS NOT NULL);
 
 CREATE INDEX effects_due ON gateway.effects USING btree (due_at) WHERE (state = 'due'::text);
 

@@ -81,6 +81,7 @@ CREATE TABLE scheduler.effects (
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
     settled_at timestamp with time zone,
+    about text,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT settled_ones_say_when CHECK (((state = 'due'::text) = (settled_at IS NULL)))
@@ -224,6 +225,8 @@ ALTER TABLE ONLY scheduler.ticks
 
 ALTER TABLE ONLY scheduler.timers
     ADD CONSTRAINT timers_pkey PRIMARY KEY (key);
+
+CREATE INDEX effects_about ON scheduler.effects USING btree (about, key COLLATE "C") WHERE (about IS NOT NULL);
 
 CREATE INDEX effects_due ON scheduler.effects USING btree (due_at) WHERE (state = 'due'::text);
 

@@ -94,6 +94,7 @@ CREATE TABLE vpn.effects (
     state text DEFAULT 'due'::text NOT NULL,
     last_reason text DEFAULT ''::text NOT NULL,
     settled_at timestamp with time zone,
+    about text,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT settled_ones_say_when CHECK (((state = 'due'::text) = (settled_at IS NULL)))
@@ -399,6 +400,8 @@ ALTER TABLE ONLY vpn.traffic_past
 CREATE INDEX desired_changed ON vpn.desired USING btree (generation);
 
 CREATE INDEX desired_removed ON vpn.desired USING btree (changed_at) WHERE (removed_for IS NOT NULL);
+
+CREATE INDEX effects_about ON vpn.effects USING btree (about, key COLLATE "C") WHERE (about IS NOT NULL);
 
 CREATE INDEX effects_due ON vpn.effects USING btree (due_at) WHERE (state = 'due'::text);
 
