@@ -4,13 +4,13 @@ import sys
 
 from chassis.service import migrate_main
 from gateway.adapters import light_aiogram
-from gateway.settings import MIGRATIONS, SCHEMA, Settings
+from gateway.settings import MIGRATIONS, SCHEMA, MigrationSettings
 
 
 def main() -> None:
     if sys.argv[1:] == ["migrate"]:
         # Without aiogram and every screen: to import them takes longer than to migrate.
-        migrate_main(Settings, schema=SCHEMA, folder=MIGRATIONS)
+        migrate_main(MigrationSettings, schema=SCHEMA, folder=MIGRATIONS)
         return
     light_aiogram.load()
     from gateway.main import main as run

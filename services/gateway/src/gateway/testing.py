@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +17,14 @@ import msgspec
 from aiogram import Bot
 
 from chassis.broker import Broker
-from chassis.clock import SystemClock, new_id
+from chassis.clock import SystemClock, id_floor, new_id
 from chassis.database import Database
 from chassis.migrations import migrate
 from chassis.outbox import Outbox
 from chassis.partitions import Partitions
 from contracts import billing, catalogue, gateway, generator
 from contracts.envelope import Message, Reply, Request, contracts_of
-from contracts.ids import MediaId, OrderId, UserId
+from contracts.ids import MediaId, OrderId, UserId, derived_id
 from contracts.media import MediaRef
 from gateway import consumers
 from gateway.adapters.checkouts import PostgresCheckouts, PostgresStatement
@@ -142,8 +142,10 @@ class Chat:
         message = {"text": text} if text else {}
         return await self.update(message=self._message(**message, **content))
 
-    async def tap(self, data: str, *, user_id: UserId | None = None) -> tuple[Answer, ...]:
-        """Tap a button of a message with text."""
+    async def tap(
+        self, data: str, *, user_id: UserId | None = None, came: datetime | None = None
+    ) -> tuple[Answer, ...]:
+        """Tap a button of a message with text; at `came`, if its update was kept waiting since."""
         sender = self._person(user_id)
         query = {
             "id": "1",
@@ -152,11 +154,25 @@ class Chat:
             "data": data,
             "message": self._message(text="…", chat=self._chat(user_id)),
         }
-        return await self.update(callback_query=query)
+        return await self.update(callback_query=query, came=came)
 
-    async def update(self, **content: Any) -> tuple[Answer, ...]:
-        body = msgspec.json.encode({"update_id": next(self._ids), **content})
-        return (await self.turns.work(peek(body), body)).answers
+    async def membership(self, status: str, *, came: datetime) -> None:
+        """Stop the bot (`kicked`) or start it again (`member`), as Telegram tells of it."""
+        bot = {"id": self.bot.id, "is_bot": True, "first_name": "Vitrine"}
+        change = {
+            "chat": self._chat(),
+            "from": self._person(),
+            "date": 1_790_000_000,
+            "old_chat_member": {"user": bot, "status": "member"},
+            "new_chat_member": {"user": bot, "status": status, "until_date": 0},
+        }
+        await self.update(my_chat_member=change, came=came)
+
+    async def update(self, *, came: datetime | None = None, **content: Any) -> tuple[Answer, ...]:
+        number = next(self._ids)
+        body = msgspec.json.encode({"update_id": number, **content})
+        said = derived_id(id_floor(came), number) if came is not None else None
+        return (await self.turns.work(peek(body), body, said=said)).answers
 
     async def service_message(self, *, from_bot: bool = False, **content: Any) -> Any:
         """Something Telegram itself says in the chat."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
@@ -10,13 +10,16 @@ from aiohttp import web
 
 from chassis import logs
 from chassis.callers import Caller, Proxies
+from chassis.clock import Clock
 from chassis.errors import TransientError
 from chassis.http_edge import BodyError, EdgeLimits, HttpEdge, read_body
+from chassis.secrets import Overlap, Secret
 from gateway.adapters.intake import ALLOWED_UPDATES, Intake
 from gateway.adapters.telegram import Telegram
 
 log = logs.get("gateway.webhooks")
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
+LOOK_EVERY = timedelta(seconds=2)
 
 
 class Webhook:
@@ -26,7 +29,7 @@ class Webhook:
         self,
         intake: Intake,
         *,
-        secret: str,
+        guard: Overlap,
         path: str,
         host: str,
         port: int,
@@ -34,7 +37,7 @@ class Webhook:
         proxies: Proxies | None = None,
     ) -> None:
         self._intake = intake
-        self._secret = secret.encode()
+        self._guard = guard
         self._path = path
         self._edge = HttpEdge(
             self._receive, name="telegram", host=host, port=port, limits=limits, proxies=proxies
@@ -56,9 +59,8 @@ class Webhook:
             return web.Response(status=HTTPStatus.NOT_FOUND)
         if request.method != "POST":
             return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
-        # On bytes: comparing str raises on the first non-ASCII character of a guess.
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
-        if not secrets.compare_digest(given, self._secret):
+        if not self._guard.knows(given):
             return web.Response(status=HTTPStatus.UNAUTHORIZED)
         try:
             return web.Response(status=await self._store(await read_body(request)))
@@ -77,15 +79,66 @@ class Webhook:
         return HTTPStatus.OK if stored else HTTPStatus.SERVICE_UNAVAILABLE
 
 
-async def register(telegram: Telegram, *, url: str, secret: str, connections_max: int) -> None:
-    """Tell Telegram where to call. Raises TransientError: to be tried again."""
-    await telegram.call(
-        "setWebhook",
-        {
-            "url": url,
-            "secret_token": secret,
-            "max_connections": connections_max,
-            # Named each time: left out, Telegram keeps the list of the last call.
-            "allowed_updates": ALLOWED_UPDATES,
-        },
-    )
+class Registration:
+    """Tells Telegram where to call, and with which secret: at the start and after each change."""
+
+    def __init__(
+        self,
+        telegram: Telegram,
+        guard: Overlap,
+        token: Secret,
+        clock: Clock,
+        *,
+        url: str,
+        connections_max: int,
+        wait: timedelta,
+    ) -> None:
+        self._telegram = telegram
+        self._guard = guard
+        self._token = token
+        self._clock = clock
+        self._url = url
+        self._connections_max = connections_max
+        self._wait = wait
+        self._secret = guard.current()
+        """What Telegram is to show us."""
+        self._due: tuple[str, datetime] | None = None
+        """The next one, and when every replica has seen it too."""
+        self._told: tuple[str, str] | None = None
+        """Under which token, and which secret."""
+
+    async def look(self) -> None:
+        """Call Telegram if what it knows is no longer so; what fails is tried at the next look."""
+        self._choose()
+        wanted = (self._token(), self._secret)
+        # Without an address of ours somebody else tells Telegram.
+        if not self._url or wanted == self._told:
+            return
+        try:
+            await self._register(self._secret)
+        except TransientError as error:
+            log.warning("webhook_not_set", reason=type(error).__name__)
+            return
+        self._told = wanted
+        log.info("webhook_set")
+
+    def _choose(self) -> None:
+        current = self._guard.current()
+        if current == self._secret:
+            self._due = None
+        elif self._due is None or self._due[0] != current:
+            self._due = (current, self._clock.now() + self._wait)
+        if self._due is not None and self._clock.now() >= self._due[1]:
+            self._secret, self._due = current, None
+
+    async def _register(self, secret: str) -> None:
+        await self._telegram.call(
+            "setWebhook",
+            {
+                "url": self._url,
+                "secret_token": secret,
+                "max_connections": self._connections_max,
+                # Named each time: left out, Telegram keeps the list of the last call.
+                "allowed_updates": ALLOWED_UPDATES,
+            },
+        )

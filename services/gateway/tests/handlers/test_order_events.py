@@ -253,6 +253,27 @@ async def test_a_rejected_cancel_is_told(chat, placed):
     assert "no longer be cancelled" in (await chat.deliveries("send"))[0][1].text
 
 
+async def test_after_a_rejected_cancel_the_person_may_ask_again(chat, placed):
+    """It met no order: the order's own command came later."""
+    rejected = billing.CommandRejected(
+        command_subject=billing.CancelOrder.subject,
+        command_id=placed,
+        code=errors.UNKNOWN_ORDER,
+        user_id=chat.user_id,
+        order_id=placed,
+    )
+    await chat.tap(pack(CancelOrder(placed)))
+    await chat.receive(rejected)
+    await chat.receive(accepted(chat, placed))
+
+    await chat.tap(pack(CancelOrder(placed)))
+
+    assert len(await chat.emitted(billing.CancelOrder)) == 2
+    await chat.receive(completed(chat, placed))
+    await chat.receive(rejected)  # of an order that is over: nothing is to be asked any more
+    assert await chat.state_of(placed) == "completed"
+
+
 async def test_rejected_operator_commands_are_not_told_to_anybody(chat, placed):
     await chat.receive(
         billing.CommandRejected(

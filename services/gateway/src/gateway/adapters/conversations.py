@@ -11,6 +11,7 @@ import msgspec
 from chassis.database import Connection
 from chassis.outbox import UnitOfWork
 from contracts.ids import UserId
+from gateway.adapters import repeats
 from gateway.ports import Answer, Conversation, Person
 
 _OPEN = """
@@ -63,7 +64,7 @@ class Conversations:
             row = await uow.connection.fetchrow(_OPEN, *parameters)
             assert row is not None
         if row["blocked_at"] is not None:
-            await self.set_blocked(uow, user_id, blocked=False)
+            await self.set_blocked(uow, user_id, blocked=False)  # they speak to the bot again
         person = Person(
             user_id=user_id,
             language=row["language"],
@@ -129,6 +130,25 @@ class Conversations:
         )
         return None if row is None else _answers(row)
 
+    async def still_true(
+        self,
+        connection: Connection,
+        answers: Sequence[Answer],
+        *,
+        update_id: int,
+        user_id: UserId,
+        chat_id: int,
+    ) -> tuple[Answer, ...]:
+        """The answers of a handled update without edits of messages that were edited since."""
+        return await repeats.still_true(
+            connection,
+            answers,
+            bot_id=self._bot_id,
+            update_id=update_id,
+            user_id=user_id,
+            chat_id=chat_id,
+        )
+
     async def count_start(
         self, connection: Connection, *, update_id: int, user_id: UserId, now: datetime
     ) -> int:
@@ -145,6 +165,9 @@ class Conversations:
         return starts
 
     async def set_blocked(self, uow: UnitOfWork, user_id: UserId, *, blocked: bool) -> None:
+        """Unless a newer update said otherwise; this one may have been handed back (ADR 0018)."""
+        if not await uow.is_last_word(f"blocked:{user_id}"):
+            return
         await uow.connection.execute(
             "UPDATE persons SET blocked_at = $2 WHERE user_id = $1",
             user_id,

@@ -226,24 +226,32 @@ class DeliveryRunner:
     async def _again(self, row: Row, wait: timedelta, *, counted: bool) -> None:
         async with self._outbox.database.read() as connection:
             await connection.execute(
-                "UPDATE deliveries SET leased_by = NULL, due_at = $2, attempts = $3 WHERE id = $1",
+                "UPDATE deliveries SET leased_by = NULL, due_at = $2, attempts = $3 "
+                "WHERE id = $1 AND state = 'intent' AND leased_by = $4",
                 row.id,
                 self._outbox.clock.now() + wait,
                 row.attempts if counted else row.attempts - 1,
+                self._replica,
             )
         asyncio.get_running_loop().call_later(wait.total_seconds(), self._rows.wake)
 
     async def _settle(self, row: Row, state: str, *, message_id: int = 0, reason: str = "") -> None:
+        """Record the end; while another replica has the row, only that it was sent is true."""
         async with self._outbox.begin() as uow:
-            await uow.connection.execute(
+            settled = await uow.connection.fetchval(
                 "UPDATE deliveries SET state = $2, message_id = $3, reason = $4, settled_at = $5, "
-                "leased_by = NULL WHERE id = $1 AND state = 'intent'",
+                "leased_by = NULL WHERE id = $1 AND state = 'intent' "
+                "AND (leased_by = $6 OR $2 = 'sent') RETURNING id",
                 row.id,
                 state,
                 message_id or None,
                 reason,
                 uow.now,
+                self._replica,
             )
+            if settled is None:
+                log.info("delivery_is_anothers", kind=row.kind, outcome=state)
+                return
             if row.kind == RESULT and row.order_id is not None:
                 await emit_recorded(uow, row.order_id, row.user_id)
         settled_count.add(1, {"kind": row.kind, "outcome": state})

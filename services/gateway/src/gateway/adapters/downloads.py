@@ -156,11 +156,12 @@ class Downloads:
         async with self._outbox.database.read() as connection:
             await connection.execute(
                 "UPDATE media SET leased_by = NULL, state = $2, error = $3, due_at = $4 "
-                "WHERE id = $1",
+                "WHERE id = $1 AND state = 'downloading' AND leased_by = $5",
                 row.id,
                 MEDIA_FAILED if over else MEDIA_PENDING,
                 MEDIA_UNREACHABLE if over else "",
                 self._outbox.clock.now() + RETRY_FIRST * row.attempts,
+                self._replica,
             )
 
     async def _try(self, row: Claimed) -> None:
@@ -230,9 +231,9 @@ class Downloads:
         await self._record(
             row,
             "UPDATE media SET state = $2, error = $3, leased_by = NULL "
-            "WHERE id = $1 AND state = 'downloading' "
+            "WHERE id = $1 AND state = 'downloading' AND leased_by = $4 "
             "RETURNING id, user_id, state, ref, thumbnail, error",
-            (MEDIA_FAILED, code),
+            (MEDIA_FAILED, code, self._replica),
             self._failed,
         )
 
@@ -265,9 +266,11 @@ class Downloads:
         log.info("download_postponed", reason=type(error).__name__)
         async with self._outbox.database.read() as connection:
             await connection.execute(
-                "UPDATE media SET leased_by = NULL, state = $3, due_at = $2 WHERE id = $1",
+                "UPDATE media SET leased_by = NULL, state = $3, due_at = $2 "
+                "WHERE id = $1 AND state = 'downloading' AND leased_by = $4",
                 row.id,
                 self._outbox.clock.now() + wait,
                 MEDIA_PENDING,
+                self._replica,
             )
         asyncio.get_running_loop().call_later(wait.total_seconds(), self._rows.wake)

@@ -9,10 +9,13 @@ from datetime import timedelta
 
 from chassis import logs
 from chassis.background import Background, contained
+from contracts.generator import shard_of
+from contracts.ids import UserId
 from gateway.ports import Screen
 
 log = logs.get("gateway.edits")
 FINISHED_MAX = 20_000
+LET_GO_SECONDS_MAX = 8.0
 Place = tuple[int, int]
 Edit = Callable[[int, int, Screen], Awaitable[None]]
 
@@ -21,16 +24,26 @@ class Edits:
     """Progress of running orders: the latest wins, at most one per interval and message.
 
     An answer to a tap goes past this class at once and cancels what waits; after a final text
-    nothing touches the message any more.
+    nothing touches the message any more. Nor does anything where another replica speaks now: its
+    final text is not known here.
     """
 
-    def __init__(self, background: Background, *, interval: timedelta) -> None:
+    def __init__(
+        self,
+        background: Background,
+        *,
+        interval: timedelta,
+        held: Callable[[], frozenset[int]],
+    ) -> None:
         self._background = background
+        self._held = held
         self._interval = interval.total_seconds()
         self._waiting: dict[Place, Screen] = {}
         self._timers: dict[Place, asyncio.TimerHandle] = {}
         self._last: OrderedDict[Place, float] = OrderedDict()
         self._finished: OrderedDict[Place, None] = OrderedDict()
+        self._under_way: dict[asyncio.Task[None], int] = {}
+        """The shard of each edit being made now."""
         self._carry_out: Edit | None = None
 
     def connect(self, carry_out: Edit) -> None:
@@ -40,7 +53,7 @@ class Edits:
     def offer(self, chat_id: int, message_id: int, screen: Screen) -> None:
         """Show this when the message may change again; a newer offer replaces it."""
         place = (chat_id, message_id)
-        if place in self._finished:
+        if not self.may_change(*place):
             return
         self._waiting[place] = screen
         if place not in self._timers:
@@ -56,11 +69,13 @@ class Edits:
         if screen is None or self._carry_out is None:
             return
         self._touch(place)
-        self._background.spawn(self._now(place, screen), name="progress-edit")
+        making = self._background.spawn(self._now(place, screen), name="progress-edit")
+        self._under_way[making] = _shard(place[0])
+        making.add_done_callback(self._under_way.pop)
 
     async def _now(self, place: Place, screen: Screen) -> None:
         assert self._carry_out is not None
-        if place in self._finished:
+        if not self.may_change(*place):
             return
         await contained(self._carry_out(*place, screen), name="progress-edit")
 
@@ -80,11 +95,27 @@ class Edits:
         while len(self._finished) > FINISHED_MAX:
             self._finished.popitem(last=False)
 
-    def is_finished(self, chat_id: int, message_id: int) -> bool:
-        return (chat_id, message_id) in self._finished
+    def may_change(self, chat_id: int, message_id: int) -> bool:
+        """Whether the last word was not said yet, and would be said here."""
+        return (chat_id, message_id) not in self._finished and _shard(chat_id) in self._held()
+
+    async def let_go(self, shards: frozenset[int]) -> None:
+        """Forget what waits there and finish what is being made: others speak there from now on."""
+        for place in [each for each in self._waiting if _shard(each[0]) in shards]:
+            self.cancel(*place)
+        making = [task for task, shard in self._under_way.items() if shard in shards]
+        if making:
+            _, left = await asyncio.wait(making, timeout=LET_GO_SECONDS_MAX)
+            if left:
+                log.warning("edits_left_at_work", count=len(left))
 
     def _touch(self, place: Place) -> None:
         self._last[place] = asyncio.get_running_loop().time()
         self._last.move_to_end(place)
         while len(self._last) > FINISHED_MAX:
             self._last.popitem(last=False)
+
+
+def _shard(chat_id: int) -> int:
+    """Orders are made in private chats, whose ids are their people's."""
+    return shard_of(UserId(chat_id))

@@ -25,12 +25,18 @@ class PostgresPeople:
             opened_at=row["opened_at"],
         )
 
-    async def set_language(self, uow: UnitOfWork, user_id: UserId, language: str) -> None:
+    async def set_language(self, uow: UnitOfWork, user_id: UserId, language: str) -> bool:
+        if not await uow.is_last_word(f"language:{user_id}"):
+            return False
         await uow.connection.execute(
             "UPDATE persons SET language = $2 WHERE user_id = $1", user_id, language
         )
+        return True
 
-    async def set_zone(self, uow: UnitOfWork, user_id: UserId, zone: str) -> None:
+    async def set_zone(self, uow: UnitOfWork, user_id: UserId, zone: str) -> bool:
+        if not await uow.is_last_word(f"zone:{user_id}"):
+            return False
         await uow.connection.execute(
             "UPDATE persons SET time_zone = $2 WHERE user_id = $1", user_id, zone
         )
+        return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from chassis import logs, metrics, parked, tracing
 from chassis.background import Background, contained
 from chassis.broker import Broker, Delivery, Pull
 from chassis.clock import id_floor
-from chassis.database import RETRYABLE
+from chassis.database import RETRYABLE, Connection
 from chassis.errors import TransientError
 from chassis.gate import Gate
 from chassis.outbox import Outbox, UnitOfWork
@@ -181,7 +181,8 @@ class Runner:
             return
         try:
             async with self._free:  # not while Telegram is being talked to: that takes longer
-                worked = await self._turns.work(peeked, delivery.body)
+                said = self._said(peeked, delivery.headers)
+                worked = await self._turns.work(peeked, delivery.body, said=said)
         except (TransientError, *RETRYABLE):
             raise
         except MalformedUpdateError as error:
@@ -219,15 +220,16 @@ class Runner:
         handled_count.add(1, {"outcome": "parked"})
         try:
             async with self._outbox.begin() as uow:
+                uow.message_id = self._said(peeked, delivery.headers)
                 await parked.park(uow, delivery, reason=reason, service=SERVICE)
-                answers = await self._turns.apologise(uow, peeked)
+                worked = await self._turns.apologise(uow, peeked)
         except (TransientError, *RETRYABLE):
             raise
         except Exception:
             log.exception("apology_failed")
             await self._park_silently(delivery, reason)
             return
-        await self._say(peeked, Worked(answers), delivery)
+        await self._say(peeked, worked, delivery)
         await delivery.ack()
 
     async def _park_silently(self, delivery: Delivery, reason: str) -> None:
@@ -248,9 +250,13 @@ class Runner:
         """Send the answers now; what would wait too long becomes delivery rows."""
         if not worked.answers:
             return
+        answers = worked.answers
+        if worked.repeated:
+            async with self._outbox.database.read() as connection:
+                answers = await self._still_true(connection, peeked, answers)
         left = await self._sender.answer(
             peeked.chat_id,
-            worked.answers,
+            answers,
             callback_id=peeked.callback_id,
             wait_max=self._send_wait_max,
             repeated=worked.repeated,
@@ -270,7 +276,7 @@ class Runner:
     ) -> None:
         async with self._outbox.begin() as uow:
             uow.traceparent = tracing.inject()
-            for each in left:
+            for each in await self._still_true(uow.connection, peeked, left):
                 index = next(i for i, answer in enumerate(answers) if answer is each)
                 await self._deliveries.postpone(
                     uow,
@@ -278,6 +284,18 @@ class Runner:
                     answer=each,
                     id=self._answer_id(peeked, sent_at, index),
                 )
+
+    async def _still_true(
+        self, connection: Connection, peeked: Peek, answers: Sequence[Answer]
+    ) -> tuple[Answer, ...]:
+        """What is said late or once more must not take back what was said since."""
+        return await self._conversations.still_true(
+            connection,
+            answers,
+            update_id=peeked.update_id,
+            user_id=peeked.user_id,
+            chat_id=peeked.chat_id,
+        )
 
     def _answer_id(self, peeked: Peek, sent_at: datetime | None, index: int) -> UUID:
         """The same for the same answer, so that a repeat does not queue it twice.
@@ -287,6 +305,10 @@ class Runner:
         first = id_floor(sent_at or self._outbox.clock.now())
         number = (peeked.update_id % UPDATE_IDS) << ANSWER_BITS | index
         return UUID(int=first.int | number)
+
+    def _said(self, peeked: Peek, headers: Mapping[str, str]) -> UUID:
+        """An id of the update itself, of the moment it came; however late it is worked."""
+        return self._answer_id(peeked, parked.made_at(headers), 0)
 
     async def _hand_back(self, delivery: Delivery) -> None:
         wait = min(NAK_FIRST * 2 ** min(delivery.deliveries, 10), NAK_MAX)
@@ -319,4 +341,6 @@ class Runner:
 
     async def redrive(self, uow: UnitOfWork, row: parked.ParkedRow) -> None:
         """Work a parked update again, in the operator's transaction."""
-        await self._turns.again(uow, peek(row.body), row.body)
+        peeked = peek(row.body)
+        uow.message_id = self._said(peeked, row.headers)
+        await self._turns.again(uow, peeked, row.body)

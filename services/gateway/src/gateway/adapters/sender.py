@@ -215,7 +215,7 @@ class Sender:
     async def edit_quietly(self, chat_id: int, message_id: int, screen: Screen) -> None:
         """Show progress if there is room for it; progress that is lost is lost."""
         async with self.chats.line(chat_id):
-            if self.edits.is_finished(chat_id, message_id):
+            if not self.edits.may_change(chat_id, message_id):
                 return
             try:
                 await self._budget.acquire(chat_id, wait_max=PROGRESS_WAIT_MAX, message=False)

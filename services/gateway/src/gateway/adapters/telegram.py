@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from chassis import logs, metrics, tracing
 from chassis.errors import TransientError
+from chassis.secrets import Secret
 
 log = logs.get("gateway.telegram")
 CONNECTIONS_MAX = 100
@@ -109,17 +110,17 @@ _UNREACHABLE_CHATS = ("chat not found", "user not found", "peer_id_invalid")
 class Telegram:
     """One bot's connection to the Bot API.
 
-    The token never leaves this object: not into a log, an error or a span.
+    The token never leaves this object: not into a log, an error or a span. It is asked for at each
+    call, for it may be replaced; it stays one bot's.
     """
 
     def __init__(
-        self, *, token: str, api_url: str, timeout: timedelta, local: bool = False
+        self, *, token: Secret, api_url: str, timeout: timedelta, local: bool = False
     ) -> None:
-        self.bot_id = int(token.split(":", 1)[0])
+        self.bot_id = int(token().split(":", 1)[0])
         self.local = local
-        base = api_url.rstrip("/")
-        self._methods = f"{base}/bot{token}/"
-        self._files = f"{base}/file/bot{token}/"
+        self._base = api_url.rstrip("/")
+        self._token = token
         self._timeout = timeout.total_seconds()
         self._session: aiohttp.ClientSession | None = None
         self.attempted_at = 0.0
@@ -133,6 +134,12 @@ class Telegram:
                 auto_decompress=True,
             )
         return self._session
+
+    def _method_url(self, method: str) -> str:
+        return f"{self._base}/bot{self._token()}/{method}"
+
+    def _file_url(self, file_path: str) -> str:
+        return f"{self._base}/file/bot{self._token()}/{file_path.lstrip('/')}"
 
     async def close(self) -> None:
         if self._session is not None:
@@ -200,7 +207,7 @@ class Telegram:
         try:
             if upload is None:
                 request = self._http().post(
-                    self._methods + method,
+                    self._method_url(method),
                     data=msgspec.json.encode(payload),
                     headers={"content-type": "application/json"},
                     timeout=limit,
@@ -212,7 +219,7 @@ class Telegram:
                 form = _form(payload)
                 form.add_field(field, content, filename=name)
                 async with self._http().post(
-                    self._methods + method, data=form, timeout=limit
+                    self._method_url(method), data=form, timeout=limit
                 ) as response:
                     return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -235,7 +242,7 @@ class Telegram:
         )
         try:
             async with self._http().get(
-                self._files + file_path.lstrip("/"), timeout=limit, read_bufsize=CHUNK_BYTES
+                self._file_url(file_path), timeout=limit, read_bufsize=CHUNK_BYTES
             ) as response:
                 if response.status != 200:  # noqa: PLR2004 - HTTP's own number
                     raise UnreachableError(f"HTTP {response.status}")

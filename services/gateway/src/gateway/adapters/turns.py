@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from aiogram import Bot, Dispatcher
@@ -66,14 +67,17 @@ class Turns:
         self._pick_language = pick_language
         self._new_id = new_id
 
-    async def work(self, peek: Peek, body: bytes) -> Worked:
-        """Handle an update in a transaction of its own and return what to say."""
+    async def work(self, peek: Peek, body: bytes, *, said: UUID | None = None) -> Worked:
+        """Handle an update in a transaction of its own and return what to say.
+
+        `said` has the time at which the update came: whatever it sets was said then (ADR 0018).
+        """
         update = self._parse(peek, body)
         requests = self._wanted(update) if update is not None else ()
         reads = await self._ask(requests) if requests else Reads({})
         try:
             async with self._outbox.begin() as uow:
-                uow.traceparent = tracing.inject()
+                uow.traceparent, uow.message_id = tracing.inject(), said
                 worked, turn = await self._within(uow, peek, update, reads)
         except RepeatedError:
             return await self._repeat(peek)
@@ -168,11 +172,11 @@ class Turns:
             conversation=opened.conversation if opened is not None else None,
         )
 
-    async def apologise(self, uow: UnitOfWork, peek: Peek) -> tuple[Answer, ...]:
+    async def apologise(self, uow: UnitOfWork, peek: Peek) -> Worked:
         """Record a parked update as handled; its answer is that something went wrong."""
         if not peek.user_id:
             await self._close(uow, peek, ())
-            return ()
+            return Worked()
         opened = await self._conversations.open(
             uow,
             update_id=peek.update_id,
@@ -180,13 +184,13 @@ class Turns:
             language=self._pick_language(None),
         )
         if opened.repeated is not None:
-            return opened.repeated
+            return Worked(opened.repeated, repeated=True)
         answers: tuple[Answer, ...] = (Answer(kind=TOAST),) if peek.callback_id else ()
         if peek.chat_id == peek.user_id:
             screen = self._notices.sorry(opened.person.language)
             answers = (*answers, Answer(kind=SEND, screen=screen))
         await self._close(uow, peek, answers)
-        return answers
+        return Worked(answers)
 
     async def again(self, uow: UnitOfWork, peek: Peek, body: bytes) -> None:
         """An operator re-drives a parked update; its answers become delivery rows."""

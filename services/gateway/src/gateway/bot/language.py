@@ -37,7 +37,9 @@ async def set_language(
     if tap.language not in shop.texts.languages:
         turn.toast(say("toast-old-button"))
         return
-    await shop.people.set_language(turn.uow, turn.person.user_id, tap.language)
+    if not await shop.people.set_language(turn.uow, turn.person.user_id, tap.language):
+        show(turn, query, menu.home(say))
+        return
     turn.uow.emit(SetAccessOptions(user_id=turn.person.user_id, language=tap.language))
     spoken = shop.texts.say(tap.language)
     show(turn, query, menu.home(spoken))

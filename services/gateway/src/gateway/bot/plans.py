@@ -83,14 +83,13 @@ async def change_renewals(
     if not meant:
         turn.toast(say("toast-old-button"))
         return
+    about = f"renewals:{meant[0].charge_id}"
     if (meant[0].state == plans.CANCELLED) == tap.cancelled:
+        await turn.uow.is_last_word(about)  # so it shall stay, if an older wish comes late
         turn.toast(say("toast-renewals-so-already"))
         return
-    turn.uow.emit(
-        ChangeSubscription(
-            user_id=turn.person.user_id,
-            charge_id=meant[0].charge_id,
-            cancelled=tap.cancelled,
-        )
+    wish = ChangeSubscription(
+        user_id=turn.person.user_id, charge_id=meant[0].charge_id, cancelled=tap.cancelled
     )
-    turn.toast(say("toast-renewals-asked"))
+    chosen = await turn.choose(about, wish)
+    turn.toast(say("toast-renewals-asked" if chosen else "toast-old-button"))

@@ -122,11 +122,12 @@ async def set_option(
         options = SetAccessOptions(
             user_id=turn.person.user_id, auto_renew=tap.on, language=turn.person.language
         )
-        access = msgspec.structs.replace(access, auto_renew=tap.on)
+        wanted = msgspec.structs.replace(access, auto_renew=tap.on)
     else:
         options = SetAccessOptions(
             user_id=turn.person.user_id, reminders=tap.on, language=turn.person.language
         )
-        access = msgspec.structs.replace(access, reminders=tap.on)
-    turn.uow.emit(options)
+        wanted = msgspec.structs.replace(access, reminders=tap.on)
+    if await turn.choose(f"access:{tap.option}:{turn.person.user_id}", options):
+        access = wanted
     show(turn, query, vpn.page(say, access, offers, zone))

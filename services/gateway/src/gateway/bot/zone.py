@@ -30,7 +30,7 @@ async def zone_command(
     if not wanted:
         turn.reply(zones.choose(say, turn.uow.now, zone))
     elif wanted in available_timezones():
-        turn.reply(await _set(wanted, turn, shop, say))
+        turn.reply(await _set(wanted, turn, shop, say, now=zone))
     else:
         turn.reply(menu.page(say, "zone-unknown"))
 
@@ -43,15 +43,18 @@ async def zone_button(
 
 
 @router.callback_query(Tapped(SetZone))
-async def set_zone(query: CallbackQuery, tap: SetZone, turn: Turn, shop: Shop, say: Say) -> None:
+async def set_zone(
+    query: CallbackQuery, tap: SetZone, turn: Turn, shop: Shop, say: Say, zone: ZoneInfo
+) -> None:
     if tap.zone not in available_timezones():
         turn.toast(say("toast-old-button"))
         return
-    show(turn, query, await _set(tap.zone, turn, shop, say))
+    show(turn, query, await _set(tap.zone, turn, shop, say, now=zone))
 
 
-async def _set(zone: str, turn: Turn, shop: Shop, say: Say) -> Screen:
-    await shop.people.set_zone(turn.uow, turn.person.user_id, zone)
+async def _set(zone: str, turn: Turn, shop: Shop, say: Say, *, now: ZoneInfo) -> Screen:
+    if not await shop.people.set_zone(turn.uow, turn.person.user_id, zone):
+        return zones.chosen(say, turn.uow.now, now)
     person = turn.person
     turn.uow.emit(
         SetAccessOptions(user_id=person.user_id, time_zone=zone, language=person.language)

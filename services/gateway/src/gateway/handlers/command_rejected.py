@@ -33,9 +33,17 @@ async def command_rejected(event: CommandRejected, uow: UnitOfWork, *, shop: Sho
         await person.tell(uow, menu.page(person.say, "payment-rejected"), shop=shop)
         return
     if event.command_subject == CancelOrder.subject:
+        await _may_ask_again(event, uow, shop=shop)
         await person.tell(uow, menu.page(person.say, "cancel-not-possible"), shop=shop)
         return
     shown = await shop.screens.find(uow, event.order_id) if event.order_id is not None else None
     if shown is not None and order_screen.may_become(shown.state, order_screen.REFUSED):
         await shop.screens.save(uow, replace(shown, state=order_screen.REFUSED))
     await person.tell(uow, menu.page(person.say, "command-rejected"), shop=shop)
+
+
+async def _may_ask_again(event: CommandRejected, uow: UnitOfWork, *, shop: Shop) -> None:
+    """The cancel was not taken: the order goes on, and so does the button that stops it."""
+    shown = await shop.screens.find(uow, event.order_id) if event.order_id is not None else None
+    if shown is not None and shown.cancel_asked and shown.state in order_screen.IN_FLIGHT:
+        await shop.screens.save(uow, replace(shown, cancel_asked=False))

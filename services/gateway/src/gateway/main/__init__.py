@@ -8,31 +8,36 @@ from functools import partial
 from typing import cast
 
 from chassis.callers import Proxies, networks
+from chassis.clock import SystemClock
 from chassis.consumers import ExactlyOnce
 from chassis.outbox import Outbox
+from chassis.secrets import Overlap
 from chassis.service import Service, run_main
 from gateway import consumers, jobs
 from gateway.adapters.polling import Polling
 from gateway.bot.commands import publish_commands
 from gateway.main.wiring import Gateway, build
 from gateway.settings import MIGRATIONS, SCHEMA, Settings
-from gateway.webhooks import Webhook, register
+from gateway.webhooks import LOOK_EVERY, Registration, Webhook
 
 __all__ = ["MIGRATIONS", "Gateway", "build", "main", "run", "started"]
 
 
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[tuple[Service, Gateway]]:
-    """Start the service; on leaving, stop it."""
+    """Start the service; on leaving, stop it. Raises ConfigurationError."""
+    # First: what is missing here no waiting for NATS and Postgres brings.
+    token = settings.token()
+    guard = settings.webhook_guard(SystemClock()) if settings.mode == "webhook" else None
     async with AsyncExitStack() as afterwards, Service.start("gateway", settings) as service:
         database = await service.database(schema=SCHEMA, folder=MIGRATIONS)
         outbox = await service.outbox(database)
-        gateway = build(settings, service, outbox)
+        gateway = build(settings, service, outbox, token)
         afterwards.push_async_callback(gateway.close)
         service.health.add_check("telegram", gateway.telegram.ready)
         consume(service, outbox, gateway)
         work(service, gateway)
-        await listen(settings, service, gateway)
+        await listen(settings, service, gateway, guard)
         yield service, gateway
 
 
@@ -72,9 +77,11 @@ def work(service: Service, gateway: Gateway) -> None:
     service.on_stop(gateway.bot_budget.stop)
 
 
-async def listen(settings: Settings, service: Service, gateway: Gateway) -> None:
+async def listen(
+    settings: Settings, service: Service, gateway: Gateway, guard: Overlap | None
+) -> None:
     """Take updates in: by webhook on every replica, or by polling on one."""
-    if settings.mode == "polling":
+    if guard is None:
         polling = Polling(
             gateway.telegram,
             gateway.intake,
@@ -86,10 +93,9 @@ async def listen(settings: Settings, service: Service, gateway: Gateway) -> None
         service.health.add_liveness("polling", polling.stalled)
         service.background.supervise(polling.run, name="polling")
         return
-    secret = settings.webhook_secret.get_secret_value()
     webhook = Webhook(
         gateway.intake,
-        secret=secret,
+        guard=guard,
         path=settings.webhook_path,
         host=settings.webhook_host,
         port=settings.webhook_port,
@@ -100,15 +106,17 @@ async def listen(settings: Settings, service: Service, gateway: Gateway) -> None
     )
     await webhook.start()
     service.on_stop(webhook.stop)
-    if settings.webhook_url:
-        tell = partial(
-            register,
-            gateway.telegram,
-            url=settings.webhook_url,
-            secret=secret,
-            connections_max=settings.webhook_connections_max,
-        )
-        service.background.supervise(tell, name="set-webhook")
+    registration = Registration(
+        gateway.telegram,
+        guard,
+        gateway.token,
+        service.clock,
+        url=settings.webhook_url,
+        connections_max=settings.webhook_connections_max,
+        wait=settings.webhook_secret_wait,
+    )
+    looking = service.background.every(LOOK_EVERY, registration.look, name="set-webhook")
+    service.spawn(looking, name="set-webhook")
 
 
 def main() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 
 from chassis.clock import new_id
@@ -14,10 +12,12 @@ from chassis.errors import ConfigurationError
 from chassis.key_value import KeyValue
 from chassis.objects import Objects
 from chassis.outbox import Outbox
+from chassis.secrets import Secret
 from chassis.service import Service
 from contracts import catalogue
 from contracts.catalogue import CatalogueError
 from gateway.adapters.alerts import MediaAlerts
+from gateway.adapters.bot import CurrentBot
 from gateway.adapters.budget import BotBudget, Budget, ChatBudget
 from gateway.adapters.chats import Chats
 from gateway.adapters.checkouts import PostgresCheckouts, PostgresStatement
@@ -56,8 +56,9 @@ from gateway.settings import Settings
 class Gateway:
     """Everything the process runs, wired: what is said, what is fetched, what is heard."""
 
-    def __init__(self, settings: Settings, service: Service, outbox: Outbox) -> None:
+    def __init__(self, settings: Settings, service: Service, outbox: Outbox, token: Secret) -> None:
         self.replica = new_id()
+        self.token = token
         self.background = service.background
         self.broker = outbox.broker
         self.outbox = outbox
@@ -78,16 +79,16 @@ class Gateway:
         self._wire_updates(settings)
 
     def _connect_telegram(self, settings: Settings) -> None:
-        token, local = settings.bot_token.get_secret_value(), settings.telegram_local_mode
+        local = settings.telegram_local_mode
         self.telegram = Telegram(
-            token=token,
+            token=self.token,
             api_url=settings.telegram_api_url,
             timeout=settings.telegram_timeout,
             local=local,
         )
         self.links = StartLinks(self.telegram)
         server = TelegramAPIServer.from_base(settings.telegram_api_url, is_local=local)
-        self.bot = Bot(token, session=AiohttpSession(api=server))
+        self.bot = CurrentBot(self.token, server)
 
     def _wire_shop(self, settings: Settings) -> None:
         self.deliveries = PostgresDeliveries(new_id, self._wake_deliveries)
@@ -125,7 +126,7 @@ class Gateway:
         )
         per_minute = settings.group_sends_per_minute
         group = ChatBudget(clock, per_second=per_minute / 60, burst=max(1, int(per_minute / 4)))
-        edits = Edits(self.background, interval=settings.edit_interval)
+        edits = Edits(self.background, interval=settings.edit_interval, held=self._surely_held)
         self.sender = Sender(
             self.telegram,
             Budget(self.bot_budget, private, group),
@@ -233,6 +234,10 @@ class Gateway:
     def _held(self) -> frozenset[int]:
         return self.shards.held
 
+    def _surely_held(self) -> frozenset[int]:
+        """Not after a silence, at whose end others may have taken what we hold."""
+        return self.shards.held if self.shards.alive else frozenset()
+
     async def _acquired(self, taken: frozenset[int]) -> None:
         await self.delivery_runner.take_over(taken)
         await self.downloads.take_over(taken)
@@ -248,6 +253,7 @@ class Gateway:
         await self.runner.let_go(left)
         await self.delivery_runner.let_go(left)
         await self.progress.let_go(left)
+        await self.sender.edits.let_go(left)
 
     async def close(self) -> None:
         await self.images.stop()
@@ -255,9 +261,9 @@ class Gateway:
         await self.bot.session.close()
 
 
-def build(settings: Settings, service: Service, outbox: Outbox) -> Gateway:
+def build(settings: Settings, service: Service, outbox: Outbox, token: Secret) -> Gateway:
     """Wire the service. Raises ConfigurationError."""
-    return Gateway(settings, service, outbox)
+    return Gateway(settings, service, outbox, token)
 
 
 def _catalogue(settings: Settings) -> catalogue.Catalogue:

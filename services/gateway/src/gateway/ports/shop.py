@@ -46,10 +46,12 @@ class People(Protocol):
 
     async def find(self, uow: UnitOfWork, user_id: UserId) -> Person | None: ...
 
-    async def set_language(self, uow: UnitOfWork, user_id: UserId, language: str) -> None: ...
+    async def set_language(self, uow: UnitOfWork, user_id: UserId, language: str) -> bool:
+        """False: they chose anew since; this update was handed back and comes late (ADR 0018)."""
+        ...
 
-    async def set_zone(self, uow: UnitOfWork, user_id: UserId, zone: str) -> None:
-        """`zone`: an IANA name that was checked."""
+    async def set_zone(self, uow: UnitOfWork, user_id: UserId, zone: str) -> bool:
+        """The same for `zone`, an IANA name that was checked."""
         ...
 
 

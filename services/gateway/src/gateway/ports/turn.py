@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from contracts.envelope import Reply
-from contracts.ids import UserId
+from contracts.envelope import Command, Reply
+from contracts.ids import UserId, derived_id
 from gateway.domain.screen import Screen
 
 if TYPE_CHECKING:
@@ -110,6 +110,18 @@ class Turn:
     def toast(self, text: str = "", *, alert: bool = False) -> None:
         """Answer the callback query; a tap nobody toasts is answered silently."""
         self.answers.append(Answer(kind=TOAST, text=text, alert=alert))
+
+    async def choose(self, what: str, command: Command) -> bool:
+        """Emit a command that sets `what`; False, and nothing: a newer update chose otherwise.
+
+        Its id is of the moment the update came: worked late, an old choice is an old word for
+        whoever it is sent to, too (ADR 0018).
+        """
+        if not await self.uow.is_last_word(what):
+            return False
+        said = self.uow.message_id
+        self.uow.emit(command, id=derived_id(said, what) if said is not None else None)
+        return True
 
     def delete(self, message_id: int) -> None:
         self.answers.append(Answer(kind=DELETE, message_id=message_id))
