@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
 
 _METER = metrics.get_meter("vitrine")
 EXPORT_EVERY_MILLISECONDS = 15_000
+READ_SECONDS_MAX = 3.0
 
 
 def configure(*, service: str, endpoint: str) -> None:
@@ -44,9 +47,39 @@ def histogram(name: str, *, unit: str = "s", description: str = "") -> Histogram
 
 
 def gauge(name: str, read: Callable[[], float], *, unit: str = "1", description: str = "") -> None:
-    """Register a gauge that is read when metrics are exported."""
+    """Register a gauge that is read when metrics are exported, where it was registered.
+
+    The exporter has a thread of its own; what is read belongs to the event loop, and may ask for
+    its time. A loop that hangs or has ended gives no figure.
+    """
+    loop = _loop_here()
 
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(read())]
+        if loop is None or loop is _loop_here():
+            return [Observation(read())]
+        answer: Future[float] = Future()
+        try:
+            loop.call_soon_threadsafe(_answer, answer, read)
+            return [Observation(answer.result(READ_SECONDS_MAX))]
+        except TimeoutError:
+            return []
+        except RuntimeError:
+            if not loop.is_closed():
+                raise
+            return []
 
     _METER.create_observable_gauge(name, callbacks=[observe], unit=unit, description=description)
+
+
+def _answer(answer: Future[float], read: Callable[[], float]) -> None:
+    try:
+        answer.set_result(read())
+    except Exception as error:  # raised and logged by the exporter
+        answer.set_exception(error)
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
