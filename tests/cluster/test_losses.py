@@ -43,6 +43,14 @@ async def test_each_pod_of_a_service_may_be_killed(
     await completed_once(shop, orders)
 
 
+async def store_killed(shop: Cluster, pod: str) -> None:
+    """End it by SIGKILL after a second: of a store Kubernetes must know that it is gone.
+
+    Deleted by force, a pod of a StatefulSet gets a successor while it still runs, on the same disk.
+    """
+    await shop.kubectl("delete", "pod", pod, "--grace-period=1", "--wait=false")
+
+
 @pytest.mark.parametrize("store", STORES)
 async def test_nats_and_postgres_may_be_killed(durable: Cluster, telegram: str, store: str) -> None:
     name = f"{RELEASE}-{store}"
@@ -55,7 +63,7 @@ async def test_nats_and_postgres_may_be_killed(durable: Cluster, telegram: str, 
 
     async with people(telegram, EVERY_SECONDS) as load:
         await asyncio.sleep(CALM_SECONDS)  # some orders are under way
-        await killed(durable, f"{name}-0")
+        await store_killed(durable, f"{name}-0")
         await eventually(another, f"{name}-0 is back")
         await durable.settled()
         orders = await load.ended(pictures_max=2)

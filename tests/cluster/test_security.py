@@ -35,7 +35,7 @@ async def test_a_privileged_pod_is_refused_in_our_namespace(shop: Cluster) -> No
 async def test_a_pod_has_no_rights_no_token_and_nothing_to_write(
     shop: Cluster, service: str
 ) -> None:
-    found = json.loads(await shop.python(f"deployment/{RELEASE}-{service}", pod_programs.SELF))
+    found = json.loads(await shop.python(await shop.pod_of(service), pod_programs.SELF))
 
     assert found == {
         "uid": 10001,

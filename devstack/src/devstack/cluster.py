@@ -100,6 +100,16 @@ class Cluster:
         found: list[dict[str, Any]] = (await self.get("pods", "--selector", selector))["items"]
         return found
 
+    async def pod_of(self, service: str) -> str:
+        """One that is ready and stays: scaling may be taking others away."""
+        await self.settled()
+        found = await self.pods(f"app.kubernetes.io/component={service}")
+        return next(
+            f"pod/{each['metadata']['name']}"
+            for each in found
+            if "deletionTimestamp" not in each["metadata"]
+        )
+
     async def nodes(self) -> list[str]:
         """Those that take pods like ours."""
         return [

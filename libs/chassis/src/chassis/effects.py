@@ -51,6 +51,8 @@ class EffectResult(msgspec.Struct, frozen=True, kw_only=True):
     record: Record | None = None
     after: timedelta | None = None
     reason: str = ""
+    beside: bool = False
+    """Set by the worker: an older call about the same was under way when this one began."""
 
     @classmethod
     def done(cls, record: Record | None = None) -> EffectResult:
@@ -64,6 +66,11 @@ class EffectResult(msgspec.Struct, frozen=True, kw_only=True):
     def retry(cls, reason: str, after: timedelta | None = None) -> EffectResult:
         """The call certainly did not happen; try again after a while."""
         return cls(outcome="retry", after=after, reason=reason)
+
+    @classmethod
+    def unknown(cls, reason: str) -> EffectResult:
+        """It may have happened, and may still: as if the call had raised."""
+        return cls(outcome="unknown", reason=reason)
 
 
 Call = Callable[[Effect], Awaitable[EffectResult]]
@@ -182,10 +189,6 @@ class EffectWorker:
     async def _carry_out(self, effect: Effect, ambiguous: bool) -> None:
         kind = self._kinds[effect.kind]
         with tracing.span(f"effect {effect.kind}", traceparent=effect.traceparent):
-            if await self._is_overtaken(effect):
-                outcome = PERHAPS_OVERTAKEN if ambiguous else OVERTAKEN
-                await self._settle(kind, effect, EffectResult(outcome=outcome, reason=outcome))
-                return
             try:
                 result = await self._call(kind, effect, ambiguous=ambiguous)
             except Exception as error:
@@ -196,7 +199,7 @@ class EffectWorker:
                     reason=type(error).__name__,
                     origin=_origin(error),
                 )
-                result = EffectResult(outcome="unknown", reason=type(error).__name__)
+                result = EffectResult.unknown(type(error).__name__)
             try:
                 await self._settle(kind, effect, result)
             except (TransientError, *RETRYABLE):
@@ -204,29 +207,37 @@ class EffectWorker:
             except Exception as error:
                 log.exception("effect_not_recorded", key=effect.key)
                 reason = f"not recorded: {type(error).__name__}"
-                await self._settle(kind, effect, EffectResult(outcome="unknown", reason=reason))
+                await self._settle(kind, effect, EffectResult.unknown(reason))
 
     async def _call(self, kind: EffectKind, effect: Effect, *, ambiguous: bool) -> EffectResult:
         async with asyncio.timeout(kind.lease.total_seconds() * 0.9):
+            overtaken, beside = await self._others(effect)
+            if overtaken:
+                outcome = PERHAPS_OVERTAKEN if ambiguous else OVERTAKEN
+                return EffectResult(outcome=outcome, reason=outcome)
             if ambiguous and kind.reconcile is not None:
                 found = await kind.reconcile(effect)
                 if found.outcome != "retry":
                     return found
             if effect.attempt > kind.attempts_max:
                 return EffectResult.retry("started too often")
-            return await kind.call(effect)
+            result = await kind.call(effect)
+        return msgspec.structs.replace(result, beside=True) if beside else result
 
-    async def _is_overtaken(self, effect: Effect) -> bool:
+    async def _others(self, effect: Effect) -> tuple[bool, bool]:
+        """Whether there is a newer call about the same, and an older one that may be under way."""
         if effect.about is None:
-            return False
+            return False, False
         async with self._outbox.database.read() as connection:
-            found: bool = await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM effects WHERE about = $1 "
-                'AND key COLLATE "C" > $2 COLLATE "C")',
+            rows = await connection.fetch(
+                'SELECT key COLLATE "C" > $2 COLLATE "C" AS newer, '
+                "state = 'due' AND attempts > 0 AS going_on FROM effects "
+                "WHERE about = $1 AND key <> $2",
                 effect.about,
                 effect.key,
             )
-        return found
+        newer = any(row["newer"] for row in rows)
+        return newer, any(row["going_on"] and not row["newer"] for row in rows)
 
     async def _settle(self, kind: EffectKind, effect: Effect, result: EffectResult) -> None:
         # What may have happened is not given up but reconciled, however long that takes.
@@ -247,6 +258,11 @@ class EffectWorker:
 
     async def _end(self, uow: UnitOfWork, effect: Effect, state: str, result: EffectResult) -> bool:
         """Record how it ended; False when somebody else has it by now."""
+        if effect.about is not None:
+            # Of two that end at once the second sees the first.
+            await uow.connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", effect.about
+            )
         owned = await uow.connection.execute(
             "UPDATE effects SET state = $2, leased_until = NULL, last_reason = $3, "
             "settled_at = $5 WHERE key = $1 AND state = 'due' AND attempts = $4",
@@ -262,6 +278,8 @@ class EffectWorker:
             await result.record(uow)
         if effect.about is not None and result.outcome != OVERTAKEN:
             await self._repeat_newest(uow, effect)
+        if result.beside and state == "done":
+            await self._repeat_after_older(uow, effect)
         if state == "failed":
             failed_count.add(1, {"kind": effect.kind})
             log.error("effect_failed", key=effect.key, reason=result.reason)
@@ -277,6 +295,25 @@ class EffectWorker:
             effect.key,
             uow.now,
         )
+        self._note_repeat(repeated, effect)
+
+    async def _repeat_after_older(self, uow: UnitOfWork, effect: Effect) -> None:
+        """An older call was under way when this one began, and ended first: it may have come after.
+
+        One that has not ended yet sees this one done, and has it repeated then.
+        """
+        repeated = await uow.connection.execute(
+            "UPDATE effects SET state = 'due', settled_at = NULL, due_at = $3 WHERE key = $2 "
+            "AND NOT EXISTS (SELECT FROM effects older WHERE older.about = $1 "
+            'AND older.key COLLATE "C" < $2 COLLATE "C" '
+            "AND older.state = 'due' AND older.attempts > 0)",
+            effect.about,
+            effect.key,
+            uow.now,
+        )
+        self._note_repeat(repeated, effect)
+
+    def _note_repeat(self, repeated: str, effect: Effect) -> None:
         if repeated == "UPDATE 1":
             self._outbox.effects_due.set()
             log.info("effect_repeated", kind=effect.kind, after=effect.key)

@@ -45,19 +45,23 @@ async def is_newer(connection: Connection, *, aggregate: str, version: int, now:
     return found is not None
 
 
+def word_time(said: UUID, now: datetime) -> int:
+    """When a word was said, in ms since 1970; one from a clock ahead of ours counts as said now."""
+    return round(min(uuid7_time(said), now).timestamp() * 1000)
+
+
 async def is_last_word(connection: Connection, *, name: str, said: UUID, now: datetime) -> bool:
     """Record what was said last about `name`; False when something newer was recorded before.
 
     `said` is the message's id, and its time the word's: two of one millisecond pass in the order
-    they come. One from a clock ahead of ours counts as said now, or nobody could change it until
-    then. A second transaction that asks about the same name waits for the first one's end.
+    they come. A second transaction that asks about the same name waits for the first one's end.
     """
     found = await connection.fetchval(
         "INSERT INTO aggregate_versions (aggregate, version, seen_at) VALUES ($1, $2, $3) "
         "ON CONFLICT (aggregate) DO UPDATE SET version = $2, seen_at = $3 "
         "WHERE aggregate_versions.version <= $2 RETURNING version",
         WORD_PREFIX + name,
-        round(min(uuid7_time(said), now).timestamp() * 1000),
+        word_time(said, now),
         now,
     )
     return found is not None

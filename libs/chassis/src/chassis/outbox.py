@@ -130,6 +130,11 @@ class UnitOfWork:
         word = said or self.message_id or self._ids()
         return await inbox.is_last_word(self.connection, name=name, said=word, now=self.now)
 
+    def word_key(self, about: str) -> str:
+        """Return a key for the effect of this message `about` something, in the order of words."""
+        said = self.message_id or self._ids()
+        return f"{about}:{inbox.word_time(said, self.now):014d}:{said}"
+
     def effect(
         self,
         kind: str,

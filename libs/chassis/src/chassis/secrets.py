@@ -30,16 +30,25 @@ def one_word(text: str, before: str) -> str:
 class SecretFile:
     """A secret's text, as its file has it now; what cannot be taken leaves the text before it."""
 
-    def __init__(self, file: Path, *, name: str, check: Check = one_word) -> None:
-        """Raise ConfigurationError when the file holds nothing that could be used."""
+    def __init__(
+        self, file: Path, *, name: str, check: Check = one_word, empty: bool = False
+    ) -> None:
+        """Raise ConfigurationError when the file holds nothing that could be used.
+
+        `empty`: nothing is something too, as in a list that holds none any more.
+        """
         self._file = file
         self._name = name
         self._check = check
+        self._empty = empty
         self._text = ""
+        self._taken = False
         self._wrong = ""
         """What is wrong with the text that was last judged."""
         self._seen: object = None
         """What its file was then."""
+        self._refused = False
+        """`check` refused it. That may depend on other files, so it is judged at each look."""
         self._told: object = None
         """What was last complained about, so that it is said once."""
         if wrong := self._read():
@@ -59,7 +68,7 @@ class SecretFile:
         try:
             # Before reading: what is swapped in between is another file at the next look.
             state = _identity(self._file)
-            if state == self._seen:
+            if state == self._seen and not self._refused:
                 return self._wrong
             text = self._file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -67,13 +76,19 @@ class SecretFile:
             self._seen = None
             return f"cannot be read: {type(error).__name__}"
         self._seen = state
-        self._wrong = "is empty" if not text else self._check(text, self._text)
+        self._wrong = self._judged(text)
+        self._refused = bool(text and self._wrong)
         if self._wrong:
             return self._wrong
-        if self._text not in ("", text):
+        if self._taken and text != self._text:
             log.info("secret_changed", secret=self._name)
-        self._text = text
+        self._text, self._taken = text, True
         return ""
+
+    def _judged(self, text: str) -> str:
+        if text:
+            return self._check(text, self._text)
+        return "" if self._empty else "is empty"
 
 
 def _identity(file: Path) -> object:
@@ -83,13 +98,15 @@ def _identity(file: Path) -> object:
     return (at.st_dev, at.st_ino, at.st_mtime_ns, at.st_ctime_ns, at.st_size)
 
 
-def of(value: SecretStr, file: str, *, name: str, check: Check = one_word) -> Secret:
+def of(
+    value: SecretStr, file: str, *, name: str, check: Check = one_word, empty: bool = False
+) -> Secret:
     """Return a setting's secret: its file's, or the value that never changes. A file wins.
 
     `name` is the variable's, without `_FILE`. Raises ConfigurationError when it cannot be used.
     """
     if file:
-        return SecretFile(Path(file), name=f"{name}_FILE", check=check)
+        return SecretFile(Path(file), name=f"{name}_FILE", check=check, empty=empty)
     text = value.get_secret_value()
     if text and (wrong := check(text, "")):
         raise ConfigurationError(f"{name} {wrong}")

@@ -8,10 +8,12 @@ import pytest
 
 from chassis import effects
 from chassis.background import Background
+from chassis.clock import id_floor
 from chassis.database import Database
 from chassis.effects import Effect, EffectKind, EffectResult, EffectWorker
 from chassis.outbox import Outbox
 from chassis.testing import drain
+from contracts.ids import derived_id
 
 Start = Callable[[EffectKind], None]
 
@@ -240,3 +242,54 @@ async def test_of_calls_about_one_thing_the_newest_alone_is_repeated(
     await drain(lambda: settled(database, "1", "2", "3"), what="all settled")
 
     assert lamp.made == ["2", "3", "1", "3"]
+
+
+async def test_an_older_call_whose_end_is_recorded_first_has_the_newer_one_made_again(
+    outbox: Outbox, database: Database
+) -> None:
+    """Two replicas call at once; the older call arrives after the newer, and is recorded first."""
+    made: list[str] = []
+    entered, newer_made = asyncio.Event(), asyncio.Event()
+
+    async def call(effect: Effect) -> EffectResult:
+        if effect.key == "1":
+            entered.set()
+            await newer_made.wait()
+            made.append("1")
+            return EffectResult.done()
+        made.append("2")
+        newer_made.set()
+        await drain(lambda: settled(database, "1"), what="the older one is recorded")
+        return EffectResult.done()
+
+    kinds = {"toy": EffectKind(name="toy", call=call)}
+    first, second = EffectWorker(outbox, kinds), EffectWorker(outbox, kinds)
+    await set_lamp(outbox, "1")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(first.work_once())
+        await entered.wait()
+        await set_lamp(outbox, "2")
+        group.create_task(second.work_once())
+    while await first.work_once():
+        pass
+
+    assert made == ["2", "1", "2"]
+    assert await settled(database, "1", "2")
+
+
+async def test_words_order_their_calls_though_a_clock_is_ahead(outbox: Outbox) -> None:
+    now = outbox.clock.now()
+    keys = []
+    for seconds in (3_600, -60, 0):
+        async with outbox.begin() as uow:
+            uow.message_id = derived_id(id_floor(now + timedelta(seconds=seconds)), "a word")
+            keys.append(uow.word_key("lamp"))
+
+    ahead, before, latest = keys
+    assert before < ahead
+    assert before < latest
+    # Said an hour ahead, it counts as said now: whatever is said later comes after it.
+    async with outbox.begin() as uow:
+        uow.message_id = derived_id(id_floor(now + timedelta(seconds=1)), "later")
+        uow.now = now + timedelta(seconds=2)
+        assert uow.word_key("lamp") > ahead

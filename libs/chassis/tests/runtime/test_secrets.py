@@ -156,6 +156,45 @@ def test_a_check_judges_the_new_text_by_the_one_before(file: Path, heard: Heard)
     assert heard.lines[0][1]["reason"] == f"{file} is no longer than before"
 
 
+def test_what_a_check_refused_is_judged_again_when_another_file_has_changed(
+    file: Path, heard: Heard
+) -> None:
+    listed = {"first"}
+
+    def follows(text: str, before: str) -> str:
+        return "" if text in listed else "is not listed"
+
+    secret = SecretFile(file, name="TOY_TOKEN_FILE", check=follows)
+    file.write_text("second")
+    assert [secret(), secret()] == ["first", "first"]
+    assert heard.count("secret_not_taken") == 1
+    listed.add("second")
+
+    assert secret() == "second"
+    file.write_text("third")
+    assert [secret(), secret()] == ["second", "second"]
+    file.write_text("fourth")
+    assert [secret(), secret()] == ["second", "second"]
+    assert heard.count("secret_not_taken") == 3
+
+
+def test_a_list_may_be_empty_at_the_start_and_become_so(file: Path, heard: Heard) -> None:
+    file.write_text("\n")
+    secret = SecretFile(file, name="TOY_LIST_FILE", empty=True)
+    assert secret() == ""
+
+    seen = []
+    for text in ("leaked", " \n"):
+        file.write_text(text)
+        seen.append(secret())
+
+    assert seen == ["leaked", ""]
+    assert heard.lines == [("secret_changed", {"secret": "TOY_LIST_FILE"})] * 2
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        SecretFile(file, name="TOY_LIST_FILE", empty=True)
+
+
 @pytest.mark.parametrize("text", [None, "", "two words"], ids=["gone", "empty", "malformed"])
 def test_a_start_without_a_usable_secret_is_one_clear_sentence(
     tmp_path: Path, text: str | None

@@ -142,4 +142,14 @@ async def test_a_wish_that_all_shall_stay_as_it_is_outlives_an_older_one(chat, w
 
     await wish(cancelled=True, state="active", came=older)
 
-    assert await chat.emitted(ChangeSubscription) == []
+    assert [each.cancelled for each in await chat.emitted(ChangeSubscription)] == [False]
+
+
+async def test_who_changes_their_mind_while_the_first_wish_is_under_way(chat, wish, older, newer):
+    """Resume is on its way to Telegram, billing still says stopped: "so already" is not enough."""
+    await wish(cancelled=False, state="cancelled", came=older)
+
+    await wish(cancelled=True, state="cancelled", came=newer)
+
+    asked = await chat.emitted(ChangeSubscription)
+    assert [each.cancelled for each in asked] == [False, True]

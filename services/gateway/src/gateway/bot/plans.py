@@ -83,13 +83,12 @@ async def change_renewals(
     if not meant:
         turn.toast(say("toast-old-button"))
         return
-    about = f"renewals:{meant[0].charge_id}"
-    if (meant[0].state == plans.CANCELLED) == tap.cancelled:
-        await turn.uow.is_last_word(about)  # so it shall stay, if an older wish comes late
-        turn.toast(say("toast-renewals-so-already"))
-        return
+    so_already = (meant[0].state == plans.CANCELLED) == tap.cancelled
     wish = ChangeSubscription(
         user_id=turn.person.user_id, charge_id=meant[0].charge_id, cancelled=tap.cancelled
     )
-    chosen = await turn.choose(about, wish)
-    turn.toast(say("toast-renewals-asked" if chosen else "toast-old-button"))
+    # Asked for also if it is so: another wish may still be under way, and this one is the last.
+    if not await turn.choose(f"renewals:{meant[0].charge_id}", wish):
+        turn.toast(say("toast-old-button"))
+        return
+    turn.toast(say("toast-renewals-so-already" if so_already else "toast-renewals-asked"))

@@ -20,7 +20,7 @@ async def edit_stars_subscription(command: EditStarsSubscription, uow: UnitOfWor
     if not await uow.is_last_word(about):
         log.info("edit_overtaken", cancelled=command.cancelled)
         return
-    uow.effect(EFFECT, f"{about}:{uow.message_id}", command.encode(), about=about)
+    uow.effect(EFFECT, uow.word_key(about), command.encode(), about=about)
 
 
 def effect(stars: Stars) -> EffectKind:

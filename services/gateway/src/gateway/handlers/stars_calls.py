@@ -37,6 +37,8 @@ def asking(
         except StarsRefusedError as error:
             return EffectResult.failed(error.code, telling(command, error.code))
         except TransientError as error:
+            if error.retry_after is None:
+                return EffectResult.unknown(type(error).__name__)
             return EffectResult.retry(type(error).__name__, error.retry_after)
         return EffectResult.done(telling(command, ""))
 
