@@ -97,6 +97,12 @@ def test_every_service_can_be_scaled_by_its_backlog(service):
     assert {(each["stream"], each["consumer"]) for each in asked} <= known
 
 
+def test_keda_that_is_switched_off_leaves_what_there_was_before_it(scaling):
+    """Or switching it off while nothing waits leaves none, and nobody to bring one."""
+    for each in scaling.of("ScaledObject").values():
+        assert each["spec"]["advanced"]["restoreToOriginalReplicaCount"] is True
+
+
 def test_the_formula_adds_every_lane_of_every_pool(scaling):
     spec = scaling.of("ScaledObject")["generator-both"]["spec"]
     names = [each["name"] for each in spec["triggers"]]

@@ -44,6 +44,9 @@ async def test_generators_come_from_none_to_four_and_go_again(
         seen.append(status.get("readyReplicas", 0))
         return seen[-1]
 
+    async def back() -> bool:
+        return await pods() >= 1
+
     async def wanted() -> bool:
         return (await shop.get("deployment", GENERATOR))["spec"]["replicas"] == MOST
 
@@ -64,6 +67,7 @@ async def test_generators_come_from_none_to_four_and_go_again(
         await eventually(none, "the last generator goes", 300)
     finally:
         await shop.upgrade()
+    await eventually(back, "without KEDA there is a generator", 180)
 
     assert max(seen) == MOST
     assert len(orders) > MOST

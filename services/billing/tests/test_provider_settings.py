@@ -160,3 +160,96 @@ def test_a_new_seal_is_used_once_the_one_before_is_listed(clock, tmp_path):
     assert found.sign(PAYMENT) != before
     assert found.open(before) is not None
     assert Seal(OTHER).open(found.sign(PAYMENT)) is not None
+
+
+def test_a_seal_is_taken_when_the_one_before_is_listed_after_it(clock, tmp_path):
+    seal, listed = tmp_path / "seal", tmp_path / "listed"
+    seal.write_text(SEALING)
+    listed.write_text("")
+    files = {"payload_secret_file": str(seal), "payload_secrets_previous_file": str(listed)}
+    found = kept_by(clock, **files).seal
+    before = found.sign(PAYMENT)
+    seal.write_text(OTHER)
+    assert found.sign(PAYMENT) == before
+
+    listed.write_text(f"{SEALING}\n,one of long ago")
+
+    assert Seal(OTHER).open(found.sign(PAYMENT)) is not None
+    assert found.open(before) is not None
+
+
+def test_a_former_seal_that_leaked_is_known_no_longer_when_the_list_is_emptied(clock, tmp_path):
+    seal, listed = tmp_path / "seal", tmp_path / "listed"
+    seal.write_text(SEALING)
+    listed.write_text(OTHER)
+    files = {"payload_secret_file": str(seal), "payload_secrets_previous_file": str(listed)}
+    found = kept_by(clock, **files).seal
+    leaked = Seal(OTHER).sign(PAYMENT)
+    assert found.open(leaked) is not None
+
+    listed.write_text("")
+
+    assert found.open(leaked) is None
+    assert kept_by(clock, **files).seal.open(leaked) is None, "nor is the start refused"
+    assert found.open(found.sign(PAYMENT)) is not None
+
+
+class Replica:
+    """One of several billings: the kubelet swaps its files some time after the Secret changed."""
+
+    def __init__(self, clock, folder):
+        folder.mkdir()
+        self.files = folder / "seal", folder / "listed"
+        self.get(SEALING, "")
+        names = ("payload_secret_file", "payload_secrets_previous_file")
+        self.seal = kept_by(clock, **dict(zip(names, map(str, self.files), strict=True))).seal
+
+    def get(self, *texts):
+        for file, text in zip(self.files, texts, strict=True):
+            file.write_text(text)
+
+
+def test_a_seal_listed_before_it_signs_is_known_to_every_replica_at_every_moment(clock, tmp_path):
+    replicas = [Replica(clock, tmp_path / name) for name in ("early", "late")]
+    first = replicas[0].seal.sign(PAYMENT)
+
+    for texts in ((SEALING, OTHER), (OTHER, SEALING), (OTHER, "")):
+        for replica in replicas:
+            replica.get(*texts)
+            payloads = {each.seal.sign(PAYMENT) for each in replicas}
+            for each in replicas:
+                assert all(each.seal.open(payload) is not None for payload in payloads), texts
+
+    assert payloads == {Seal(OTHER).sign(PAYMENT)}
+    assert payloads != {first}
+
+
+def test_a_path_is_judged_where_a_port_is_set(clock):
+    assert kept_by(clock, webhook_secret="short").path is None
+    with pytest.raises(ValueError, match="webhook_secret"):
+        kept_by(clock, webhook_secret="short", webhook_port=0)
+
+
+def test_a_path_that_is_not_there_is_missed_where_a_port_is_set(clock, tmp_path):
+    away = {"webhook_secret_file": str(tmp_path / "away")}
+
+    assert kept_by(clock, **away).path is None
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        kept_by(clock, **away, webhook_port=0)
+
+
+def test_what_was_sold_under_a_variable_renews_under_the_file_of_the_same_secret(clock, tmp_path):
+    """As `helm upgrade` changes it: `echo` ended the Secret's text with a line's end."""
+    file = tmp_path / "payload-secret"
+    file.write_text(f"{SEALING}\n")
+    sold = kept_by(clock, payload_secret=f"{SEALING}\n").seal.sign(PAYMENT)
+
+    found = kept_by(clock, payload_secret_file=str(file)).seal
+
+    assert found.open(sold) is not None
+    assert found.sign(PAYMENT) == Seal(SEALING).sign(PAYMENT)
+    listed = tmp_path / "listed"
+    listed.write_text(file.read_text())
+    file.write_text(OTHER)
+    later = {"payload_secret_file": str(file), "payload_secrets_previous_file": str(listed)}
+    assert kept_by(clock, **later).seal.open(sold) is not None

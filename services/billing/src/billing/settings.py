@@ -178,17 +178,22 @@ class Settings(DatabaseSettings):
     def payment_secrets(self, clock: Clock) -> PaymentSecrets:
         """Each as it is whenever it is used. Raises ConfigurationError."""
         token = self._secret("crypto_pay_token", _same_app)
-        path = self._secret("webhook_secret", _path_part)
         return PaymentSecrets(
             self._overlap(token, clock) if token() else None,
             self._secret("yookassa_secret") if self.yookassa_shop_id else None,
-            self._overlap(path, clock) if self.webhook_port is not None else None,
+            self._path(clock) if self.webhook_port is not None else None,
             self._seal(),
         )
 
-    def _secret(self, field: str, check: secrets.Check = secrets.one_word) -> secrets.Secret:
+    def _secret(
+        self, field: str, check: secrets.Check = secrets.one_word, *, empty: bool = False
+    ) -> secrets.Secret:
         value, file = getattr(self, field), getattr(self, f"{field}_file")
-        return secrets.of(value, file, name=f"BILLING_{field}".upper(), check=check)
+        name = f"BILLING_{field}".upper()
+        return secrets.of(value, file, name=name, check=check, empty=empty)
+
+    def _path(self, clock: Clock) -> secrets.Overlap:
+        return self._overlap(self._secret("webhook_secret", _path_part), clock)
 
     def _overlap(self, secret: secrets.Secret, clock: Clock) -> secrets.Overlap:
         return secrets.Overlap(secret, overlap=self.secret_overlap, clock=clock)
@@ -197,10 +202,11 @@ class Settings(DatabaseSettings):
         """Where Stars are switched off again, what was sold before has to be understood."""
         if not self.payload_secret.get_secret_value() and not self.payload_secret_file:
             return None
-        listed = self._secret("payload_secrets_previous", lambda *_: "")
+        # Empty when the last one is taken off the list, one that leaked for instance.
+        listed = self._secret("payload_secrets_previous", lambda *_: "", empty=True)
 
         def former() -> tuple[str, ...]:
-            return tuple(filter(None, listed().split(",")))
+            return tuple(each for each in listed().split(",") if each.strip())
 
         def follows(text: str, before: str) -> str:
             return _seals_after(text, before, former)
@@ -264,6 +270,6 @@ def _seals_after(text: str, before: str, former: Former) -> str:
     """A subscription to Stars renews for months with what its first secret sealed."""
     if len(text) < SECRET_LENGTH_MIN:
         return f"has fewer than {SECRET_LENGTH_MIN} characters"
-    if before not in ("", text) and before not in former():
+    if before not in ("", text) and before not in {each.strip() for each in former()}:
         return "is new, and the one before is not among BILLING_PAYLOAD_SECRETS_PREVIOUS"
     return ""

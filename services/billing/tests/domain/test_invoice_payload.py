@@ -68,3 +68,19 @@ def test_each_former_secret_still_opens():
     payload = Seal("oldest").sign(payment())
 
     assert Seal("new", ("old", "oldest")).open(payload) is not None
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_secret_signed_with_its_lines_end_once_still_opens_without_it(end):
+    """It came in a variable as `echo` wrote it, and comes out of a file since."""
+    payload = Seal(f"secret{end}").sign(payment())
+
+    assert Seal("secret").open(payload) is not None
+    assert Seal("new", ("old", "secret")).open(payload) is not None
+    assert Seal("new", ("old",)).open(payload) is None
+    assert Seal(f"secret{end}").open(Seal("secret").sign(payment())) is not None
+    assert Seal("secret").sign(payment()) != payload, "nothing more is signed with it"
+
+
+def test_a_former_secret_of_white_space_makes_no_empty_key():
+    assert Seal("new", ("\n",)).open(Seal("").sign(payment())) is None

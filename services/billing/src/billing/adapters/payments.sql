@@ -227,9 +227,13 @@ INSERT INTO adjustments (adjustment_id, user_id, credits, reason, actor, approve
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 
 -- name: refused_alone
--- What somebody asked for and was refused because a second person has to agree.
+-- What somebody asked for and was refused because a second person has to agree. $5: since the last
+-- consent alone.
 SELECT detail FROM operator_actions
 WHERE action = $1 AND subject_id = $2 AND actor = $3 AND outcome = $4 AND NOT dry_run
+  AND NOT ($5 AND number < (
+    SELECT coalesce(max(number), 0) FROM operator_actions
+    WHERE action = $1 AND subject_id = $2 AND outcome = 'agreed' AND NOT dry_run))
 
 -- name: alone_on
 -- What these people did alone that day, theirs alone to add to until the transaction ends.

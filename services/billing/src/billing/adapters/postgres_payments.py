@@ -270,10 +270,21 @@ class PostgresRecords:
         await connection.execute(REFUNDS["add_order_refund"], *astuple(refund), now)
 
     async def refused_alone(
-        self, connection: Connection, action: str, subject_id: str, actor: str
+        self,
+        connection: Connection,
+        action: str,
+        subject_id: str,
+        actor: str,
+        *,
+        since_agreed: bool,
     ) -> list[Mapping[str, Any]]:
         rows = await connection.fetch(
-            SQL["refused_alone"], action, subject_id, actor, errors.NEEDS_SECOND_PERSON
+            SQL["refused_alone"],
+            action,
+            subject_id,
+            actor,
+            errors.NEEDS_SECOND_PERSON,
+            since_agreed,
         )
         return [row["detail"] for row in rows]
 

@@ -18,6 +18,9 @@ BYTES_MAX = 128
 """Telegram's limit for a payload."""
 TAG_BYTES = 16
 FIELDS = 7
+LINE_ENDS = ("", "\n", "\r\n")
+"""A secret made with `echo` was signed with as it is where it came in a variable, its line's end
+too; out of a file it comes without."""
 Former = Callable[[], tuple[str, ...]]
 
 
@@ -43,7 +46,11 @@ class Seal:
     def _keys(self) -> tuple[bytes, ...]:
         secret = self._secret if isinstance(self._secret, str) else self._secret()
         previous = self._previous if isinstance(self._previous, tuple) else self._previous()
-        return tuple(each.encode() for each in (secret, *previous))
+        given = (secret, *previous)
+        # Nothing is no key: anybody could sign with it.
+        bare = filter(None, (each.strip() for each in given))
+        also = (each + end for each in bare for end in LINE_ENDS)
+        return tuple(each.encode() for each in dict.fromkeys((*given, *also)))
 
     def sign(self, payment: Payment) -> str:
         facts = ".".join(

@@ -19,6 +19,9 @@ log = logs.get("billing.seals")
 ACTION = EFFECT = "forget_seal_head"
 ATTEMPTS_MAX = 5
 STAYS = "stays"
+GONE = "gone"
+"""Not kept when an attempt looked that was not the first: the one before it took it, most likely,
+and was killed before it could say so."""
 
 
 async def forget_seal_head(command: ForgetSealHead, uow: UnitOfWork, *, till: Till) -> None:
@@ -27,7 +30,10 @@ async def forget_seal_head(command: ForgetSealHead, uow: UnitOfWork, *, till: Ti
     # It is what shows that the ledger was changed: nobody alone takes it away.
     if not second_person.is_agreed(command):
         raise NeedsSecondPersonError
-    await second_person.check_agreed(command, uow, till, action=ACTION, subject_id=command.seal_id)
+    # Once: after a restore numbers come again, and last time's word is about another head.
+    await second_person.check_agreed(
+        command, uow, till, action=ACTION, subject_id=command.seal_id, once=True
+    )
     uow.effect(EFFECT, f"{EFFECT}:{command.seal_id}:{uow.now.isoformat()}", command.encode())
     await operator_action.agreed(uow, till, ACTION, command, command.seal_id)
 
@@ -39,15 +45,20 @@ async def not_forgotten(
 
 
 def effect(heads: SealHeads, till: Till) -> EffectKind:
-    """The key outside. Asked twice, it finds the number gone and changes nothing more."""
+    """The key outside. Asked twice, it finds the number gone, changes nothing more and says so."""
 
     async def call(effect: Effect) -> EffectResult:
         command = ForgetSealHead.decode(effect.body)
         kept, found = await heads.kept(), await heads.head()
-        forgotten = kept != found and await heads.forget(command.number)
+        outcome = STAYS
+        if kept != found and await heads.forget(command.number):
+            outcome = operator_action.DONE
+        elif effect.attempt > 1 and command.number != kept.number <= found.number:
+            # Nothing newer than the ledger is kept now, so there is none that stays either.
+            outcome = GONE
+        forgotten = outcome != STAYS
 
         async def record(uow: UnitOfWork) -> None:
-            outcome = operator_action.DONE if forgotten else STAYS
             await operator_action.ended(uow, till, ACTION, command, command.seal_id, outcome)
             uow.emit(
                 SealHeadForgotten(
@@ -62,6 +73,7 @@ def effect(heads: SealHeads, till: Till) -> EffectKind:
 
         log.warning(
             "seal_head_forgotten" if forgotten else "seal_head_stays",
+            outcome=outcome,
             number=command.number,
             kept=kept.number,
             found=found.number,

@@ -76,9 +76,21 @@ def is_agreed(command: ByHand) -> bool:
 
 
 async def check_agreed(
-    command: ByHand, uow: UnitOfWork, till: Till, *, action: str, subject_id: str
+    command: ByHand,
+    uow: UnitOfWork,
+    till: Till,
+    *,
+    action: str,
+    subject_id: str,
+    once: bool = False,
 ) -> None:
-    asked = await till.records.refused_alone(uow.connection, action, subject_id, command.actor)
+    """Raise InvalidError where the first asked for no such thing.
+
+    `once`: nor since somebody last agreed to something about this subject.
+    """
+    asked = await till.records.refused_alone(
+        uow.connection, action, subject_id, command.actor, since_agreed=once
+    )
     if not any(_words(each) == _words(msgspec.to_builtins(command)) for each in asked):
         raise InvalidError("a second person agrees to what the first one asked for, word for word")
 

@@ -65,9 +65,18 @@ class Records(Protocol):
     ) -> None: ...
 
     async def refused_alone(
-        self, connection: Connection, action: str, subject_id: str, actor: str
+        self,
+        connection: Connection,
+        action: str,
+        subject_id: str,
+        actor: str,
+        *,
+        since_agreed: bool,
     ) -> list[Mapping[str, Any]]:
-        """What this person asked for and was refused for want of a second one."""
+        """What this person asked for and was refused for want of a second one.
+
+        `since_agreed`: only what nobody has agreed to anything about this subject after.
+        """
         ...
 
     async def alone_on(
