@@ -51,8 +51,8 @@ class EffectResult(msgspec.Struct, frozen=True, kw_only=True):
     record: Record | None = None
     after: timedelta | None = None
     reason: str = ""
-    beside: bool = False
-    """Set by the worker: an older call about the same was under way when this one began."""
+    beside: tuple[str, ...] = ()
+    """Set by the worker: older calls about the same that were under way when this one began."""
 
     @classmethod
     def done(cls, record: Record | None = None) -> EffectResult:
@@ -222,22 +222,22 @@ class EffectWorker:
             if effect.attempt > kind.attempts_max:
                 return EffectResult.retry("started too often")
             result = await kind.call(effect)
-        return msgspec.structs.replace(result, beside=True) if beside else result
+        return msgspec.structs.replace(result, beside=beside) if beside else result
 
-    async def _others(self, effect: Effect) -> tuple[bool, bool]:
-        """Whether there is a newer call about the same, and an older one that may be under way."""
+    async def _others(self, effect: Effect) -> tuple[bool, tuple[str, ...]]:
+        """Whether there is a newer call about the same; older ones that may be under way."""
         if effect.about is None:
-            return False, False
+            return False, ()
         async with self._outbox.database.read() as connection:
             rows = await connection.fetch(
-                'SELECT key COLLATE "C" > $2 COLLATE "C" AS newer, '
+                'SELECT key, key COLLATE "C" > $2 COLLATE "C" AS newer, '
                 "state = 'due' AND attempts > 0 AS going_on FROM effects "
                 "WHERE about = $1 AND key <> $2",
                 effect.about,
                 effect.key,
             )
         newer = any(row["newer"] for row in rows)
-        return newer, any(row["going_on"] and not row["newer"] for row in rows)
+        return newer, tuple(row["key"] for row in rows if row["going_on"] and not row["newer"])
 
     async def _settle(self, kind: EffectKind, effect: Effect, result: EffectResult) -> None:
         # What may have happened is not given up but reconciled, however long that takes.
@@ -279,7 +279,7 @@ class EffectWorker:
         if effect.about is not None and result.outcome != OVERTAKEN:
             await self._repeat_newest(uow, effect)
         if result.beside and state == "done":
-            await self._repeat_after_older(uow, effect)
+            await self._repeat_after_older(uow, effect, result.beside)
         if state == "failed":
             failed_count.add(1, {"kind": effect.kind})
             log.error("effect_failed", key=effect.key, reason=result.reason)
@@ -295,27 +295,31 @@ class EffectWorker:
             effect.key,
             uow.now,
         )
-        self._note_repeat(repeated, effect)
+        self._note_repeat(uow, repeated, effect)
 
-    async def _repeat_after_older(self, uow: UnitOfWork, effect: Effect) -> None:
-        """An older call was under way when this one began, and ended first: it may have come after.
+    async def _repeat_after_older(
+        self, uow: UnitOfWork, effect: Effect, beside: tuple[str, ...]
+    ) -> None:
+        """Older calls were under way when this one began; one that ended first may have come after.
 
-        One that has not ended yet sees this one done, and has it repeated then.
+        One that has not ended yet sees this one done, and has it repeated then; one that was
+        overtaken was never made.
         """
         repeated = await uow.connection.execute(
             "UPDATE effects SET state = 'due', settled_at = NULL, due_at = $3 WHERE key = $2 "
-            "AND NOT EXISTS (SELECT FROM effects older WHERE older.about = $1 "
-            'AND older.key COLLATE "C" < $2 COLLATE "C" '
-            "AND older.state = 'due' AND older.attempts > 0)",
-            effect.about,
+            "AND EXISTS (SELECT FROM effects older WHERE older.key = ANY($1::text[]) "
+            "AND older.state <> 'due' AND older.last_reason <> $4)",
+            beside,
             effect.key,
             uow.now,
+            OVERTAKEN,
         )
-        self._note_repeat(repeated, effect)
+        self._note_repeat(uow, repeated, effect)
 
-    def _note_repeat(self, repeated: str, effect: Effect) -> None:
+    def _note_repeat(self, uow: UnitOfWork, repeated: str, effect: Effect) -> None:
         if repeated == "UPDATE 1":
-            self._outbox.effects_due.set()
+            # Not before the commit: woken earlier, a worker finds nothing and sleeps on.
+            uow.after_commit(self._outbox.effects_due.set)
             log.info("effect_repeated", kind=effect.kind, after=effect.key)
 
     async def _postpone(

@@ -167,6 +167,14 @@ async def set_lamp(outbox: Outbox, key: str, about: str = "lamp") -> None:
         uow.effect("toy", key, b"", about=about)
 
 
+async def under_way(lamp: Lamp, outbox: Outbox, start: Start) -> None:
+    """A worker runs, and its first call is held on the way."""
+    lamp.hold("1")
+    await set_lamp(outbox, "1")
+    start(EffectKind(name="toy", call=lamp.call))
+    await lamp.entered["1"].wait()
+
+
 async def settled(database: Database, *keys: str) -> bool:
     found = await states(database)
     return all(found[key] == "done" for key in keys)
@@ -193,10 +201,7 @@ async def test_an_older_call_that_ends_after_a_newer_one_has_it_made_again(
     outbox: Outbox, database: Database, start: Start
 ) -> None:
     lamp = Lamp()
-    lamp.hold("1")
-    await set_lamp(outbox, "1")
-    start(EffectKind(name="toy", call=lamp.call))
-    await lamp.entered["1"].wait()
+    await under_way(lamp, outbox, start)
     await set_lamp(outbox, "2")
     await drain(lambda: settled(database, "2"), what="the newer one is made")
 
@@ -211,11 +216,8 @@ async def test_what_may_have_been_called_has_the_newer_one_made_again(
     outbox: Outbox, database: Database, start: Start
 ) -> None:
     lamp = Lamp()
-    lamp.hold("1")
     lamp.results["1"] = [ConnectionResetError()]
-    await set_lamp(outbox, "1")
-    start(EffectKind(name="toy", call=lamp.call))
-    await lamp.entered["1"].wait()
+    await under_way(lamp, outbox, start)
     await set_lamp(outbox, "2")
     await drain(lambda: settled(database, "2"), what="the newer one is made")
     assert lamp.made == ["2"]
@@ -229,10 +231,7 @@ async def test_of_calls_about_one_thing_the_newest_alone_is_repeated(
     outbox: Outbox, database: Database, start: Start
 ) -> None:
     lamp = Lamp()
-    lamp.hold("1")
-    await set_lamp(outbox, "1")
-    start(EffectKind(name="toy", call=lamp.call))
-    await lamp.entered["1"].wait()
+    await under_way(lamp, outbox, start)
     for key in ("2", "3"):
         await set_lamp(outbox, key)
         await drain(lambda key=key: settled(database, key), what=f"{key} is made")
