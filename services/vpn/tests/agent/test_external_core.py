@@ -128,6 +128,22 @@ async def test_who_was_removed_while_the_wire_was_cut_is_gone_afterwards(far: Be
     assert far.holds(*people[7:])
 
 
+async def test_a_change_whose_answer_is_lost_with_the_wire_is_made_all_the_same(
+    far: Bench, wire: Wire
+):
+    people = [new_entry() for _ in range(PEOPLE)]
+    await far.put_all(1, *people)
+    cuts = wire.cuts
+
+    for generation in range(2, 8):
+        far.core.faults.in_next_change = wire.cut
+        await far.put_all(generation, *people[generation:])
+
+    assert wire.cuts == cuts + 6
+    assert far.holds(*people[7:])
+    assert far.external.restarts == 0
+
+
 async def test_a_wire_cut_all_the_time_costs_a_bounded_number_of_calls(far: Bench, wire: Wire):
     people = [new_entry() for _ in range(PEOPLE)]
     await far.put_all(1, *people)

@@ -188,7 +188,7 @@ async def test_who_is_removed_while_the_core_hangs_is_removed_when_it_answers_ag
     bench: Bench, monkeypatch
 ):
     monkeypatch.setattr("vpn.adapters.core.client.CALL_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr("vpn.agent.keeper.CORE_WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("vpn.agent.current.CORE_WAIT_SECONDS", 0.5)
     mine, other = new_entry(), new_entry()
     await bench.put_all(1, mine, other)
     bench.core.faults.hang = True

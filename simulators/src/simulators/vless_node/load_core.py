@@ -42,6 +42,8 @@ class Faults:
     """Whoever asks for the list is refused."""
     hide_emails: set[str] = field(default_factory=set)
     """These are missing from the list, though they pass."""
+    in_next_change: Callable[[], None] | None = None
+    """Happens once, while the next change is being asked for."""
     foreign: dict[str, UUID] = field(default_factory=dict)
     """These are on the list and pass, though nobody added them through us."""
 
@@ -113,6 +115,9 @@ class LoadCore:
 
     async def _alter(self, request: bytes, context: Any) -> bytes:
         await self._maybe_hang()
+        if (happens := self.faults.in_next_change) is not None:
+            self.faults.in_next_change = None
+            happens()
         if wire.first(request, 1).decode() != self.tag:
             await self._unknown(context, "failed to get handler")
         operation = wire.first(request, 2)

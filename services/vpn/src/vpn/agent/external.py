@@ -95,6 +95,7 @@ class ExternalCore:
                 return
             misses, self.trouble = 0, ""
             self._watch_connection(client, background)
+            self._keeper.core_answers()
 
     def _same_life(self, uptime: int, asked_at: float) -> bool:
         """Whether the core that answers is surely the one we know."""

@@ -18,6 +18,7 @@ from vpn.adapters.core import bulk
 from vpn.adapters.core.client import CoreUser
 from vpn.adapters.core.errors import CoreRefusedError, CoreUnreachableError
 from vpn.agent.connections import Connections
+from vpn.agent.current import CurrentCore
 from vpn.agent.desired_file import DesiredFile
 from vpn.agent.holding import Holding, RefusedError
 from vpn.agent.link import Access, Link, access
@@ -26,8 +27,6 @@ from vpn.agent.unsaved import Unsaved
 from vpn.domain.desired import Difference, Entry
 
 log = logs.get("vpn.agent.keeper")
-CORE_WAIT_SECONDS = 3.0
-"""How long a request waits for a core that is just being restarted."""
 RESTART_WAIT_SECONDS = 30.0
 RETRY_SECONDS = 0.5
 LOOK_AT_CLOCK_SECONDS = 1.0
@@ -64,13 +63,12 @@ class Keeper:
         compare_every_seconds: float = COMPARE_EVERY_SECONDS,
     ) -> None:
         self.holding = Holding(file.generation, file.entries)
-        self.link: Link | None = None
+        self._core = CurrentCore()
         self._file = file
         self._clock = clock
         self._skew = skew
         self._connections = connections
         self._lock = asyncio.Lock()
-        self._turn = asyncio.Event()
         self._wake = asyncio.Event()
         self._dirty: set[str] = set()
         self._unsaved: Unsaved | None = None
@@ -81,6 +79,11 @@ class Keeper:
         """How often it looked at its clock."""
         self._compare_every = compare_every_seconds
         self._remember_ends(self.holding.entries.values())
+
+    @property
+    def link(self) -> Link | None:
+        """The core that answers now, and what it holds."""
+        return self._core.link
 
     @property
     def synced(self) -> bool:
@@ -191,16 +194,18 @@ class Keeper:
 
     def core_up(self, link: Link) -> None:
         """A core answers: whatever it holds otherwise than wanted is repaired."""
-        self.link = link
         self._dirty.update(self.holding.entries)
         self._dirty.update(link.view)
         self._dirty.update(link.doubtful)
-        turned, self._turn = self._turn, asyncio.Event()
-        turned.set()
+        self._core.up(link)
         self._wake.set()
 
+    def core_answers(self) -> None:
+        """The core we know lives: whoever lost it in the middle of a call goes on."""
+        self._core.answers()
+
     def core_down(self) -> None:
-        self.link = None
+        self._core.down()
 
     def wake(self) -> None:
         """Look again at once, e.g. because the agent stops."""
@@ -237,12 +242,12 @@ class Keeper:
                 self._dirty.add(email)
 
     async def _flush(self, *, cut: bool) -> Flushed:
-        link = await self._core(None)
+        link = await self._core.reached()
         try:
             return await self._flush_to(link, cut=cut)
         except CoreUnreachableError:
             # A core that just died is back within moments, with most of it in its file.
-            link = await self._core(link)
+            link = await self._core.again(link)
             return await self._flush_to(link, cut=cut)
 
     async def _flush_to(self, link: Link, *, cut: bool) -> Flushed:
@@ -251,7 +256,7 @@ class Keeper:
         if link.restart is not None and not link.view and len(put) >= FRESH_START_USERS_MIN:
             # Nobody of ours is connected to an empty core, so a restart cuts nobody.
             await link.restart()
-            link = await self._core(link, RESTART_WAIT_SECONDS)
+            link = await self._core.after(link, RESTART_WAIT_SECONDS)
             total.added = len(link.view)
             remove, put, replaced = self._work(link)
         outcome = await bulk.alter(link.client, remove=remove, put_users=put)
@@ -306,15 +311,6 @@ class Keeper:
         link.doubtful.difference_update(done)
         link.doubtful.update(failed)
         self._dirty.difference_update(done)
-
-    async def _core(self, other_than: Link | None, wait_seconds: float = 0.0) -> Link:
-        try:
-            async with asyncio.timeout(wait_seconds or CORE_WAIT_SECONDS):
-                while self.link is None or self.link is other_than:
-                    await self._turn.wait()
-        except TimeoutError:
-            raise CoreUnreachableError("the core does not answer") from None
-        return self.link
 
     # What time does.
 

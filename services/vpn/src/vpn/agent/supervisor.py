@@ -141,6 +141,7 @@ class Supervisor:
             try:
                 await link.client.uptime()
                 answered_at = loop.time()
+                self._keeper.core_answers()
                 if answered_at - began > CALM_SECONDS:
                     self.trouble = ""
             except (CoreUnreachableError, CoreRefusedError) as error:
