@@ -1,6 +1,6 @@
 """Which payment providers the settings switch on, and what they need for it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -108,6 +108,21 @@ def test_files_switch_on_what_values_do(clock, tmp_path):
     assert set(found.providers) == {"crypto_pay", "yookassa"}
     assert settings(**given).sells_for_stars
     assert found.webhooks is not None
+
+
+async def test_a_path_that_was_replaced_ends_although_nobody_came(clock, tmp_path):
+    path = tmp_path / "path"
+    path.write_text("nobody-guesses-this")
+    fields = {"webhook_port": 0, "webhook_secret_file": str(path), "secret_overlap": 60}
+    _, look = built(clock, **YOOKASSA, **fields).sweeps["look-at-secrets"]
+    kept = look.__self__
+
+    path.write_text("nor-does-anybody-this")
+    await look()
+    clock.advance(timedelta(seconds=61))
+
+    assert not kept.path.knows(b"nobody-guesses-this")
+    assert kept.path.knows(b"nor-does-anybody-this")
 
 
 @pytest.mark.parametrize(

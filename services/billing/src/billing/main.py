@@ -60,6 +60,7 @@ from contracts.payments import CRYPTO_PAY, STARS, YOOKASSA
 __all__ = ["MIGRATIONS", "SCHEMA", "Billing", "build", "main", "migrate", "postgres_books", "run"]
 
 FIRST_SAMPLE_POLL_SECONDS = 0.05
+LOOK_AT_SECRETS_EVERY = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ def build(
             "expire-lots": (settings.expire_lots_every, found["expire-lots"]),
             "ask-deliveries": (settings.ask_deliveries_every, found["ask-deliveries"]),
             "seal-ledger": (settings.seal_every, seals.seal),
+            "look-at-secrets": (LOOK_AT_SECRETS_EVERY, kept.look),
             **{name: (settings.rewards_every, sweep) for name, sweep in given.items()},
         },
         {

@@ -39,6 +39,12 @@ class PaymentSecrets(NamedTuple):
     path: secrets.Overlap | None
     seal: Seal | None
 
+    async def look(self) -> None:
+        """Begin the overlap of what was replaced now, not when somebody comes with it."""
+        for each in (self.crypto_pay, self.path):
+            if each is not None:
+                each.current()
+
 
 class Settings(DatabaseSettings):
     """Environment variables with the prefix BILLING_; the time zone is the whole shop's."""

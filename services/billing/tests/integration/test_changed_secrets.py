@@ -29,7 +29,7 @@ from simulators.crypto_pay.testing import (
 CATALOGUE = Path(__file__).parents[4] / "catalogue"
 FIRST, SECOND, STRANGERS = "777:AA-first", "777:AA-second", "778:AA-somebody-elses"
 PATH, NEW_PATH = "nobody-guesses-this-segment", "nor-does-anybody-this-one"
-OVERLAP_SECONDS = 6
+OVERLAP_SECONDS = 10
 USER, TRIAL, BOUGHT = 1, 20, 330
 
 
