@@ -12,6 +12,8 @@ from contracts.payments import CRYPTO_PAY
 from simulators.crypto_pay.testing import ControlClient, CryptoPaySimulator, eventually
 
 TOKEN = "777:AA-token-of-a-test"
+LATE_SECONDS = 600
+"""By the simulator's clock: a call of which nobody knows is carried out when a test says so."""
 
 
 @pytest.fixture
@@ -30,13 +32,23 @@ async def teller(cashier, teller_of):
             yield await teller_of(provider, control, price=price, find_made=control.wait_invoice)
 
 
-@pytest.fixture
-def impatient(monkeypatch):
+async def late_call(teller):
+    """The next call that makes an invoice is cut off, and carried out LATE_SECONDS later."""
+    await teller.control.fault("late_call", method="createInvoice", seconds=LATE_SECONDS, times=1)
+
+
+async def test_a_call_that_hangs_is_given_up_and_its_invoice_is_looked_for(teller, monkeypatch):
     monkeypatch.setattr(crypto_pay, "TIMEOUT", aiohttp.ClientTimeout(total=0.3))
+    await teller.control.fault("hang")
+    await teller.ask()
+
+    assert await teller.work() == []
+
+    assert await teller.cashier.rows("SELECT state, ambiguous FROM effects") == [("due", True)]
 
 
-async def test_a_call_that_hangs_after_it_made_the_invoice_makes_no_second_one(teller, impatient):
-    await teller.control.fault("hang", method="createInvoice", after=True, times=1)
+async def test_a_call_that_is_cut_after_it_made_the_invoice_makes_no_second_one(teller):
+    await teller.control.fault("lost_answer", times=1)
     payment_id = await teller.ask()
 
     (created,) = await teller.work(2)
@@ -63,14 +75,13 @@ async def test_a_process_that_dies_while_it_waits_leaves_one_invoice(teller):
     assert created.pay_url == made["bot_invoice_url"]
 
 
-async def test_an_invoice_that_is_made_after_the_call_was_given_up_stays_the_only_one(
-    teller, impatient
-):
-    await teller.control.fault("late_call", method="createInvoice", seconds=1.5, times=1)
+async def test_an_invoice_that_is_made_after_the_call_was_given_up_stays_the_only_one(teller):
+    await late_call(teller)
     payment_id = await teller.ask()
     early = await teller.work(2)
     assert await teller.control.invoices(payload=str(payment_id)) == []
 
+    await teller.control.advance(LATE_SECONDS)
     await teller.control.wait_invoice(str(payment_id))
     await teller.cashier.later(seconds=10)
     (created,) = await teller.work(2)
@@ -79,14 +90,15 @@ async def test_an_invoice_that_is_made_after_the_call_was_given_up_stays_the_onl
     assert (early, created.pay_url) == ([], made["bot_invoice_url"])
 
 
-async def test_what_is_paid_on_an_invoice_that_was_given_up_is_credited(teller, impatient):
+async def test_what_is_paid_on_an_invoice_that_was_given_up_is_credited(teller):
     await teller.reconciled()
     await teller.control.webhook(enabled=False)
-    await teller.control.fault("late_call", method="createInvoice", seconds=2.5, times=1)
+    await late_call(teller)
     await teller.control.fault("500", method="createInvoice", times=1)
     payment_id = await teller.ask()
     (failed,) = await teller.work(12)
     assert failed.code == "provider_failed"
+    await teller.control.advance(LATE_SECONDS)
     orphan = await teller.control.wait_invoice(str(payment_id))
     await teller.control.pay(orphan["invoice_id"])
 
@@ -97,13 +109,12 @@ async def test_what_is_paid_on_an_invoice_that_was_given_up_is_credited(teller, 
     assert (payment.state, payment.provider_ref) == ("paid", str(orphan["invoice_id"]))
 
 
-async def test_of_two_invoices_of_one_payment_the_second_payment_waits_for_a_person(
-    teller, impatient
-):
+async def test_of_two_invoices_of_one_payment_the_second_payment_waits_for_a_person(teller):
     """Should there be two after all: both carry our id, so no money is unknown."""
-    await teller.control.fault("late_call", method="createInvoice", seconds=1.5, times=1)
+    await late_call(teller)
     payment_id = await teller.ask()
     (created,) = await teller.work(4)
+    await teller.control.advance(LATE_SECONDS)
     first, second = await eventually(
         lambda: teller.control.invoices(payload=str(payment_id)), lambda found: len(found) == 2
     )

@@ -11,6 +11,7 @@ from aiohttp import web
 from simulators.provider.calls import Call
 from simulators.provider.faults import Fault, Faults
 from simulators.provider.options import ProviderOptions
+from simulators.telegram.clock import SimClock
 from simulators.telegram.requests import json_response
 
 Answer = tuple[dict[str, Any], int]
@@ -26,11 +27,13 @@ class Gate:
         self,
         options: ProviderOptions,
         faults: Faults[Any],
+        clock: SimClock,
         spoiled_answer: Callable[[int, str | None], Answer],
     ) -> None:
         """`spoiled_answer`: the provider's error for a status, and a name a fault gives it."""
         self._options = options
         self._faults = faults
+        self._clock = clock
         self._spoiled_answer = spoiled_answer
         self._closing = asyncio.Event()
 
@@ -43,17 +46,18 @@ class Gate:
     ) -> web.StreamResponse:
         began = time.monotonic()
         try:
-            response = await self._answer(call, run)
+            response = await self._answer(request, call, run)
         except UnansweredError:
-            if request.transport is not None:
-                request.transport.abort()
+            cut(request)
             raise asyncio.CancelledError from None
         finally:
             call.duration_ms = (time.monotonic() - began) * 1_000
         call.status = response.status
         return response
 
-    async def _answer(self, call: Call, run: Callable[[], Answer]) -> web.Response:
+    async def _answer(
+        self, request: web.Request, call: Call, run: Callable[[], Answer]
+    ) -> web.Response:
         method = call.method.lower()
         fault = self._faults.answer(method)
         latency = self._options.latency_seconds + self._faults.latency(method)
@@ -63,9 +67,11 @@ class Gate:
             return json_response(*answer)
         call.fault = fault.kind
         if fault.kind == "late_call":
-            # Carried out although whoever called may have gone meanwhile.
-            await asyncio.sleep(fault.seconds)
-            return json_response(*run())
+            # Whoever called knows nothing, and it is carried out by the clock, long after.
+            cut(request)
+            await self._clock.wait_until(self._clock.now() + fault.seconds)
+            run()
+            raise UnansweredError
         if fault.after:
             run()
         await asyncio.sleep(latency)
@@ -84,3 +90,8 @@ class Gate:
             page = GATEWAY_PAGE.format(reason)
             return web.Response(text=page, status=status, content_type="text/html")
         return json_response(*self._spoiled_answer(status, fault.name))
+
+
+def cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -22,7 +22,7 @@ def spoiled_answer(status: int, name: str | None) -> Answer:
 class Api:
     def __init__(self, core: Core) -> None:
         self._core = core
-        self.gate = Gate(core.options, core.faults, spoiled_answer)
+        self.gate = Gate(core.options, core.faults, core.clock, spoiled_answer)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route(verb, path, partial(self.call, method)) for verb, path, method in ROUTES]
