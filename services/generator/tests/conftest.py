@@ -19,10 +19,14 @@ async def shop(nats_url: str) -> AsyncIterator[Shop]:
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """Workflows of the simulator's test nodes: `fast`, `slow` (1.5 s), `edit` (needs a photo)."""
+    """Workflows of the simulator's test nodes: `edit` needs a photo.
+
+    `fast`, `slow` (1.5 s), and `long`, which ends when a test sets the simulator's time to 0.
+    """
     folder = tmp_path / "catalogue"
     write_workflow(folder, "fast", steps_graph(1, 0.02))
     write_workflow(folder, "slow", steps_graph(15, 0.1, preview=True), expected_seconds=1.5)
+    write_workflow(folder, "long", steps_graph(600, 1.0), expected_seconds=600)
     write_workflow(folder, "clip", steps_graph(1, 0.02), pool="video")
     edit = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "input.png"}},

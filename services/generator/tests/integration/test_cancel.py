@@ -1,8 +1,11 @@
 """A cancel against every state an order can be in: exactly one answer, the right one."""
 
+from datetime import timedelta
+
 from chassis.testing import drain
 from contracts.generator import JobCancelled, JobStarted, JobSucceeded
-from generator.domain.claims import State
+from generator.adapters.claims_kv import KvClaims
+from generator.domain.claims import State, cancel_asked
 from generator.testing import quick_settings, running_generator
 
 
@@ -44,10 +47,10 @@ async def _commands_done(shop):
 
 async def test_a_running_order_is_interrupted_and_cancelled(shop, comfyui, catalogue):
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        order = await shop.order("slow")
+        order = await shop.order("long")
         await shop.until_state(order, State.RUNNING)
         await shop.cancel(order)
-        end = await shop.end_of(order, within=3)
+        end = await shop.end_of(order)
         await shop.until_jobs_done()
 
     assert isinstance(end, JobCancelled)
@@ -58,17 +61,41 @@ async def test_a_running_order_is_interrupted_and_cancelled(shop, comfyui, catal
 async def test_an_order_waiting_ahead_is_deleted_and_the_running_one_goes_on(
     shop, comfyui, catalogue
 ):
-    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        running = await shop.order("slow")
+    patience = timedelta(minutes=10)
+    settings = quick_settings(
+        shop, comfyui.url, catalogue, late_window=patience, ahead_patience=patience
+    )
+    async with running_generator(settings):
+        running = await shop.order("long", deadline_seconds=patience.total_seconds())
+        await shop.until_state(running, State.RUNNING)
         ahead = await shop.order("slow")
-        await shop.until_state(ahead, State.CLAIMED)
+        await drain(lambda: len(comfyui.prompts()) == 2, what="the job ahead posted")
         await shop.cancel(ahead)
-        end = await shop.end_of(ahead, within=1.5)
+        end = await shop.end_of(ahead)
+        comfyui.settings.time_scale = 0
         first = await shop.end_of(running)
 
     assert isinstance(end, JobCancelled)
     assert isinstance(first, JobSucceeded)
     assert not any(isinstance(each.message, JobStarted) for each in await shop.told(ahead))
+
+
+async def test_a_cancel_that_follows_the_claim_at_once_is_heard(
+    shop, comfyui, catalogue, monkeypatch
+):
+    create = KvClaims.create
+
+    async def create_and_be_overtaken(claims, order_id, record):
+        revision = await create(claims, order_id, record)
+        await claims.write(order_id, cancel_asked(record, "cancelled_by_user"), revision)
+        return revision
+
+    monkeypatch.setattr(KvClaims, "create", create_and_be_overtaken)
+    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
+        order = await shop.order("slow")
+        end = await shop.end_of(order)
+
+    assert isinstance(end, JobCancelled)
 
 
 async def test_a_success_that_wins_the_race_is_not_cancelled(shop, comfyui, catalogue):

@@ -96,6 +96,7 @@ class JobRun:
         self._over = False
         self._execution: Span | None = None
         self._record_moved = asyncio.Event()
+        self._heard: JobRecord | None = None
 
     @classmethod
     def adopt(cls, tools: Tools, place: Place, claim: Claim) -> JobRun:
@@ -216,19 +217,24 @@ class JobRun:
             self._enter(Phase.DONE)
 
     async def _run(self) -> None:
+        # Before the claim: a cancel may follow the record as soon as there is one.
+        stop_watching = await self._tools.claims.watch(self.order_id, self._on_record)
+        try:
+            await self._run_watched()
+        finally:
+            await stop_watching()
+
+    async def _run_watched(self) -> None:
         post = PromptPost(self._tools, self.job, self.workflow, self.prompt_id)
         if self.claimed is None:
             # Inputs travel while the claim is decided: neither needs the other.
             preparing = self._tools.spawn(post.prepare_early())
             if not await self._accept() or self.posted:
                 preparing.cancel()
-        if self.claimed is None:
-            return
-        stop_watching = await self._tools.claims.watch(self.order_id, self._on_record)
-        try:
+        else:
+            await self.claim.refresh()  # adopted, and maybe cancelled before anybody watched
+        if self.claimed is not None:
             await JobAttempts(self._tools, self).work(post)
-        finally:
-            await stop_watching()
 
     async def _accept(self) -> bool:
         other = self._place.in_hand(self)
@@ -250,6 +256,8 @@ class JobRun:
         if claim is None:
             return False
         self.claimed = claim
+        if self._heard is not None:
+            self._on_record(self._heard)
         if answer is Answer.REATTACH:
             self._go_on(claim)
         if self.arrival.sent_at is not None:
@@ -265,8 +273,10 @@ class JobRun:
             self.feed.poke()
 
     def _on_record(self, record: JobRecord) -> None:
-        claim = self.claim
-        if record.epoch != claim.epoch or record.cancel != claim.record.cancel:
+        claim = self.claimed
+        if claim is None:
+            self._heard = record  # our own claim, or already what follows it
+        elif record.epoch != claim.epoch or record.cancel != claim.record.cancel:
             self._record_moved.set()
 
     async def _keep_alive(self) -> None:
