@@ -11,7 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from devstack.ports import LOOPBACK, free_port, is_free
+from devstack.ports import LOOPBACK, is_free
+from devstack.stage import free_port_base
 from devstack.testing import ended, scratch_folder, wait_until
 from devstack.urls import Port
 
@@ -24,7 +25,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self.state_dir = folder / "state"
-        self.port_base = _free_base()
+        self.port_base = free_port_base()
         self._environment = {
             **os.environ,
             "VITRINE_STATE_DIR": str(self.state_dir),
@@ -211,13 +212,6 @@ async def test_a_taken_port_is_named_with_the_way_out(terminal):
     assert code == 1
     assert f"{terminal.port_base + Port.DATABASE} (database)" in terminal.output
     assert "VITRINE_PORT_BASE" in terminal.output
-
-
-def _free_base() -> int:
-    while True:
-        base = free_port()
-        if all(is_free(base + port) for port in Port):
-            return base
 
 
 def _name(pid: int) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import random
 import shutil
 import signal
 import sys
@@ -23,7 +22,7 @@ from contracts.producers import OPERATOR
 from devstack import nats_security, signing, urls
 from devstack.chat import Chat
 from devstack.customer import Customer
-from devstack.ports import is_free, own_range
+from devstack.ports import free_row
 from devstack.settings import Lock
 from devstack.testing import scratch_folder
 from devstack.warm_commands import WarmCommands, warm_commands
@@ -254,11 +253,7 @@ def _name_of(command: list[str]) -> str:
 
 def free_port_base() -> int:
     """Return a base from which every port of a platform is free."""
-    lowest, highest = own_range()
-    while True:
-        base = random.randrange(lowest, highest - urls.PORTS, urls.PORTS)  # noqa: S311 (not a secret)
-        if all(is_free(base + offset) for offset in range(urls.PORTS)):
-            return base
+    return free_row(urls.PORTS)
 
 
 @asynccontextmanager

@@ -9,8 +9,14 @@ LOOPBACK = "127.0.0.1"
 LOWEST_PORT = 10_000
 TRIES_MAX = 200
 WORKERS_MAX = 8
+SHARE_OF_ROWS = 3
+"""Every third port of a worker is for rows, where no single port is taken from."""
 
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+_given: dict[int, None] = {}
+_rows_given: dict[int, None] = {}
+"""The first port of each row, and the oldest first, as above."""
 
 
 def free_port() -> int:
@@ -19,12 +25,31 @@ def free_port() -> int:
     A port of that range may go to any client while a killed server is down, even to the client
     that keeps reconnecting to it (a loopback socket can connect to itself), and the server could
     never come back. Nor may another worker of the same test run take it then: each has its share.
+    Nor is it given twice soon: who got it may not have bound it yet, or be down for a moment.
     """
     lowest, highest = own_range()
+    return _give(_given, lowest + _for_rows(lowest, highest), highest, 1)
+
+
+def free_row(length: int) -> int:
+    """The first of a row of free ports; the same `length` at every call of a process."""
+    lowest, highest = own_range()
+    return _give(_rows_given, lowest, lowest + _for_rows(lowest, highest) - 1, length)
+
+
+def _for_rows(lowest: int, highest: int) -> int:
+    return (highest - lowest + 1) // SHARE_OF_ROWS
+
+
+def _give(given: dict[int, None], lowest: int, highest: int, length: int) -> int:
+    places = (highest - lowest + 1) // length
     for _ in range(TRIES_MAX):
-        port = random.randint(lowest, highest)
-        if is_free(port):
-            return port
+        first = lowest + random.randrange(places) * length
+        if first not in given and all(map(is_free, range(first, first + length))):
+            given[first] = None
+            if len(given) > places // 2:
+                del given[next(iter(given))]
+            return first
     raise RuntimeError(f"no free port in {TRIES_MAX} tries between {lowest} and {highest}")
 
 
