@@ -35,8 +35,16 @@ async def identity(dsn):
     return found
 
 
+async def oids(server):
+    connection = await asyncpg.connect(server.dsn())
+    found = await connection.fetchval("SELECT array_agg(oid) FROM pg_database")
+    await connection.close()
+    return found
+
+
 async def test_a_database_that_could_be_emptied_is_used_again(postgres_server):
-    async with fresh_database(postgres_server) as dsn:
+    # Two at a time leave two to choose from, as earlier tests of this process may have.
+    async with fresh_database(postgres_server), fresh_database(postgres_server) as dsn:
         before = await identity(dsn)
         await execute(
             dsn,
@@ -48,9 +56,14 @@ async def test_a_database_that_could_be_emptied_is_used_again(postgres_server):
         )
         left_open = await asyncpg.connect(dsn)
 
+    left = await oids(postgres_server)
     async with fresh_database(postgres_server) as again:
-        assert again != dsn
-        assert await identity(again) == before
+        after = await identity(again)
+
+    assert before["oid"] in left
+    assert after["oid"] in left
+    assert after["tables"] == before["tables"] == 0
+    assert again != dsn
     left_open.terminate()
 
 
@@ -79,9 +92,7 @@ async def test_a_database_that_is_not_as_it_was_made_is_never_used_again(postgre
 
     await drop_database(postgres_server, dsn)
 
-    connection = await asyncpg.connect(postgres_server.dsn())
-    assert before["oid"] not in await connection.fetchval("SELECT array_agg(oid) FROM pg_database")
-    await connection.close()
+    assert before["oid"] not in await oids(postgres_server)
 
 
 @pytest.mark.parametrize("_round", [1, 2])
