@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -65,6 +66,41 @@ async def test_kill9_takes_workers_of_the_child_along():
     await child.kill9()
 
     await wait_until(lambda: ended(worker), "end of the worker")
+
+
+async def test_what_is_long_gone_is_not_killed_again(monkeypatch):
+    killed: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, _number: killed.append(group))
+    child = ChildProcess("child", python("pass"))
+    child.start()
+
+    await child.wait()
+    await child.kill9()
+    await child.terminate()
+
+    # By now another process of this machine may lead a group of that number.
+    assert killed == [child.pid]
+
+
+async def test_workers_of_a_child_that_was_seen_to_end_are_taken_along():
+    child, lines = await started(WITH_WORKER)
+    os.kill(child.pid, signal.SIGKILL)
+
+    await wait_until(lambda: not child.running, "end of the child")
+
+    await wait_until(lambda: ended(int(lines[0])), "end of the worker")
+
+
+async def test_last_words_are_read_however_late():
+    lines: list[str] = []
+
+    def slow(line: str) -> None:
+        time.sleep(1.5)  # the reader is not given the processor
+        lines.append(line)
+
+    await ChildProcess("child", python("print('last')"), output=slow).run()
+
+    assert lines == ["last"]
 
 
 async def test_wait_ready_says_so_when_the_child_ends_instead():

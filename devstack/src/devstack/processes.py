@@ -16,8 +16,7 @@ from devstack.errors import ChildDiedError, NotReadyError
 
 READY_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.02
-REAP_TIMEOUT_SECONDS = 10.0
-LAST_WORDS_SECONDS = 1.0
+LAST_WORDS_SECONDS = 10.0
 
 _SHIM = Path(__file__).with_name("die_with_parent.py")
 
@@ -60,11 +59,11 @@ class ChildProcess:
 
     @property
     def returncode(self) -> int | None:
-        return None if self._popen is None else self._popen.poll()
+        return None if self._popen is None else self._poll(self._popen)
 
     @property
     def running(self) -> bool:
-        return self._popen is not None and self._popen.poll() is None
+        return self._popen is not None and self.returncode is None
 
     def start(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -101,6 +100,14 @@ class ChildProcess:
             )
             self._pump.start()
 
+    def _poll(self, popen: subprocess.Popen[bytes]) -> int | None:
+        if popen.returncode is None and popen.poll() is not None:
+            # Workers a child started itself know nothing of our death signal. At once and never
+            # again: once the last of them is gone, its number may become somebody else's.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(popen.pid, signal.SIGKILL)
+        return popen.returncode
+
     def _open_output(self) -> IO[bytes] | int | None:
         if isinstance(self._output, Path):
             return self._output.open("ab")
@@ -123,15 +130,11 @@ class ChildProcess:
     async def wait(self) -> int:
         """Wait for the end without polling; then nothing of its process group is left."""
         assert self._popen is not None, f"{self.name} was never started"
-        if self._popen.poll() is None:
+        while (returncode := self._poll(self._popen)) is None:
             await _wait_for_exit(self._popen.pid)
-        returncode = self._popen.wait(REAP_TIMEOUT_SECONDS)
-        with suppress(ProcessLookupError, PermissionError):
-            # Workers a child started itself know nothing of our death signal.
-            os.killpg(self._popen.pid, signal.SIGKILL)
         if self._pump is not None:
             # Its last words are read before anybody hears of its end.
-            self._pump.join(LAST_WORDS_SECONDS)
+            await asyncio.to_thread(self._pump.join, LAST_WORDS_SECONDS)
         return returncode
 
     async def run(self) -> None:
@@ -159,8 +162,8 @@ class ChildProcess:
             await self.wait()
 
     def send(self, number: signal.Signals) -> None:
-        if self._popen is not None:
-            self._popen.send_signal(number)  # does nothing once the child is reaped
+        if self._popen is not None and self.running:
+            os.kill(self._popen.pid, number)  # nobody else reaps it: the number is its own
 
 
 def _pump(source: IO[bytes], write_line: Callable[[str], None]) -> None:
