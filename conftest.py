@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 from _pytest.nodeid import NodeId
+from hypothesis import HealthCheck, settings
 
 import simulators  # noqa: F401 - before pytest takes the folder of that name for the package
 from chassis import stopping
@@ -29,6 +30,15 @@ from devstack.testing import (
 # of images does, each would compile its imports again, and every worker rewrite every test file.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# How long one example takes says how busy the machine is, and nothing of what is tested. In CI
+# Hypothesis has a profile of its own that says the same; --hypothesis-profile comes after this one.
+settings.register_profile(
+    "patient",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("patient")
 WITH_CONTAINERS = os.environ.get("VITRINE_TEST_BACKEND") == "testcontainers"
 FSYNC = os.environ.get("VITRINE_TEST_FSYNC") == "on"
 # Groups and folders in the order in which they begin: what takes minutes must not begin last, when
