@@ -154,7 +154,7 @@ async def test_delayed_messages_survive_an_update(broker: Broker) -> None:
     await delivery.nak(timedelta(seconds=0.5))
     await bootstrap.apply(broker, only=FEW, max_bytes={"BILLING": topology.GIB * 2})
 
-    (again,) = await asyncio.wait_for(pull.next(), 3)
+    (again,) = await asyncio.wait_for(pull.next(), 30)
     assert again.deliveries == 2
     await pull.stop()
 
