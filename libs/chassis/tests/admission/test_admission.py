@@ -41,7 +41,7 @@ async def connected(url: str, identity: Identity, **more) -> Broker:
 async def refusal(url: str, identity: Identity) -> str:
     """Why there is no way in: what a person at a terminal is told."""
     with pytest.raises(ConfigurationError) as raised:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await connected(url, identity, on_refused=impatient)
     return str(raised.value)
 
@@ -151,7 +151,7 @@ async def test_a_service_waits_until_the_server_learns_its_key(nats):
     await drain(lambda: len(refused) > 1)
     _put(seed, right)
 
-    broker = await asyncio.wait_for(connecting, 5)
+    broker = await asyncio.wait_for(connecting, 30)
     assert broker.connected
     assert "BILLING_NATS_SEED_FILE" in refused[0]
     await broker.close()
@@ -176,8 +176,8 @@ async def test_a_withdrawn_key_ends_the_connection_and_the_next_one_opens_anothe
     nats_security.remember(nats.state_dir, {**keys, "billing": {**keys["billing"], "seed": seed}})
     nats.server.reload()
 
-    await asyncio.wait_for(disconnected.wait(), 5)
-    await drain(lambda: broker.connected, within=timedelta(seconds=10))
+    await asyncio.wait_for(disconnected.wait(), 30)
+    await drain(lambda: broker.connected)
     assert fatal == []
     await broker.close()
 
@@ -206,7 +206,7 @@ async def test_a_server_that_hangs_does_not_hold_up_a_reconnect_or_an_end(nats):
     finally:
         nats.server.resume()
 
-    await drain(lambda: broker.connected, within=timedelta(seconds=8))
+    await drain(lambda: broker.connected)
     await broker.close()
 
 

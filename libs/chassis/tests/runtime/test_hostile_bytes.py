@@ -31,7 +31,7 @@ async def send(nats_url: str, subject: bytes, headers: bytes = b"", reply: bytes
         writer.write(b"HPUB %b %b %b\r\n%bhi\r\nPING\r\n" % (subject, reply, sizes, head))
     else:
         writer.write(b"PUB %b %b 2\r\nhi\r\nPING\r\n" % (subject, reply))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (line := await reader.readline()) != b"PONG\r\n":
             assert line.startswith((b"INFO", b"+OK")), line
     writer.close()
@@ -69,7 +69,7 @@ async def test_bytes_that_are_no_text_are_parked_and_the_next_message_is_handled
         command.subject, command.encode(), Headers(id=MessageId(new_id())).to_wire()
     )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await handled.wait()
 
     async def parked() -> bool:

@@ -325,7 +325,7 @@ async def test_a_service_that_waits_for_its_database_can_be_stopped(
         assert line, "it ended early"
     process.send_signal(signal.SIGTERM)
     try:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             _, errors = await process.communicate()
     finally:
         if process.returncode is None:

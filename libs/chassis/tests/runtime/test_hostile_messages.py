@@ -170,11 +170,11 @@ async def test_a_read_only_postgres_parks_and_kills_nothing(
         info = await broker.api("CONSUMER.INFO.BILLING.billing")
         return bool(info["delivered"]["consumer_seq"] >= 4)
 
-    await drain(delivered_four_times, within=timedelta(seconds=20), what="four deliveries")
+    await drain(delivered_four_times, what="four deliveries")
     await admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     await admin.execute(others)
     await admin.close()
-    await drain(holds(broker, "BILLING", 0), within=timedelta(seconds=20), what="the message")
+    await drain(holds(broker, "BILLING", 0), what="the message")
     await background.stop(timedelta(seconds=5))
 
     assert await keys_done(database) == ["k"]

@@ -35,7 +35,7 @@ async def test_what_was_handed_back_is_not_kept_alive(broker: Broker, consume: C
         for body in (b"undecodable", command.encode())
     ]
     assert all(await broker.publish_all(both))
-    consume(Route(message=billing.GrantCredits, handler=slow), ack_wait=timedelta(milliseconds=150))
+    consume(Route(message=billing.GrantCredits, handler=slow), ack_wait=timedelta(seconds=2))
 
     def beaten() -> bool:
         return any(each.count(b"+WPI") >= 5 for each in answers.values())

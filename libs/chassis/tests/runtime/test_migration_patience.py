@@ -1,5 +1,6 @@
 """A migration before Postgres is up: it waits and says so, and ends with a sentence."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,10 +41,10 @@ class Migration:
             output=self.lines.append,
         )
 
-    async def ended(self) -> int | None:
-        await drain(lambda: not self.process.running, what="it ends by itself")
-        await self.process.terminate(STOP_SECONDS)
-        return self.process.returncode
+    async def ended(self) -> int:
+        """Its code, once its last words are read."""
+        async with asyncio.timeout(60):
+            return await self.process.wait()
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_many_old_rows_go_in_small_batches_past_what_somebody_holds(
 
     async with database.read() as holder, holder.transaction():
         await holder.execute("SELECT FROM effects WHERE key = '07' FOR UPDATE")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await make(outbox).run_once() == 24
 
     assert await keys(database, "key", "effects") == ["07"]
