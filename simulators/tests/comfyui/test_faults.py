@@ -183,8 +183,8 @@ async def test_a_node_calling_exit_takes_the_process_with_it(
 async def test_a_hang_answers_nobody_and_runs_the_timed_out_post_later(
     simulator: ComfyUISimulator, comfy: Comfy
 ) -> None:
-    await order(comfy, "hang", seconds=0.7, now=True)
-    short = aiohttp.ClientTimeout(total=0.25)
+    await order(comfy, "hang", seconds=5, now=True)
+    short = aiohttp.ClientTimeout(total=1)
 
     with pytest.raises(asyncio.TimeoutError):
         await comfy.session.get("/system_stats", timeout=short)
@@ -208,7 +208,7 @@ async def test_a_job_can_hang_the_process(comfy: Comfy) -> None:
 
 
 async def test_a_block_ignores_interrupts_until_it_ends(comfy: Comfy) -> None:
-    await order(comfy, "block", seconds=0.5)
+    await order(comfy, "block", seconds=2)
     started = time.monotonic()
     prompt_id = await comfy.queued(graph_of_steps())
 
@@ -219,7 +219,7 @@ async def test_a_block_ignores_interrupts_until_it_ends(comfy: Comfy) -> None:
     await comfy.post("/interrupt", {"prompt_id": prompt_id})
     entry = await comfy.finished(prompt_id)
 
-    assert time.monotonic() - started > 0.45
+    assert time.monotonic() - started > 1.9
     assert entry["status"]["messages"][-1][0] == "execution_interrupted"
 
 
@@ -267,7 +267,7 @@ async def test_a_socket_falls_silent_and_stays_open(comfy: Comfy, now: bool) -> 
 
 
 async def test_history_can_come_later_than_success(comfy: Comfy) -> None:
-    await order(comfy, "history_delay", seconds=0.2)
+    await order(comfy, "history_delay", seconds=2)
     async with comfy.ear("me") as ear:
         prompt_id = await comfy.queued(graph_of_steps(), client_id="me")
         await ear.until(lambda f: f["type"] == "execution_success")
@@ -293,12 +293,14 @@ async def test_a_slow_answer_comes_after_the_prompt_is_queued(
 ) -> None:
     await order(comfy, "slow_prompt", seconds=5)
 
-    with pytest.raises(asyncio.TimeoutError):
-        await comfy.session.post(
-            "/prompt",
-            json={"prompt": graph_of_steps()},
-            timeout=aiohttp.ClientTimeout(total=0.1),
-        )
+    asking = asyncio.ensure_future(comfy.prompt(graph_of_steps()))
+
+    async def queued() -> bool:
+        return bool(simulator.prompts())
+
+    await eventually(queued)
+    assert not asking.done()
+    asking.cancel()
 
     await comfy.finished(simulator.prompts()[0].prompt_id)
 

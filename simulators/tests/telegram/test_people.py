@@ -308,7 +308,7 @@ async def test_events_tell_the_page_what_changed(sim, bot):
         async with session.get(f"{sim.url}/control/events") as events:
             await events.content.readuntil(b"\n\n")
             await bot.send_message(USER, "live")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 event = await events.content.readuntil(b"\n\n")
 
     assert b'"type": "message"' in event

@@ -17,7 +17,7 @@ async def test_it_says_where_it_listens_and_stops_on_a_signal(number, tmp_path):
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             line = (await process.stdout.readline()).decode()
         word, url = line.split()
         async with aiohttp.ClientSession() as session:
@@ -30,7 +30,7 @@ async def test_it_says_where_it_listens_and_stops_on_a_signal(number, tmp_path):
             )
             await page.content.readuntil(b"\n\n")
             process.send_signal(number)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 code = await process.wait()
             await asyncio.gather(polling, return_exceptions=True)
     finally:

@@ -41,7 +41,7 @@ class Receiver:
         return [update["message"]["text"] for update in self.updates]
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10), self.arrived:
+        async with asyncio.timeout(30), self.arrived:
             await self.arrived.wait_for(lambda: len(self.updates) >= count)
 
 

@@ -14,7 +14,7 @@ import aiohttp
 
 Graph = dict[str, Any]
 Frame = dict[str, Any]
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 def graph_of_steps(
