@@ -14,6 +14,7 @@ from chassis import bootstrap, migrations
 from chassis.broker import Broker
 from chassis.database import Database
 from chassis.testing import drain
+from devstack.ports import is_free
 from devstack.postgres_proxy import AFTER, BEFORE, Point, PostgresProxy, Watch
 from devstack.testing import (
     DatabaseServer,
@@ -37,7 +38,7 @@ FIRING = (CLAIM[:40], SETTLE[:40], OUTBOX, COMMIT, MARK)
 """How a firing's statements begin, in their order."""
 MOMENTS = [(place, moment) for place in range(len(FIRING)) for moment in (BEFORE, AFTER)]
 COMMITTED = MOMENTS.index((FIRING.index(COMMIT), AFTER))
-SWEPT_WITHIN = timedelta(seconds=20)
+SWEPT_WITHIN = timedelta(seconds=60)
 """What a dead process committed is published by another's sweep, two seconds later."""
 
 
@@ -58,6 +59,9 @@ class Scheduler:
         await self.start_again()
 
     async def start_again(self) -> None:
+        # A dead process keeps its sockets until the last of its threads is gone, too.
+        port = int(self._environment["SCHEDULER_HEALTH_PORT"])
+        await wait_until(lambda: is_free(port), "the scheduler's port is free")
         self.watch.arm()
         self._pid = await self._warm.start(self._environment)
 
