@@ -7,6 +7,7 @@ import pytest
 from aiogram.exceptions import TelegramBadRequest
 from aiohttp import web
 
+from simulators.telegram import webhook
 from simulators.telegram.testing import eventually
 
 
@@ -144,7 +145,8 @@ async def test_an_update_can_be_delivered_twice(bot, control, receiver):
     assert receiver.updates[0]["update_id"] == receiver.updates[1]["update_id"]
 
 
-async def test_updates_can_arrive_out_of_order(bot, control, receiver):
+async def test_updates_can_arrive_out_of_order(bot, control, receiver, monkeypatch):
+    monkeypatch.setattr(webhook, "REORDER_WAIT_SECONDS", 30.0)
     await bot.set_webhook(receiver.url)
     await control.fault("out_of_order_updates", times=1)
 
