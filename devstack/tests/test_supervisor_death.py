@@ -1,3 +1,4 @@
+import asyncio
 import os
 import subprocess
 import sys
@@ -39,8 +40,10 @@ def folder():
 async def test_killing_the_supervisor_leaves_no_server_behind(folder):
     port = free_port()
     supervisor, pids, data_dir = _start_supervisor(folder, port)
-    connection = await asyncpg.connect(Postgres(folder / "postgres", port).dsn())
-    busy = connection.fetchval(BUSY_QUERY)
+    dsn = Postgres(folder / "postgres", port).dsn()
+    connection = await asyncpg.connect(dsn)
+    busy = asyncio.create_task(connection.fetchval(BUSY_QUERY))
+    await wait_until(lambda: _runs(dsn), "the query runs")
     backends = [*processes_inside(data_dir), *pids]
     assert len(backends) > 4
 
@@ -82,6 +85,17 @@ def test_a_child_whose_parent_is_already_gone_does_not_start():
 
     assert answer.returncode != 0
     assert "parent 1 is gone" in answer.stderr
+
+
+async def _runs(dsn: str) -> bool:
+    looking = await asyncpg.connect(dsn)
+    try:
+        return await looking.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query = $1 AND state = 'active')",
+            BUSY_QUERY,
+        )
+    finally:
+        await looking.close()
 
 
 def _start_supervisor(folder: Path, port: int) -> tuple[subprocess.Popen[str], list[int], Path]:
