@@ -1,12 +1,10 @@
 """A cancel against every state an order can be in: exactly one answer, the right one."""
 
-from datetime import timedelta
-
 from chassis.testing import drain
 from contracts.generator import JobCancelled, JobStarted, JobSucceeded
 from generator.adapters.claims_kv import KvClaims
 from generator.domain.claims import State, cancel_asked
-from generator.testing import quick_settings, running_generator
+from generator.testing import ahead_settings, quick_settings, running_generator
 
 
 async def test_an_unclaimed_order_is_cancelled_at_once_and_never_runs(shop, comfyui, catalogue):
@@ -61,12 +59,8 @@ async def test_a_running_order_is_interrupted_and_cancelled(shop, comfyui, catal
 async def test_an_order_waiting_ahead_is_deleted_and_the_running_one_goes_on(
     shop, comfyui, catalogue
 ):
-    patience = timedelta(minutes=10)
-    settings = quick_settings(
-        shop, comfyui.url, catalogue, late_window=patience, ahead_patience=patience
-    )
-    async with running_generator(settings):
-        running = await shop.order("long", deadline_seconds=patience.total_seconds())
+    async with running_generator(ahead_settings(shop, comfyui.url, catalogue)):
+        running = await shop.order("long")
         await shop.until_state(running, State.RUNNING)
         ahead = await shop.order("slow")
         await drain(lambda: len(comfyui.prompts()) == 2, what="the job ahead posted")

@@ -11,17 +11,30 @@ import pytest
 from chassis.testing import drain
 from contracts.generator import JobFailed, JobSucceeded
 from generator.domain.claims import State
-from generator.testing import quick_settings, running_generator, steps_graph, write_workflow
+from generator.testing import (
+    ahead_settings,
+    pulls_waiting,
+    quick_settings,
+    running_generator,
+    steps_graph,
+    write_workflow,
+)
 from simulators.comfyui.server import ComfyUISimulator
 
 
 @asynccontextmanager
 async def two_servers(shop, comfyui, catalogue):
-    """The second server is there for what the first one fails."""
+    """The second server is there for what the first one fails; both wait for jobs."""
+    hasty = {
+        "request_timeout": timedelta(seconds=1),
+        "unreachable_patience": timedelta(seconds=1.5),
+    }
     async with ComfyUISimulator(time_scale=1.0) as second:
-        async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as first:
-            await drain(first.claiming, what="a well first server")
+        settings = quick_settings(shop, comfyui.url, catalogue, **hasty)
+        async with running_generator(settings) as first:
+            await drain(lambda: pulls_waiting(shop, 4), what="the first server's pulls")
             async with running_generator(quick_settings(shop, second.url, catalogue)):
+                await drain(lambda: pulls_waiting(shop, 8), what="the second server's pulls")
                 yield first, second
 
 
@@ -99,7 +112,7 @@ async def test_a_job_that_kills_its_server_three_times_is_poison(shop, comfyui, 
     comfyui.inject("restart", times=3, down_seconds=0.2)
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
         order = await shop.order("fast")
-        end = await shop.end_of(order, within=20)
+        end = await shop.end_of(order)
         healthy = await shop.order("fast")
         after = await shop.end_of(healthy)
 
@@ -142,7 +155,8 @@ async def test_a_hung_server_loses_its_job_to_another(shop, comfyui, catalogue):
 
 async def test_a_dead_worker_is_noticed_by_the_deadline(shop, comfyui, catalogue):
     comfyui.inject("worker_death")
-    async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as first:
+    hasty = quick_settings(shop, comfyui.url, catalogue, interrupt_patience=timedelta(seconds=1))
+    async with running_generator(hasty) as first:
         order = await shop.order("fast", deadline_seconds=0.5)
         free = await shop.until_state(order, State.FREE)
         reason = await first.idle_reason()
@@ -174,7 +188,8 @@ async def test_a_queue_that_does_not_move_is_noticed_and_the_job_is_not_blamed(
             return not comfyui.process.worker_alive
 
         await drain(dead, what="a dead worker")
-    async with running_generator(quick_settings(shop, comfyui.url, catalogue)) as first:
+    hasty = quick_settings(shop, comfyui.url, catalogue, zombie_patience=timedelta(seconds=1))
+    async with running_generator(hasty) as first:
         order = await shop.order("fast")
         free = await shop.until_state(order, State.FREE)
         reason = await first.idle_reason()
@@ -184,14 +199,15 @@ async def test_a_queue_that_does_not_move_is_noticed_and_the_job_is_not_blamed(
 
 
 async def test_the_job_ahead_is_not_blamed_for_a_server_that_dies(shop, comfyui, catalogue):
-    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        running = await shop.order("slow")
-        ahead = await shop.order("fast")
+    async with running_generator(ahead_settings(shop, comfyui.url, catalogue)):
+        running = await shop.order("long")
         await shop.until_state(running, State.RUNNING)
+        ahead = await shop.order("fast")
         await drain(lambda: len(comfyui.prompts()) == 2, what="one ahead")
         await comfyui.kill()
         blamed = await shop.until_state(running, State.FREE)
         innocent = await shop.until_state(ahead, State.FREE)
+        comfyui.settings.time_scale = 0
         await comfyui.restart()
         ends = [await shop.end_of(order) for order in (running, ahead)]
 
@@ -202,7 +218,7 @@ async def test_the_job_ahead_is_not_blamed_for_a_server_that_dies(shop, comfyui,
 
 async def test_a_deadline_interrupts_and_a_second_one_ends_the_order(shop, comfyui, catalogue):
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        order = await shop.order("slow", deadline_seconds=0.4)
+        order = await shop.order("long", deadline_seconds=0.4)
         end = await shop.end_of(order)
 
     assert isinstance(end, JobFailed)
@@ -212,10 +228,11 @@ async def test_a_deadline_interrupts_and_a_second_one_ends_the_order(shop, comfy
 
 async def test_somebody_elses_interrupt_costs_one_more_try(shop, comfyui, catalogue):
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        order = await shop.order("slow")
+        order = await shop.order("long")
         await shop.until_state(order, State.RUNNING)
         async with aiohttp.ClientSession() as session:
             await session.post(f"{comfyui.url}/interrupt")
+        comfyui.settings.time_scale = 0
         end = await shop.end_of(order)
 
     assert isinstance(end, JobSucceeded)
@@ -283,7 +300,7 @@ async def _unready(generator):
 
 
 async def test_only_our_own_prompts_are_touched(shop, comfyui, catalogue):
-    graph = steps_graph(20, 0.1)
+    graph = steps_graph(600, 1.0)
     async with aiohttp.ClientSession() as session:
         for _ in range(2):
             await session.post(f"{comfyui.url}/prompt", json={"prompt": graph})
@@ -294,9 +311,7 @@ async def test_only_our_own_prompts_are_touched(shop, comfyui, catalogue):
         await shop.cancel(order)
         await shop.end_of(order)
 
-    assert outcomes(comfyui)[0] in {"running", "success"}
-    assert outcomes(comfyui)[1] in {"pending", "running", "success"}
-    assert outcomes(comfyui)[2] == "deleted"
+    assert outcomes(comfyui) == ["running", "pending", "deleted"]
 
 
 def bad_workflows():
@@ -384,7 +399,7 @@ async def test_faults_at_random_never_answer_an_order_twice(shop, comfyui, catal
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
         orders = [await shop.order("fast") for _ in range(12)]
         for order in orders:
-            await shop.end_of(order, within=30)
+            await shop.end_of(order)
         await shop.until_jobs_done()
 
     assert all([len(await shop.ends_of(order)) == 1 for order in orders])

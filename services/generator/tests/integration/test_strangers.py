@@ -19,13 +19,14 @@ async def test_a_job_behind_somebody_elses_prompt_goes_back_until_the_server_is_
     shop, comfyui, catalogue
 ):
     async with aiohttp.ClientSession() as session:
-        await session.post(f"{comfyui.url}/prompt", json={"prompt": steps_graph(28, 0.1)})
+        await session.post(f"{comfyui.url}/prompt", json={"prompt": steps_graph(600, 1.0)})
     patience = timedelta(seconds=0.5)
     settings = quick_settings(shop, comfyui.url, catalogue, ahead_patience=patience)
     async with running_generator(settings):
         order = await shop.order("fast")
         free = await shop.until_state(order, State.FREE)
         foreign = comfyui.prompts()[0].outcome
+        comfyui.settings.time_scale = 0
         end = await shop.end_of(order)
 
     assert free.failures == ()
