@@ -12,6 +12,7 @@ from chassis.testing import drain
 from contracts.generator import SHARDS, JobProgress, progress_subject, shard_of
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.adapters.edits import Edits
+from gateway.adapters.shards import Shards
 from gateway.main import started
 from gateway.ports import EDIT, Screen
 
@@ -162,6 +163,14 @@ class Running:
         return any(m["message_id"] == message_id and words in m["text"] for m in messages)
 
 
+@pytest.fixture
+def never_silent(monkeypatch):
+    """A machine that stands still for two seconds would make a replica forget what waits."""
+    patient = {**Shards.__init__.__kwdefaults__, "ttl": timedelta(minutes=5)}
+    monkeypatch.setattr(Shards.__init__, "__kwdefaults__", patient)
+
+
+@pytest.mark.usefixtures("never_silent")
 async def test_progress_that_waited_here_does_not_follow_the_end_said_there(platform, outbox):
     """The other replica comes and goes; what waits here meanwhile is due an hour later."""
     first = await platform.start(edit_interval=3_600, chat_sends_per_second=100)
