@@ -105,6 +105,10 @@ async def command(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[i
     return code, out + err
 
 
+async def _takes_commands(broker):
+    return (await broker.consumer_info("BILLING", "billing")).num_waiting
+
+
 async def test_the_service_runs_and_obeys_its_command_line(
     database_dsn, nats_url, monkeypatch, capfd
 ):
@@ -120,6 +124,9 @@ async def test_the_service_runs_and_obeys_its_command_line(
         sys.executable, "-m", "billing", stdout=asyncio.subprocess.DEVNULL
     )
     try:
+        # The command line waits ten seconds for an answer: imports on a busy machine take longer.
+        started = timedelta(seconds=90)
+        await drain(lambda: _takes_commands(broker), within=started, what="billing takes commands")
         unknown = await command(capfd, "grant", "7", "5", "--reason", "test")
         async with database.read() as connection:
             await connection.execute(
