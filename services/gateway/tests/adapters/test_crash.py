@@ -21,8 +21,8 @@ from contracts.generator import shard_of
 from contracts.topology import shard_consumer
 from devstack.testing import free_port
 
-_LONG = timedelta(seconds=40)
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+_LONG = timedelta(seconds=90)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 
 class Process:
@@ -50,7 +50,7 @@ class Process:
         async def answered() -> bool:
             return await asyncio.to_thread(self._healthy)
 
-        await drain(answered, what="readiness")
+        await drain(answered, within=_LONG, what="readiness")
 
     def _healthy(self) -> bool:
         try:
