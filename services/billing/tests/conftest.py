@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -225,3 +225,14 @@ def desk(request: pytest.FixtureRequest, clock: FakeClock) -> Desk:
 @pytest.fixture
 async def postgres_desk(database: Database, clock: FakeClock) -> Desk:
     return Desk(postgres_books(), clock, database)
+
+
+@pytest.fixture
+async def desk_of_today(postgres_desk: Desk) -> AsyncIterator[Desk]:
+    """For tests beside something that lives today: the database has days for that, too."""
+    desk, morning = postgres_desk, postgres_desk.now
+    desk.clock.moment = datetime.now(UTC)
+    await desk.outbox.partitions.maintain()
+    yield desk
+    desk.clock.moment = morning
+    await desk.outbox.partitions.maintain()

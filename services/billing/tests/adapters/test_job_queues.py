@@ -54,10 +54,9 @@ async def test_nothing_is_known_before_the_first_sample(broker, database):
     assert not queues.sampled
 
 
-async def test_a_job_stuck_in_the_outbox_closes_every_queue(broker, postgres_desk):
+async def test_a_job_stuck_in_the_outbox_closes_every_queue(broker, desk_of_today):
     # Nobody publishes here: a job decided two minutes ago has not left the outbox.
-    desk = postgres_desk
-    desk.clock.moment = SystemClock().now()
+    desk = desk_of_today
     await desk.open(1)
     await desk.place(order_of(1, desk.now))
     queues = queues_of(broker, desk.database, desk.clock)
@@ -72,9 +71,8 @@ async def test_a_job_stuck_in_the_outbox_closes_every_queue(broker, postgres_des
     assert queues.hold_age_seconds() == 61
 
 
-async def test_the_oldest_order_nobody_started_is_told(broker, postgres_desk):
-    desk = postgres_desk
-    desk.clock.moment = SystemClock().now()
+async def test_the_oldest_order_nobody_started_is_told(broker, desk_of_today):
+    desk = desk_of_today
     await desk.open(1)
     queues = queues_of(broker, desk.database, desk.clock)
     await queues.sample()
