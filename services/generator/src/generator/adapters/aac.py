@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from generator.adapters.clips import ClipError
 
-PLAIN = frozenset({2, 5, 29})
-"""Low complexity, alone or with bands or a channel added to it."""
+_GENERAL = frozenset({1, 2, 3, 4})
+"""Main, of low complexity, of scaled rate, with prediction: they are set up alike."""
 _ADDED_TO = frozenset({5, 29})
-_LOW_COMPLEXITY = 2
+"""Bands or a channel more than one of these."""
+PLAIN = _GENERAL | _ADDED_TO
 _BYTES_MAX = 16
 _RATE_TOLD = 15
 _EXTENSION_BYTES = 8
@@ -43,7 +44,7 @@ def without_comment(setup: bytes) -> bytes:
     if codec in _ADDED_TO:
         _skip_rate(bits)
         codec = bits.take(5)
-    if layout or codec != _LOW_COMPLEXITY:
+    if layout or codec not in _GENERAL:
         return setup[:_BYTES_MAX]
     bits.take(1)
     if bits.take(1):

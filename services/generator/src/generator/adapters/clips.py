@@ -8,6 +8,9 @@ TRACKS_MAX = 8
 SECONDS_MAX = 24 * 3600.0
 _PARTS_FREE, _PARTS_MAX, _BYTES_A_PART = 100_000, 2_000_000, 128
 """An hour of pictures and sound is 300,000 packets, in files of far more than 128 bytes each."""
+_SETUP_PARTS = 2_000
+"""Of one setup, which is read part by part. Real ones have ten, Vorbis with a cover hundreds."""
+_SIZE_BYTES_MAX = 8
 _AV1_HEAD, _SEQUENCE_HEADER, _OBU_SIZED, _OBU_EXTENDED = 4, 1, 0x02, 0x04
 
 _LACED, _VORBIS_BYTES = 255, 30
@@ -44,6 +47,11 @@ def parts_allowed(size: int) -> Allowance:
     return Allowance(min(_PARTS_FREE + size // _BYTES_A_PART, _PARTS_MAX))
 
 
+def setup_parts() -> Allowance:
+    """Parameter sets, OBUs or laces of one setup."""
+    return Allowance(_SETUP_PARTS)
+
+
 def lasting(seconds: float) -> float:
     """Raises ClipError for a video that nobody can watch, or nobody to its end."""
     if not 0 < seconds <= SECONDS_MAX:
@@ -64,23 +72,29 @@ def number(view: memoryview, at: int, size: int) -> int:
 
 def av1_setup(view: memoryview) -> bytes:
     """What av1C holds, of its OBUs only the sequence header: a metadata OBU may hold a text."""
-    kept, at = bytes(taken(view, 0, _AV1_HEAD)), _AV1_HEAD
+    kept, at, left = bytes(taken(view, 0, _AV1_HEAD)), _AV1_HEAD, setup_parts()
     while at < len(view):
+        left.spend()
         head, start = number(view, at, 1), at
         if not head & _OBU_SIZED:
             raise ClipError("an OBU without a size")
-        at += 2 if head & _OBU_EXTENDED else 1
-        size = shift = 0
-        more = True
-        while more:
-            byte = number(view, at, 1)
-            size, shift, at = size | (byte & 0x7F) << shift, shift + 7, at + 1
-            more = bool(byte & 0x80)
+        size, at = _size_of_obu(view, at + (2 if head & _OBU_EXTENDED else 1))
         whole = taken(view, start, at - start + size)
         if head >> 3 & 15 == _SEQUENCE_HEADER and not kept[_AV1_HEAD:]:
             kept += whole
         at += size
     return kept
+
+
+def _size_of_obu(view: memoryview, at: int) -> tuple[int, int]:
+    """Seven bits of it a byte, the lowest first; and where it ends."""
+    size = 0
+    for place in range(_SIZE_BYTES_MAX):
+        byte = number(view, at + place, 1)
+        size |= (byte & 0x7F) << 7 * place
+        if not byte & 0x80:
+            return size, at + place + 1
+    raise ClipError("a size without an end")
 
 
 def opus_setup(view: memoryview) -> bytes:
@@ -91,10 +105,11 @@ def opus_setup(view: memoryview) -> bytes:
 
 def vorbis_setup(view: memoryview) -> bytes:
     """Three headers in one, of which the second is all tags."""
-    sizes, at = [0, 0], 1
+    sizes, at, left = [0, 0], 1, setup_parts()
     for place in range(2):
         more = _LACED
         while more == _LACED:
+            left.spend()
             more, at = number(view, at, 1), at + 1
             sizes[place] += more
     first, last = bytes(taken(view, at, sizes[0])), bytes(view[at + sum(sizes) :])

@@ -218,6 +218,8 @@ def _edits(parts: Parts) -> bytes:
         raise ClipError("edits of the future")
     if count > _EDITS_MAX:
         raise ClipError("more edits than any result")
+    if not count:
+        return b""  # as none at all: a row put before none would show nothing else
     row = 20 if version else 12
     return bytes([version, 0, 0, 0]) + bytes(taken(edits, 4, 4 + row * count))
 
@@ -227,6 +229,8 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
     kept: list[bytes] = []
     width = height = 0
     for codec, content in boxes(view[8:]):
+        if len(kept) == TRACKS_MAX:
+            raise ClipError("more descriptions than any result")
         if codec not in CODECS[kind]:
             raise ClipError("coded in a way that is not sent on")
         fields = bytearray(taken(content, 0, _ENTRY_BYTES[kind]))
@@ -237,13 +241,15 @@ def _entries(view: memoryview, kind: bytes) -> tuple[bytes, int, int]:
             fields[42:74] = bytes(32)
             if not kept:
                 width, height = struct.unpack_from(">HH", fields, 24)
+                if not (width and height):
+                    raise ClipError("a picture of no size")
             more = content[_ENTRY_BYTES[kind] :]
         else:
             more = _of_sound(content)
             fields[8:16] = bytes(8)
             fields[20:24] = bytes(4)
         kept.append(box(codec, fields, *described(codec, more)))
-    if not 0 < len(kept) <= TRACKS_MAX:
+    if not kept:
         raise ClipError("no description of the samples")
     return box(b"stsd", bytes(4), len(kept).to_bytes(4, "big"), *kept), width, height
 

@@ -7,7 +7,15 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 
 from generator.adapters import aac
-from generator.adapters.clips import Allowance, ClipError, av1_setup, number, opus_setup, taken
+from generator.adapters.clips import (
+    Allowance,
+    ClipError,
+    av1_setup,
+    number,
+    opus_setup,
+    setup_parts,
+    taken,
+)
 
 Parts = dict[bytes, list[memoryview]]
 ROWS_MAX = 1_000_000
@@ -18,7 +26,7 @@ _BOXES_MAX = 1_000
 """In one box. What has more is a file, which is counted by its bytes."""
 _HIGH_PROFILES = frozenset({100, 110, 122, 144, 244, 44, 83, 86, 118, 128})
 _H264_SETS, _H265_SETS = (7, 8, 13), frozenset({32, 33, 34})
-_AAC, _ESDS_BYTES_MAX = 0x40, 256
+_AAC, _ESDS_BYTES_MAX, _TEXTS_BYTES_MAX = 0x40, 256, 65_536
 _CONFIG_BYTES, _LENGTH_BYTES_MAX, _STREAMINFO_BYTES = 13, 4, 34
 _USER_DATA = re.compile(rb"\x00\x00\x01\xb2.*?(?=\x00\x00\x01|\Z)", re.DOTALL)
 
@@ -110,11 +118,12 @@ def _sets(view: memoryview, at: int, count: int, kind: int) -> int:
 
 def _hevc(view: memoryview) -> bytes:
     """Without SEI: x265 names itself there, and all it was asked for."""
-    kept, at = [], 23
+    kept, at, left = [], 23, setup_parts()
     for _ in range(number(view, 22, 1)):
         start, kind = at, number(view, at, 1) & 63
         at += 3
         for _ in range(number(view, start + 1, 2)):
+            left.spend()
             at += 2 + len(taken(view, at + 2, number(view, at, 2)))
         if kind in _H265_SETS:
             kept.append(view[start:at])
@@ -132,6 +141,8 @@ def _esds(view: memoryview) -> bytes:
         raise ClipError("a stream that needs another one")
     config = _descriptor(stream[3:], 4)
     own = _descriptor(config[_CONFIG_BYTES:], 5) if len(config) > _CONFIG_BYTES else b""
+    if len(own) > _TEXTS_BYTES_MAX:  # a search in more would keep all other threads waiting
+        raise ClipError("more setup than any codec has")
     setup = _USER_DATA.sub(b"", own)
     if number(config, 0, 1) == _AAC and setup and setup[0] >> 3 in aac.PLAIN:
         setup = aac.without_comment(setup)

@@ -28,6 +28,8 @@ _AS_FAST = b"\0\1\0\0"
 class Pieces(msgspec.Struct):
     """The samples of one track, in order, and where its runs of them lie."""
 
+    described: int
+    """By which entry of the index, where a fragment does not say."""
     defaults: tuple[int, int, int]
     """Duration, size and flags of a sample that says nothing of its own."""
     durations: list[int] = msgspec.field(default_factory=list)
@@ -49,7 +51,8 @@ def gathered(
     """Raises ClipError where a run does not say where it is. `begun`: what the index told."""
     found = {
         number(each, 4, 4): Pieces(
-            defaults=(number(each, 12, 4), number(each, 16, 4), number(each, 20, 4))
+            described=number(each, 8, 4),
+            defaults=(number(each, 12, 4), number(each, 16, 4), number(each, 20, 4)),
         )
         for each in inside(extends).get(b"trex", ())
     }
@@ -98,13 +101,14 @@ def _read(parts: Parts, found: dict[int, Pieces], samples: Allowance, start: int
     if track not in found:
         raise ClipError("a track nobody announced")
     pieces, at = found[track], 8
+    described = pieces.described
     base = start if flags & _FROM_HERE else end
     if flags & _BASE:
         base, at = number(head, at, 8), at + 8
     if flags & _DESCRIPTION:
-        if number(head, at, 4) != 1:
-            raise ClipError("samples nobody described")
-        at += 4
+        described, at = number(head, at, 4), at + 4
+    if described != 1:
+        raise ClipError("samples nobody described")
     defaults = list(pieces.defaults)
     for place, flag in enumerate((_DURATION, _SIZE, _FLAGS)):
         if flags & flag:

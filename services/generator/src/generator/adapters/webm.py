@@ -111,7 +111,9 @@ def without_metadata(body: bytes) -> Clip:
             clusters.append(_Cluster(0, []))
         elif name == _TIME and clusters:
             clusters[-1].time = _whole(content)
-        elif name in (_SIMPLE, _GROUP) and clusters and video is not None:
+        elif name in (_SIMPLE, _GROUP):
+            if not clusters or video is None:
+                raise ClipError("pictures nobody described")
             last = max(last, _add(clusters[-1], name, content, tracks, video, left))
     filled = [cluster for cluster in clusters if cluster.blocks]
     if video is None or not filled:
