@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from generator.adapters import mp4, webm
-from generator.adapters.clips import ClipError
+from generator.adapters.clips import ClipError, lasting
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Failure, Kind
 
 if TYPE_CHECKING:
     from PIL import Image
 
-RESULT_PIXELS_MAX = 200_000_000
+RESULT_PIXELS_MAX = 64_000_000
+"""Of 8 bytes each while one is copied: the pod has 1 GiB."""
+FRAME_PIXELS_MAX = 16_000_000
+"""Of an animation, of which an encoder holds several at a time."""
+ANIMATION_PIXELS_MAX = 4_000_000_000
+"""Of all its frames: two minutes of 1080p, and of an encoder's time."""
+UNTOLD_MS = 100
+"""As long as a browser shows a frame of no time."""
+LOOPS_MAX = 65_535
 PREVIEW_SIDE_MAX = 320
+PREVIEW_PIXELS_MAX = 16_000_000
 PREVIEW_BYTES_MAX = 30_000
 PREVIEW_QUALITIES = (75, 55, 35, 20)
 JPEG_QUALITY = 95
@@ -28,6 +37,18 @@ _MIMES = {
     "JPEG": ("image/jpeg", "jpg"),
     "WEBP": ("image/webp", "webp"),
 }
+_READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""What nodes save as. Pillow would try forty formats more, and some with programs of others."""
+_MOVING = frozenset({"PNG", "GIF", "WEBP"})
+_UNREADABLE = (
+    OSError,  # Pillow's word for a truncated file
+    SyntaxError,  # Pillow's word for a broken PNG
+    RuntimeError,  # the word of WebP's encoder, for a frame it was promised in another size
+    ValueError,
+    IndexError,
+    EOFError,
+    MemoryError,
+)
 _VIDEO_MIMES = {"mp4": "video/mp4", "webm": "video/webm"}
 
 
@@ -50,53 +71,84 @@ def strip(body: bytes, kind: str, filename: str) -> Stripped:
     try:
         if kind == "video" and not filename.lower().endswith((".webp", ".png", ".gif")):
             return _strip_video(body)
-        return _strip_image(body)
+        return _strip_image(body, moves=kind == "video")
     except ClipError as error:
         raise AttemptFailedError(Failure(kind=Kind.OUTPUT_DAMAGED, detail=str(error))) from error
-    except (
-        OSError,  # Pillow's word for a truncated file
-        DecompressionBombError,
-        SyntaxError,  # Pillow's word for a broken PNG
-        ValueError,
-        IndexError,
-        MemoryError,
-    ) as error:
+    except (*_UNREADABLE, DecompressionBombError) as error:
         failure = Failure(kind=Kind.OUTPUT_DAMAGED, detail=type(error).__name__)
         raise AttemptFailedError(failure) from error
 
 
-def _strip_image(body: bytes) -> Stripped:
+def _strip_image(body: bytes, *, moves: bool) -> Stripped:
     from PIL import Image
 
-    with Image.open(io.BytesIO(body)) as image:
-        if image.width * image.height > RESULT_PIXELS_MAX:
-            raise ValueError("too many pixels")
-        frames = getattr(image, "n_frames", 1)
+    with Image.open(io.BytesIO(body), formats=_READ) as image:
+        width, height = image.size
+        if width * height > RESULT_PIXELS_MAX:
+            raise ClipError("too many pixels")
+        moving = _MOVING if moves else {"WEBP"}
+        if image.format in moving and getattr(image, "n_frames", 1) > 1:
+            return _strip_animation(image)
         image_format = image.format if image.format in _MIMES else "PNG"
-        duration = int(image.info.get("duration", 0))
-        image.load()
-        target = io.BytesIO()
-        if frames > 1 and image_format == "WEBP":
-            image.save(target, "WEBP", save_all=True, quality=WEBP_QUALITY, exif=b"", xmp=b"")
-        else:
-            _save_bare(image, image_format or "PNG", target)
-        mime, extension = _MIMES[image_format or "PNG"]
-        return Stripped(
-            body=target.getvalue(),
-            mime=mime,
-            extension=extension,
-            width=image.width,
-            height=image.height,
-            duration_seconds=duration * frames / 1000 if frames > 1 else 0.0,
-        )
+        bare = _bare(image)
+        image.close()  # which gives its pixels back: leaving it alone does not
+    target = io.BytesIO()
+    _save_bare(bare, image_format or "PNG", target)
+    mime, extension = _MIMES[image_format or "PNG"]
+    return Stripped(
+        body=target.getvalue(), mime=mime, extension=extension, width=width, height=height
+    )
 
 
-def _save_bare(image: Image.Image, image_format: str, target: io.BytesIO) -> None:
+def _strip_animation(image: Image.Image) -> Stripped:
+    """As WebP, whatever it was: a phone plays that, and every frame stays as long as it did."""
+    frames = getattr(image, "n_frames", 1)
+    pixels = image.width * image.height
+    if pixels > FRAME_PIXELS_MAX or pixels * frames > ANIMATION_PIXELS_MAX:
+        raise ClipError("too many pixels")
+    lasts = [_lasts(image, frame) for frame in range(frames)]
+    seconds, loop = lasting(sum(lasts) / 1000), min(_told(image, "loop", 1), LOOPS_MAX)
+    target = io.BytesIO()
+    # A colour behind all frames is shown by nobody, and may be one that cannot be written.
+    bare = {"exif": b"", "xmp": b"", "icc_profile": b"", "background": (0, 0, 0, 0)}
+    image.save(
+        target, "WEBP", save_all=True, quality=WEBP_QUALITY, duration=lasts, loop=loop, **bare
+    )
+    mime, extension = _MIMES["WEBP"]
+    return Stripped(
+        body=target.getvalue(),
+        mime=mime,
+        extension=extension,
+        width=image.width,
+        height=image.height,
+        duration_seconds=seconds,
+    )
+
+
+def _lasts(image: Image.Image, frame: int) -> int:
+    """Milliseconds, which a WebP tells with its pixels."""
+    image.seek(frame)
+    image.load()
+    return _told(image, "duration", 0) or UNTOLD_MS
+
+
+def _told(image: Image.Image, name: str, default: int) -> int:
+    """A number of the format's own: a text of a PNG stands in the same place, under any name."""
+    value = image.info.get(name, default)
+    return round(value) if isinstance(value, int | float) else default
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """A copy of the pixels alone: Pillow would write text chunks and EXIF of `info` back."""
     from PIL import Image
 
-    # A copy of the pixels alone: Pillow would write text chunks and EXIF of `info` back.
     pixels = image.convert("RGBA") if image.mode == "P" else image
-    bare = Image.frombytes(pixels.mode, pixels.size, pixels.tobytes())
+    bare = Image.new(pixels.mode, pixels.size)
+    bare.paste(pixels)
+    return bare
+
+
+def _save_bare(bare: Image.Image, image_format: str, target: io.BytesIO) -> None:
     match image_format:
         case "PNG":
             bare.save(target, "PNG", compress_level=PNG_COMPRESSION)
@@ -127,9 +179,11 @@ def small_preview(image: bytes) -> bytes:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(image)) as opened:
+        with Image.open(io.BytesIO(image), formats=_READ) as opened:
+            if opened.width * opened.height > PREVIEW_PIXELS_MAX:
+                return b""
             small = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (*_UNREADABLE, Image.DecompressionBombError):
         return b""
     small.thumbnail((PREVIEW_SIDE_MAX, PREVIEW_SIDE_MAX))
     for quality in PREVIEW_QUALITIES:
