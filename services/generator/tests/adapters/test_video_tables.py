@@ -291,3 +291,18 @@ def test_a_large_video_is_held_twice_at_most(extension):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
     assert len(stripped.body) > size
+
+
+def test_a_million_small_blocks_take_little_more_than_their_bytes():
+    """Each an object of its own, they would take as much again: more than the pod has."""
+    block = webm._element(webm._SIMPLE, b"\x81\0\0\0" + bytes(250))
+    body = video("webm", "libvpx-vp9") + block * 100_000
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (now + 2 * len(body) + (9 << 20), before[1]))
+    try:
+        stripped = strip(body, "video", "out.webm")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+    assert len(stripped.body) >= 100_000 * len(block)

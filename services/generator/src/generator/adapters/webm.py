@@ -89,9 +89,19 @@ class _Track(msgspec.Struct, kw_only=True):
 
 class _Cluster(msgspec.Struct):
     time: int
-    blocks: list[bytes | memoryview]
+    blocks: list[bytearray | memoryview]
     """In parts, which are joined once: no picture is held more often than it must be."""
     has_key: bool = False
+
+    def put(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Small ones behind each other: a million objects would take more than their bytes."""
+        for part in parts:
+            if isinstance(part, memoryview):
+                self.blocks.append(part)
+            elif self.blocks and isinstance(self.blocks[-1], bytearray):
+                self.blocks[-1] += part
+            else:
+                self.blocks.append(bytearray(part))
 
 
 def without_metadata(body: bytes) -> Clip:
@@ -316,10 +326,10 @@ def _add(
     if name == _GROUP:
         key = all(kind != _REFERENCE for kind, _ in group)
         parts = [*_of_group(group, left, transparent=tracks[track].transparent)]
-        cluster.blocks += _in_parts(name, *parts)
+        cluster.put(_in_parts(name, *parts))
     else:
         key = bool(number(block, at + 2, 1) & _KEYFRAME)
-        cluster.blocks += _in_parts(name, content)
+        cluster.put(_in_parts(name, content))
     cluster.has_key |= key and track == video.number
     return cluster.time + int.from_bytes(taken(block, at, 2), "big", signed=True)
 
@@ -352,7 +362,7 @@ def _written(
     start += _element(_TRACKS, *(track.entry for track in tracks.values()))
     position = len(start) + len(_cues(video, clusters, [0] * len(clusters)))
     positions: list[int] = []
-    parts: list[bytes | memoryview] = []
+    parts: list[bytes | bytearray | memoryview] = []
     for cluster in clusters:
         head = _headed_cluster(cluster)
         positions.append(position)
