@@ -1,6 +1,7 @@
 """Progress edits the status message: seldom, the latest, and never after the end."""
 
 import asyncio
+import time
 
 import pytest
 import pytest_asyncio
@@ -8,13 +9,14 @@ import pytest_asyncio
 from chassis.clock import new_id
 from contracts.generator import JobProgress, progress_subject
 
+EDIT_SECONDS = 0.5
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def quick(platform):
     """A replica that edits every half second, so that the test need not wait."""
-    return await platform.start(edit_interval=0.5, chat_sends_per_second=100)
+    return await platform.start(edit_interval=EDIT_SECONDS, chat_sends_per_second=100)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -52,6 +54,7 @@ async def edits(platform, person: int) -> list[dict]:
 
 async def test_the_latest_progress_wins_and_edits_are_seldom(platform, person, order):
     order_id, message_id = order
+    began = time.monotonic()
 
     for percent in range(0, 100, 2):
         await say(platform, person, order_id, percent / 100)
@@ -59,7 +62,8 @@ async def test_the_latest_progress_wins_and_edits_are_seldom(platform, person, o
 
     await platform.people.wait_message(person, lambda each: "98" in (each["text"] or ""))
     made = await edits(platform, person)
-    assert 2 <= len(made) <= 5
+    # One at once and one an interval, however long a busy machine took for all of it.
+    assert 2 <= len(made) <= 2 + (time.monotonic() - began) / EDIT_SECONDS
     messages = [m for m in await platform.people.messages(person) if m["from"] == "bot"]
     assert [each["message_id"] for each in messages] == [message_id]
 
