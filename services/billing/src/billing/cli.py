@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -20,23 +19,18 @@ from billing.adapters.audit import PostgresAuditor
 from billing.domain.ledger import GRANTABLE
 from billing.domain.tiers import TIERS
 from billing.settings import Settings
-from chassis.broker import Broker
+from chassis import command_line
 from chassis.clock import SystemClock, new_id
+from chassis.command_line import EXIT_NO_ANSWER, EXIT_REFUSED, actor, as_operator, send, words
 from chassis.database import Database
-from chassis.errors import ConfigurationError
-from chassis.identity import Identity, impatient
-from chassis.service import EXIT_MISCONFIGURED, configure
+from chassis.service import configure
 from chassis.settings import ServiceSettings
-from chassis.signatures import decided, of_operator
 from contracts.billing import CommandRejected, CreditsGranted, GrantCredits, SetTier, TierSet
-from contracts.envelope import Command, Event, Headers
+from contracts.envelope import Command, Event
 from contracts.errors import ALREADY_GRANTED, NEEDS_SECOND_PERSON
-from contracts.ids import MessageId
 
 ANSWER_TIMEOUT_SECONDS = 10.0
-EXIT_REFUSED = 1
 EXIT_DRIFT = 1
-EXIT_NO_ANSWER = 3
 Answered = TypeVar("Answered", bound=Event)
 
 
@@ -48,17 +42,7 @@ class ConnectionSettings(ServiceSettings):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
-    if chosen.command in (None, "run"):
-        service.main()
-    elif chosen.command == "migrate":
-        service.migrate()
-    else:
-        work: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = chosen.work
-        try:
-            sys.exit(asyncio.run(work(chosen)))
-        except ConfigurationError as error:
-            sys.stderr.write(f"configuration: {error}\n")
-            sys.exit(EXIT_MISCONFIGURED)
+    command_line.dispatch(chosen, name="billing", run=service.main, migrate=service.migrate)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     grant = commands.add_parser("grant", help="add credits, once per key")
     grant.add_argument("user_id", type=int)
     grant.add_argument("credits", type=int)
-    grant.add_argument("--reason", required=True, type=_reason)
+    grant.add_argument("--reason", required=True, type=words)
     grant.add_argument("--lot", choices=sorted(GRANTABLE), default="bonus")
     grant.add_argument("--days", type=int, help="the credits expire after so many days")
     grant.add_argument("--key", help="names the reason once; without it every call adds again")
@@ -85,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     tier = commands.add_parser("set-tier", help="give a tier, or take it with `none`")
     tier.add_argument("user_id", type=int)
     tier.add_argument("tier", choices=sorted(TIERS))
-    tier.add_argument("--reason", required=True, type=_reason)
+    tier.add_argument("--reason", required=True, type=words)
     tier.add_argument("--days", type=int, help="it ends after so many days; without: never")
     tier.set_defaults(work=_set_tier)
     return parser
@@ -96,12 +80,6 @@ async def _audit(_chosen: argparse.Namespace) -> int:
         report = await PostgresAuditor(database).audit()
     sys.stdout.write("\n".join(report.lines()) + "\n")
     return 0 if report.healthy else EXIT_DRIFT
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("say why, in words")
-    return text.strip()
 
 
 def _day(text: str) -> datetime:
@@ -141,7 +119,7 @@ async def _grant(chosen: argparse.Namespace) -> int:
         user_id=chosen.user_id,
         credits=chosen.credits,
         reason=chosen.reason,
-        actor=_actor(),
+        actor=actor(),
         lot=chosen.lot,
         expires_at=expires_at,
     )
@@ -159,7 +137,7 @@ async def _set_tier(chosen: argparse.Namespace) -> int:
         user_id=chosen.user_id,
         tier=chosen.tier,
         reason=chosen.reason,
-        actor=_actor(),
+        actor=actor(),
         until=until,
     )
     answer = await _ask(command, new_id(), TierSet, lambda event: event.user_id == command.user_id)
@@ -167,10 +145,6 @@ async def _set_tier(chosen: argparse.Namespace) -> int:
         until_text = f" until {answer.until:%Y-%m-%d %H:%M} UTC" if answer.until else ""
         sys.stdout.write(f"tier of {answer.user_id} is {answer.tier}{until_text}\n")
     return _exit_code(answer, str(command.user_id))
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _exit_code(answer: Event | None, key: str = "") -> int:
@@ -192,15 +166,6 @@ async def _ask(
     command: Command, message_id: Any, wanted: type[Answered], matches: Callable[[Answered], bool]
 ) -> Answered | CommandRejected | None:
     """Publish a command and wait for the event that answers it; None when none comes in time."""
-    settings = configure(ConnectionSettings)
-    broker = await Broker.connect(
-        settings.nats_url,
-        name="billing-cli",
-        identity=Identity.of_operator(settings),
-        on_refused=impatient,
-        on_fatal=sys.exit,
-        signatures=of_operator(mode=settings.signatures, key_file=settings.signing_key_file),
-    )
     answer: asyncio.Future[Answered | CommandRejected] = asyncio.get_running_loop().create_future()
 
     async def heard(message: Any) -> None:
@@ -215,15 +180,12 @@ async def _ask(
         if matches(event):
             answer.set_result(event)
 
-    try:
-        decided(broker.signatures)
+    async with as_operator(configure(ConnectionSettings), "billing-cli") as broker:
         for subject in (wanted.subject, CommandRejected.subject):
             await broker.subscribe(subject, heard)
-        headers = Headers(id=MessageId(message_id), sent_at=SystemClock().now())
-        await broker.publish(command.subject, command.encode(), headers.to_wire())
-        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-            return await answer
-    except TimeoutError:
-        return None
-    finally:
-        await broker.close(timedelta(seconds=2))
+        await send(broker, command, message_id)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                return await answer
+        except TimeoutError:
+            return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from chassis import logs
+from chassis import command_line, logs
 from chassis.clock import SystemClock
+from chassis.command_line import EXIT_NO_ANSWER, EXIT_REFUSED, actor
 from chassis.database import Database, DatabaseUnavailableError
 from chassis.outbox import UnitOfWork
 from chassis.partitions import Partitions
@@ -34,8 +34,6 @@ STATES = (timers.ARMED, timers.FIRED, timers.CANCELLED, timers.SKIPPED, timers.C
 CONNECT_SECONDS_MAX = 5.0
 LIMIT = 50
 LIMIT_MAX = 10_000
-EXIT_REFUSED = 1
-EXIT_NO_ANSWER = 3
 Work = Callable[[Database, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
@@ -45,12 +43,9 @@ class RefusedError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
-    if chosen.command in (None, "run"):
-        service.main()
-    elif chosen.command == "migrate":
-        service.migrate()
-    else:
-        sys.exit(asyncio.run(_work(chosen)))
+    command_line.dispatch(
+        chosen, name="scheduler", run=service.main, migrate=service.migrate, work=_work
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -241,7 +236,7 @@ async def _deed(
             connection,
             chosen.key,
             action,
-            actor=f"cli:{getpass.getuser()}",
+            actor=actor(),
             detail={
                 "version": timer.version,
                 "state": timer.state,

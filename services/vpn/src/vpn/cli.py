@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
 from pydantic_settings import SettingsConfigDict
 
-from chassis import rpc
+from chassis import command_line, rpc
 from chassis.broker import Broker
 from chassis.clock import SystemClock, new_id
-from chassis.errors import ConfigurationError, TransientError
-from chassis.identity import Identity, impatient
-from chassis.service import EXIT_MISCONFIGURED, configure
+from chassis.command_line import EXIT_NO_ANSWER, actor, as_operator, send, words
+from chassis.service import configure
 from chassis.settings import ServiceSettings
-from chassis.signatures import decided, of_operator
-from contracts.envelope import Command, Headers
-from contracts.ids import MessageId
 from contracts.vpn import (
     EverybodyExtended,
     ExtendEverybody,
@@ -40,7 +34,6 @@ from vpn.ports.registry import STATES
 
 ANSWER_SECONDS = 60.0
 REPORT_SECONDS = 20.0
-EXIT_NO_ANSWER = 3
 
 
 class ConnectionSettings(ServiceSettings):
@@ -51,20 +44,7 @@ class ConnectionSettings(ServiceSettings):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
-    if chosen.command in (None, "run"):
-        service.main()
-    elif chosen.command == "migrate":
-        service.migrate()
-    else:
-        work: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = chosen.work
-        try:
-            sys.exit(asyncio.run(work(chosen)))
-        except TransientError as error:
-            sys.stderr.write(f"no answer: is vpn running? ({error})\n")
-            sys.exit(EXIT_NO_ANSWER)
-        except ConfigurationError as error:
-            sys.stderr.write(f"configuration: {error}\n")
-            sys.exit(EXIT_MISCONFIGURED)
+    command_line.dispatch(chosen, name="vpn", run=service.main, migrate=service.migrate)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     reconcile.set_defaults(work=_reconcile)
     extend = commands.add_parser("extend", help="give days to everybody whose access runs")
     extend.add_argument("days", type=_days, help=f"1-{DAYS_MAX}")
-    extend.add_argument("--reason", required=True, type=_words)
+    extend.add_argument("--reason", required=True, type=words)
     extend.add_argument("--plan", default="", help="only those of this plan")
     extend.add_argument(
         "--ended-within", type=int, default=0, help="and who ended so many days ago"
@@ -101,38 +81,8 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _words(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("say why, in words")
-    return text.strip()
-
-
-@asynccontextmanager
-async def _broker() -> AsyncIterator[Broker]:
-    settings = configure(ConnectionSettings)
-    signing = of_operator(mode=settings.signatures, key_file=settings.signing_key_file)
-    broker = await Broker.connect(
-        settings.nats_url,
-        name="vpn-cli",
-        identity=Identity.of_operator(settings),
-        on_refused=impatient,
-        on_fatal=sys.exit,
-        signatures=signing,
-    )
-    try:
-        yield broker
-    finally:
-        await broker.close(timedelta(seconds=2))
-
-
-async def _send(broker: Broker, command: Command) -> None:
-    decided(broker.signatures)
-    headers = Headers(id=MessageId(new_id()), sent_at=SystemClock().now())
-    await broker.publish(command.subject, command.encode(), headers.to_wire())
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
+def _broker() -> AbstractAsyncContextManager[Broker]:
+    return as_operator(configure(ConnectionSettings), "vpn-cli")
 
 
 async def _nodes(_chosen: argparse.Namespace) -> int:
@@ -148,9 +98,9 @@ async def _nodes(_chosen: argparse.Namespace) -> int:
 
 
 async def _set_node(chosen: argparse.Namespace) -> int:
-    command = SetNode(node=chosen.node, state=chosen.state, actor=_actor(), reason=chosen.reason)
+    command = SetNode(node=chosen.node, state=chosen.state, actor=actor(), reason=chosen.reason)
     async with _broker() as broker:
-        await _send(broker, command)
+        await send(broker, command, new_id())
     sys.stdout.write(f"sent: {chosen.node} {chosen.state}\n")
     return 0
 
@@ -160,7 +110,7 @@ async def _reconcile(chosen: argparse.Namespace) -> int:
     asked_at = SystemClock().now()
     request = GetReconcileReport(dry_run=chosen.dry_run)
     async with _broker() as broker:
-        await _send(broker, ReconcileNodes(due_at=asked_at, dry_run=chosen.dry_run))
+        await send(broker, ReconcileNodes(due_at=asked_at, dry_run=chosen.dry_run), new_id())
         report = await rpc.request(broker, request, ReconcileReport)
         for _ in range(int(REPORT_SECONDS)):
             if report.at is not None and report.at >= asked_at:
@@ -183,7 +133,7 @@ async def _extend(chosen: argparse.Namespace) -> int:
         action_id=chosen.action or new_id(),
         days=chosen.days,
         reason=chosen.reason,
-        actor=_actor(),
+        actor=actor(),
         plan=chosen.plan,
         ended_within_days=chosen.ended_within,
     )
@@ -196,7 +146,7 @@ async def _extend(chosen: argparse.Namespace) -> int:
 
     async with _broker() as broker:
         await broker.subscribe(EverybodyExtended.subject, heard)
-        await _send(broker, command)
+        await send(broker, command, new_id())
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 event = await ended
