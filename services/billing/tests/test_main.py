@@ -100,7 +100,7 @@ async def command(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[i
         return 0
 
     capfd.readouterr()
-    code = await asyncio.wait_for(asyncio.to_thread(run), 30)
+    code = await asyncio.wait_for(asyncio.to_thread(run), 120)
     out, err = capfd.readouterr()
     return code, out + err
 
@@ -116,6 +116,8 @@ async def test_the_service_runs_and_obeys_its_command_line(
     monkeypatch.setenv("BILLING_NATS_URL", nats_url)
     monkeypatch.setenv("BILLING_SIGNATURES", "off")
     monkeypatch.setenv("BILLING_CATALOGUE_DIR", str(CATALOGUE))
+    # The first command is asked while the service still starts, which a busy machine takes long to.
+    monkeypatch.setattr(cli, "ANSWER_TIMEOUT_SECONDS", 100.0)
     await migrate(database_dsn, schema=SCHEMA, folder=MIGRATIONS)
     broker = await Broker.connect(nats_url, name="test", on_fatal=pytest.fail)
     await bootstrap.apply(broker)
