@@ -202,10 +202,9 @@ class Supervisor:
         self.begun.set()
         link = self._link(client, process, binary, ())
         keeper = self._keeper
-        if client.lists_users:
+        if (held := await link.listed()) is not None:
             ours = keeper.holding.entries.keys() | keeper.doubt()
-            held = await client.users()
-            link.view = {one.email: access(one) for one in held if one.email in ours}
+            link.view = {email: one for email, one in held.items() if email in ours}
         elif process.life == keeper.confirmed_life:
             link.doubtful = set(keeper.doubt())
             link.view = {one.email: access(one) for one in keeper.wanted()}
