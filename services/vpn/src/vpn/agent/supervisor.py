@@ -31,7 +31,6 @@ BACKOFF_MAX_SECONDS = 1.5
 """Together with a start of well under half a second: two seconds without a core at most."""
 CALM_SECONDS = 10.0
 PROBE_EVERY_SECONDS = 0.02
-ADOPT_TIMEOUT_SECONDS = 5.0
 
 
 class Note(msgspec.Struct):
@@ -194,7 +193,7 @@ class Supervisor:
     async def _take_over(self, process: CoreProcess, binary: Binary, note: Note) -> Link | None:
         client = CoreClient(f"{LOOPBACK}:{note.api_port}", self._tag)
         try:
-            await _probe(client, process, ADOPT_TIMEOUT_SECONDS)
+            await _probe(client, process, self._silence_max)
         except CoreStartError as error:
             log.warning("core_not_adopted", pid=process.pid, why=str(error))
             await client.close()
