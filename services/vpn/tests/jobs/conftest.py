@@ -19,7 +19,7 @@ from chassis.testing import drain
 from contracts import vpn as contract
 from contracts.access import AccessPlan
 from contracts.envelope import contracts_of
-from contracts.vpn import GrantAccess, NodeAlarmed
+from contracts.vpn import GrantAccess, KeyRotated, NodeAlarmed
 from vpn import main as service
 from vpn.adapters.files import Catalogue
 from vpn.adapters.nodes.memory import MemoryNode
@@ -45,6 +45,9 @@ QUICK = {
     "traffic_every": timedelta(milliseconds=300),
     "removals_max": 2,
 }
+LEFT_ALONE_SECONDS = 1.0
+"""So long at most a node is left alone that did not answer; in a service it is up to thirty."""
+LONG = timedelta(seconds=60)
 STREAMS = ("VPN", "EVENTS", "KV_leases")
 """What keepers use: all the others take longer to make than most tests."""
 
@@ -103,7 +106,7 @@ class Shop:
                 for name in names or self.nodes
             )
 
-        await drain(done, within=timedelta(seconds=15), what="nodes in step")
+        await drain(done, within=LONG, what="nodes in step")
 
     async def alarms(self) -> list[tuple[str, str]]:
         rows = await self.fetch(
@@ -116,7 +119,27 @@ class Shop:
         async def done() -> bool:
             return (node, code) in await self.alarms()
 
-        await drain(done, within=timedelta(seconds=20), what=f"{code} of {node}")
+        await drain(done, within=LONG, what=f"{code} of {node}")
+
+    async def rotations(self) -> list[KeyRotated]:
+        """What was told about keys that were replaced."""
+        rows = await self.fetch(
+            "SELECT body FROM outbox WHERE subject = $1 ORDER BY id", KeyRotated.subject
+        )
+        return [KeyRotated.decode(body) for (body,) in rows]
+
+    async def rotation_told(self) -> None:
+        """Wait until it is told, confirmed or not: without an answer after some ten seconds."""
+        await drain(self.rotations, within=LONG, what="the rotation told")
+
+    async def rotation_confirmed(self) -> None:
+        """Wait until it is confirmed; a node that was silent for a moment is told of before."""
+
+        async def done() -> bool:
+            return any(each.confirmed for each in await self.rotations())
+
+        await drain(done, within=LONG, what="the rotation confirmed")
+        assert [each.confirmed for each in await self.rotations()].count(True) == 1
 
     def strangers(self, count: int) -> dict[str, UUID]:
         return {f"stranger-{number}": uuid4() for number in range(count)}
@@ -151,6 +174,8 @@ async def open_shop(emptied_dsn: str, nats_url: str) -> Open:
             nodes=configs,
             drivers=nodes,
         )
+        for keeper in built.keepers:
+            keeper.line.breaker.longest_seconds = LEFT_ALONE_SECONDS
         await built.keeping.register(built.nodes)
         await service.start(built, background)
         try:

@@ -1,7 +1,5 @@
 """Done-when 2, a test per named fault: no stranger touched, nobody who paid cut, operators told."""
 
-from datetime import timedelta
-
 import pytest
 
 from chassis.clock import SystemClock
@@ -79,7 +77,7 @@ async def test_it_lies_about_its_list(sweep):
     async def healthy():
         return await sweep.fetch("SELECT health FROM nodes WHERE name = $1", AILING) == [("up",)]
 
-    await drain(healthy, within=timedelta(seconds=20), what="its list believed again")
+    await drain(healthy, what="its list believed again")
 
 
 async def test_it_lies_about_what_it_did(sweep):

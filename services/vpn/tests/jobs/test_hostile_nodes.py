@@ -7,16 +7,11 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.testing import drain
 from contracts import errors
-from contracts.vpn import KeyRotated, RotateKey, SetNode
+from contracts.vpn import RotateKey, SetNode
 from vpn.adapters.nodes.memory import MemoryNode
 from vpn.testing import somebody
 
 BIG = 100_000_000_000
-
-
-async def told(shop):
-    rows = await shop.fetch("SELECT body FROM outbox WHERE subject = $1", KeyRotated.subject)
-    return [KeyRotated.decode(body) for (body,) in rows]
 
 
 async def used(shop):
@@ -65,8 +60,7 @@ async def test_an_older_end_beside_a_stranger_is_mended(shop):
     assert stranger.email in node.held
 
     await shop.handle(RotateKey(user_id=1))
-    await drain(lambda: told(shop), what="the rotation told")
-    assert [each.confirmed for each in await told(shop)] == [True]
+    await shop.rotation_confirmed()
 
 
 async def test_an_absurd_generation_is_not_followed(shop):
@@ -89,9 +83,11 @@ async def test_a_liar_confirms_no_rotation(shop):
     shop.nodes["us-1"].faults.lies = True
 
     await shop.handle(RotateKey(user_id=1))
-    await drain(lambda: told(shop), within=timedelta(seconds=20), what="the rotation told")
+    await shop.confirmed("eu-1", "eu-2")
+    await shop.rotation_told()
 
-    assert [(each.confirmed, each.waiting_nodes) for each in await told(shop)] == [(False, 1)]
+    [told] = await shop.rotations()
+    assert (told.confirmed, told.waiting_nodes) == (False, 1)
 
 
 async def test_counters_that_fall_are_not_counted_again(shop):
@@ -134,16 +130,13 @@ async def test_a_node_that_is_off_holds_nobody_and_is_waited_for(shop):
     node.faults.away = True
     await shop.handle(SetNode(node="us-1", state="off", actor="op"))
     await shop.handle(RotateKey(user_id=1))
-    await drain(lambda: told(shop), within=timedelta(seconds=20), what="the rotation told")
-    assert not (await told(shop))[-1].confirmed
+    await shop.rotation_told()
+    assert not (await shop.rotations())[-1].confirmed
     assert node.held
 
     node.faults.away = False
 
-    async def confirmed():
-        return (await told(shop))[-1].confirmed
-
-    await drain(confirmed, within=timedelta(seconds=20), what="the rotation confirmed")
+    await shop.rotation_confirmed()
     assert not node.held
 
 
@@ -156,15 +149,12 @@ async def test_a_node_that_left_the_file_is_waited_for_until_it_is_declared_gone
         await shop.handle(SetNode(node="us-1", state="active", actor="op"))
         assert dict(await shop.fetch("SELECT name, state FROM nodes"))["us-1"] == "off"
         await shop.handle(RotateKey(user_id=1))
-        await drain(lambda: told(shop), within=timedelta(seconds=20), what="the rotation told")
-        assert not (await told(shop))[-1].confirmed
+        await shop.rotation_told()
+        assert not (await shop.rotations())[-1].confirmed
 
         await shop.handle(SetNode(node="us-1", state="gone", actor="op"))
 
-        async def confirmed():
-            return (await told(shop))[-1].confirmed
-
-        await drain(confirmed, what="the rotation confirmed")
+        await shop.rotation_confirmed()
 
 
 async def test_text_that_is_none_makes_one_node_sick_and_no_other(shop):

@@ -11,7 +11,6 @@ from contracts import errors
 from contracts.vpn import (
     GetNodes,
     GetReconcileReport,
-    KeyRotated,
     ReconcileNodes,
     RevokeAccess,
     RotateKey,
@@ -83,14 +82,11 @@ async def test_a_rotation_is_confirmed_when_the_old_key_is_gone_everywhere(shop)
 
     await shop.handle(RotateKey(user_id=1))
     await shop.confirmed("eu-1", "eu-2")
-    assert await shop.fetch("SELECT FROM outbox WHERE subject = $1", KeyRotated.subject) == []
+    assert not any(each.confirmed for each in await shop.rotations())
     shop.nodes["us-1"].faults.hangs = False
 
-    async def told():
-        return await shop.fetch("SELECT body FROM outbox WHERE subject = $1", KeyRotated.subject)
-
-    await drain(told, what="the rotation told")
-    assert KeyRotated.decode((await told())[-1][0]).confirmed
+    # The call that hung fails: until the next one the node is taken for one that is away.
+    await shop.rotation_confirmed()
     held = [each.key for node in shop.nodes.values() for each in node.held.values()]
     assert old not in held
     assert len(held) == 3
@@ -280,14 +276,21 @@ async def test_without_drift_nothing_is_listed(shop, soon):
     await shop.handle(ReconcileNodes(due_at=SystemClock().now()))
     await soon()
 
+    async def compared():
+        return len(await drifts(shop)) == 3
+
+    await drain(compared, what="a report of each")
     assert {each.held_back for each in (await drifts(shop)).values()} == {""}
     assert all("users" not in node.calls for node in shop.nodes.values())
-    shown = await get_nodes(
-        GetNodes(), nodes=shop.built.keeping, desired=shop.built.keepers[0].pushing._desired
-    )
-    assert {(each.health, each.users, each.wanted, each.behind) for each in shown.nodes} == {
-        ("up", 3, 3, 0)
-    }
+
+    async def shown():
+        answer = await get_nodes(
+            GetNodes(), nodes=shop.built.keeping, desired=shop.built.keepers[0].pushing._desired
+        )
+        found = {(each.health, each.users, each.wanted, each.behind) for each in answer.nodes}
+        return found == {("up", 3, 3, 0)}
+
+    await drain(shown, what="every node shown as up and in step")
 
 
 async def test_a_node_that_is_off_is_left_alone_and_compared_when_it_is_back(shop, soon):
@@ -295,15 +298,25 @@ async def test_a_node_that_is_off_is_left_alone_and_compared_when_it_is_back(sho
     await shop.in_step()
     node = shop.nodes["us-1"]
     await shop.handle(SetNode(node="us-1", state="off", actor="op"))
-    await soon()
-    calls = len(node.calls)
+
+    async def emptied():
+        return await shop.fetch("SELECT emptied FROM nodes WHERE name = 'us-1'") == [(True,)]
+
+    await drain(emptied, what="the node emptied")
+    calls = changes_of(node)
 
     await shop.grant(2)
     await shop.confirmed("eu-1", "eu-2")
-    assert len(node.calls) <= calls + 1
+    await soon()
+    assert changes_of(node) == calls
+    assert not node.held
     await shop.handle(SetNode(node="us-1", state="draining", actor="op"))
 
     await shop.in_step()
+
+
+def changes_of(node):
+    return [call for call in node.calls if call in ("put_set", "change")]
 
 
 async def test_two_replicas_keep_a_node_between_them_and_one_takes_over(open_shop):
@@ -313,8 +326,9 @@ async def test_two_replicas_keep_a_node_between_them_and_one_takes_over(open_sho
             await first.grant(1)
             await second.grant(2)
             await first.in_step()
-            holding = [keeper.holds for shop in (first, second) for keeper in shop.built.keepers]
-            assert sorted(holding) == [False, True]
+            keepers = [each for shop in (first, second) for each in shop.built.keepers]
+            # A busy machine may renew the lease too late: then for a moment it is nobody's.
+            await drain(lambda: sum(each.holds for each in keepers) == 1, what="one that keeps it")
         await second.grant(3)
         await second.in_step()
 

@@ -14,7 +14,7 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.testing import drain
 from contracts import errors
-from contracts.vpn import KeyRotated, ReconcileNodes, RevokeAccess, RotateKey, SetNode
+from contracts.vpn import ReconcileNodes, RevokeAccess, RotateKey, SetNode
 from devstack.programs import needed
 from devstack.testing import scratch_folder
 from devstack.v2ray import MISSING, find_v2ray
@@ -26,6 +26,7 @@ from vpn.adapters.nodes import agent
 from vpn.adapters.nodes.agent import AgentNode
 from vpn.agent.pki import Pki
 from vpn.agent.testing import tls_files
+from vpn.ports.nodes import NodeUnreachableError
 
 NAME = "eu-1"
 PATIENT = {"node_down_after": timedelta(seconds=1)}
@@ -78,7 +79,7 @@ async def in_step(shop, core):
         [(confirmed,)] = await shop.fetch("SELECT generation FROM nodes")
         return confirmed >= head and await passing(shop, core)
 
-    await drain(done, within=timedelta(seconds=25), what="the core in step")
+    await drain(done, within=timedelta(seconds=60), what="the core in step")
 
 
 async def test_every_change_of_access_reaches_the_core(shop, core):
@@ -92,11 +93,7 @@ async def test_every_change_of_access_reaches_the_core(shop, core):
 
     assert len(core.users) == 2
 
-    async def told():
-        return await shop.fetch("SELECT body FROM outbox WHERE subject = $1", KeyRotated.subject)
-
-    await drain(told, what="the rotation told")
-    assert KeyRotated.decode((await told())[0][0]).confirmed
+    await shop.rotation_confirmed()
 
 
 @pytest.mark.parametrize("fault", ["errors", "hang", "forget_changes", "empty_list", "foreign"])
@@ -136,7 +133,7 @@ async def confirmed(shop):
             "SELECT 1 FROM desired_head h, nodes n WHERE n.generation >= h.generation"
         )
 
-    await drain(done, what="the newest generation confirmed")
+    await drain(done, within=timedelta(seconds=60), what="the newest generation confirmed")
 
 
 async def test_a_revoked_key_that_the_core_kept_is_taken_off_by_the_agent(shop, core, node):
@@ -166,14 +163,17 @@ async def test_a_revoked_key_that_no_agent_remembers_is_taken_off_by_the_keeper(
     await confirmed(shop)
 
     async def filled():
-        return (await shop.nodes[NAME].state()).entries == 2
+        try:
+            return (await shop.nodes[NAME].state()).entries == 2
+        except NodeUnreachableError:
+            return False
 
     await node.kill()
     for file in (node.folder / "state").glob("desired.*"):
         file.unlink()
     node.start()
     await node.wait_ready()
-    await drain(filled, what="the agent's set put anew")
+    await drain(filled, within=timedelta(seconds=60), what="the agent's set put anew")
     core.faults.foreign = strangers = {"stranger-1": uuid4(), str(uuid4()): uuid4()}
     core.users[str(gone)] = (str(key), "")
 
