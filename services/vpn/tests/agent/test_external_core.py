@@ -113,7 +113,7 @@ async def test_a_core_restarted_while_the_wire_is_cut_is_filled_anew(far: Bench,
     wire.cut()
     await far.core.restart()
 
-    await wait_until(lambda: far.holds(*people), "filled anew", 10)
+    await wait_until(lambda: far.holds(*people), "filled anew")
     assert far.external.restarts == 1
 
 
@@ -154,7 +154,7 @@ async def test_a_wire_cut_all_the_time_costs_a_bounded_number_of_calls(far: Benc
         wire.cut()
         await asyncio.sleep(0.02)  # the fault itself: fifty cuts a second
 
-    await wait_until(lambda: far.keeper.synced, "in step", 10)
+    await wait_until(lambda: far.keeper.synced, "in step")
     assert far.holds(*people)
     # Ten looks a second, each of which may have to offer everybody.
     assert far.core.calls.adds < PEOPLE * 40
@@ -171,7 +171,7 @@ async def test_a_restart_whose_list_fails_at_first_is_not_forgotten(far: Bench):
     await wait_until(lambda: far.core.calls.lists > lists + 2, "asked in vain")
     far.core.faults.list_errors = False
 
-    await wait_until(lambda: far.holds(*people), "filled anew", 10)
+    await wait_until(lambda: far.holds(*people), "filled anew")
 
 
 @only(XRAY)
@@ -230,7 +230,7 @@ async def test_who_was_removed_is_remembered_by_the_agents_next_life(stack, fold
     await second.start()
     stack.push_async_callback(second.stop)
 
-    await wait_until(lambda: second.holds(mine), "removed again", 10)
+    await wait_until(lambda: second.holds(mine), "removed again")
 
 
 @only(XRAY)
@@ -261,4 +261,4 @@ async def test_a_core_that_cannot_list_is_taken_at_its_word_until_it_begins_anew
     del watchful.core.users[people[0].email]
     await watchful.core.restart()
 
-    await wait_until(lambda: watchful.holds(*people), "filled anew", 10)
+    await wait_until(lambda: watchful.holds(*people), "filled anew")

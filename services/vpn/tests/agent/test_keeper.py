@@ -27,7 +27,7 @@ async def test_a_restarted_core_of_somebody_else_is_filled_anew(bench: Bench):
     await bench.core.restart()
     assert bench.holds()
 
-    await wait_until(lambda: bench.holds(*people), "filled anew", 10)
+    await wait_until(lambda: bench.holds(*people), "filled anew")
 
     assert bench.external.restarts == 1
 
@@ -66,12 +66,12 @@ async def test_a_wrong_clock_expires_nobody_and_brings_back_whom_it_cut(bench: B
     await bench.put_all(1, mine)
 
     bench.clock.ahead = timedelta(minutes=10)  # while the control plane is away
-    await wait_until(lambda: bench.keeper.expiry_paused, "the jump is seen", 3)
+    await wait_until(lambda: bench.keeper.expiry_paused, "the jump is seen")
     await bench.looked()
     assert bench.holds(mine)
 
     bench.clock.ahead = timedelta()
-    await wait_until(lambda: not bench.keeper.expiry_paused, "the clock is right again", 3)
+    await wait_until(lambda: not bench.keeper.expiry_paused, "the clock is right again")
     assert bench.holds(mine)
 
 
@@ -91,13 +91,13 @@ async def test_a_wrong_clock_is_remembered_over_a_restart(
     assert again.keeper.expiry_paused
     assert [one.email for one in again.keeper.wanted()] == [mine.email]
     await again.start()
-    await wait_until(lambda: again.keeper.synced, "in step", 3)
+    await wait_until(lambda: again.keeper.synced, "in step")
     await again.looked()
     assert again.holds(mine)
 
     again.skew.hear(SystemClock().now() + timedelta(minutes=10))  # it was right after all
     again.keeper.wake()
-    await wait_until(again.holds, "expired", 3)
+    await wait_until(again.holds, "expired")
 
 
 @pytest.mark.parametrize("minutes", [10, -10])
@@ -127,7 +127,7 @@ async def test_a_clock_set_right_while_the_control_plane_is_away_is_remembered(
         return abs(msgspec.json.decode(journal.unframed(saved.read_bytes())[0][0])["skew"]) < 1.0
 
     bench.keeper.wake()
-    await wait_until(noted, "the verdict is saved", 3)
+    await wait_until(noted, "the verdict is saved")
     await bench.stop()
 
     monkeypatch.setattr("vpn.agent.skew._boot", lambda: "another boot")
@@ -166,11 +166,11 @@ async def test_before_it_ever_heard_a_clock_the_agent_trusts_its_own(bench: Benc
     await bench.put_all(1, mine, later)
 
     bench.clock.ahead = timedelta(minutes=10)
-    await wait_until(lambda: bench.holds(later), "expired", 3)
+    await wait_until(lambda: bench.holds(later), "expired")
 
     bench.skew.hear(SystemClock().now())  # the control plane is back: it was the clock
     bench.keeper.wake()
-    await wait_until(lambda: bench.holds(mine, later), "brought back", 3)
+    await wait_until(lambda: bench.holds(mine, later), "brought back")
 
 
 async def test_a_clock_set_back_brings_back_whom_it_cut_too_early(bench: Bench):
@@ -181,7 +181,7 @@ async def test_a_clock_set_back_brings_back_whom_it_cut_too_early(bench: Bench):
 
     bench.clock.ahead = timedelta()
 
-    await wait_until(lambda: bench.holds(mine), "brought back", 3)
+    await wait_until(lambda: bench.holds(mine), "brought back")
 
 
 async def test_who_is_removed_while_the_core_hangs_is_removed_when_it_answers_again(
@@ -198,7 +198,7 @@ async def test_who_is_removed_while_the_core_hangs_is_removed_when_it_answers_ag
     assert refused.value.code == node_api.CORE_UNAVAILABLE
     bench.core.faults.hang = False
 
-    await wait_until(lambda: bench.holds(other), "removed", 10)
+    await wait_until(lambda: bench.holds(other), "removed")
 
 
 @pytest.fixture
@@ -229,10 +229,10 @@ async def test_with_a_full_disk_whoever_is_removed_goes_and_nobody_comes(bench: 
     assert bench.keeper.holding.generation == 1
     assert "No space left" in bench.keeper.not_saved
     await bench.core.restart()
-    await wait_until(lambda: bench.holds(mine), "filled anew, without who was removed", 10)
+    await wait_until(lambda: bench.holds(mine), "filled anew, without who was removed")
 
     disk["full"] = False
-    await wait_until(lambda: bench.holds(mine, other), "the change is in force", 5)
+    await wait_until(lambda: bench.holds(mine, other), "the change is in force")
     assert (bench.keeper.holding.generation, bench.keeper.not_saved) == (2, "")
     assert (await bench.put_all(2, mine, other)).hash == set_hash([mine, other])
     again = DesiredFile(bench.folder)
@@ -249,7 +249,7 @@ async def test_who_is_wanted_again_while_the_disk_is_full_passes_again(bench: Be
         with pytest.raises(RefusedError):
             await bench.put_all(2, *wanted)
 
-    await wait_until(lambda: bench.holds(mine), "who was cut is back, the other one off", 5)
+    await wait_until(lambda: bench.holds(mine), "who was cut is back, the other one off")
 
 
 async def test_a_second_agent_life_repeats_only_what_was_in_doubt(stack, folder, core):
@@ -269,7 +269,7 @@ async def test_a_second_agent_life_repeats_only_what_was_in_doubt(stack, folder,
     await second.start()
     stack.push_async_callback(second.stop)
 
-    await wait_until(lambda: second.holds(*people[1:], late), "in step", 10)
+    await wait_until(lambda: second.holds(*people[1:], late), "in step")
     assert second.keeper.holding.generation == 2
 
 

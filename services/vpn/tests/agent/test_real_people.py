@@ -58,7 +58,7 @@ async def test_who_is_removed_is_refused_and_loses_the_live_connection(control, 
     assert not await client.passes()
     if state.cut.supported:
         assert applied.cut_connections == 1
-        assert await stream.ends_within(1.0)
+        assert await stream.ends_within(30.0)
     else:
         assert state.cut.reason
         assert await stream.goes_on()
@@ -87,7 +87,7 @@ async def test_an_entry_ends_by_the_agents_own_clock(control, opened):
     async def refused() -> bool:
         return not await client.passes()
 
-    await wait_until(refused, "expired", 6.0)
+    await wait_until(refused, "expired")
 
     assert SystemClock().now() >= mine.expires_at
     state = await control.driver.state()
@@ -120,7 +120,7 @@ async def test_renewal_does_not_touch_a_live_stream(control, opened):
     applied = await control.put(renewed)
 
     assert (applied.added, applied.removed, applied.replaced) == (0, 0, 0)
-    await wait_until(lambda: SystemClock().now() > mine.expires_at, "the old end passed", 5.0)
+    await wait_until(lambda: SystemClock().now() > mine.expires_at, "the old end passed")
     assert await stream.goes_on()
     assert await client.passes()
 
