@@ -17,6 +17,7 @@ from simulators.vless_node.load_core import V2RAY, XRAY, LoadCore
 from simulators.vless_node.node import RealNode, real_node
 from simulators.vless_node.target import Target
 from vpn.adapters.nodes.agent import AgentNode
+from vpn.agent import current
 from vpn.agent.pki import Pki
 from vpn.agent.testing import NODE, Bench, Control, tls_files
 from vpn.domain.desired import Entry
@@ -28,6 +29,12 @@ Opener = Callable[[Entry], Awaitable[VlessClient]]
 def v2ray() -> str:
     """The real core. In CI its absence is a failure, elsewhere a skip that says so."""
     return needed(find_v2ray(), MISSING)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may keep a core from answering for longer than a request waits for it."""
+    monkeypatch.setattr(current, "CORE_WAIT_SECONDS", 30.0)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from simulators.ports import free_port
 from simulators.vless_node.params import VlessParams, parse_link
 from simulators.vless_node.target import BODY, TICK_SECONDS, Target
 
-START_SECONDS = 15.0
+START_SECONDS = 60.0
 ANSWER_SECONDS = 15.0
 STALL_SECONDS = 10.0
 """Five hundred ticks without one: the stream counts as interrupted. A busy machine misses fifty."""

@@ -17,8 +17,8 @@ from uuid import UUID
 from simulators.ports import free_port
 from simulators.vless_node.params import VlessParams
 
-READY_SECONDS = 30.0
-STOP_SECONDS = 15.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 class RealNode:
