@@ -63,7 +63,7 @@ FOLDER_PREFIX = "vitrine-test-"
 OWNER_FILE = "owner.pid"
 WAIT_TIMEOUT_SECONDS = 30.0  # what does come true never takes so long
 SERVICE_READY_SECONDS = 90.0
-SERVICE_STOP_SECONDS = 20.0
+SERVICE_STOP_SECONDS = 40.0
 # Statistics of whatever rows another test had when autovacuum came by would decide query plans.
 STEADY: Mapping[str, str] = {"autovacuum": "off"}
 # What a crash of the machine would lose does not matter to a test that ends before it.
