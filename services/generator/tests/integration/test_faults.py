@@ -363,26 +363,6 @@ async def test_a_missing_model_takes_the_pool_out_and_leaves_the_job_to_others(
     assert isinstance(end, JobSucceeded)
 
 
-@pytest.mark.parametrize("body", [b"this is no picture", b""], ids=["text", "empty"])
-async def test_a_photo_that_is_none_is_the_persons_error(shop, comfyui, catalogue, body):
-    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        order = await shop.order("edit", inputs=(await shop.put_photo(body=body),))
-        end = await shop.end_of(order)
-
-    assert isinstance(end, JobFailed)
-    assert end.failure_class == "bad_input"
-    assert "picture" not in end.detail
-
-
-async def test_an_upload_too_large_for_the_server_fails_at_once(shop, comfyui, catalogue):
-    comfyui.inject("payload_too_large")
-    async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
-        end = await shop.end_of(await shop.order("edit", inputs=(await shop.put_photo(),)))
-
-    assert isinstance(end, JobFailed)
-    assert end.failure_class == "bad_input"
-
-
 async def test_an_input_lost_by_the_server_is_uploaded_once_more(shop, comfyui, catalogue):
     comfyui.inject("error", type="av.error.FileNotFoundError", message="gone")
     async with running_generator(quick_settings(shop, comfyui.url, catalogue)):
