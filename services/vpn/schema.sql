@@ -134,7 +134,8 @@ CREATE TABLE vpn.grants (
     trial_before boolean NOT NULL,
     given_at timestamp with time zone NOT NULL,
     bought_at timestamp with time zone,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    chosen_at timestamp with time zone
 );
 
 CREATE TABLE vpn.inbox (

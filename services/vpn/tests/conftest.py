@@ -66,7 +66,7 @@ class Counter:
             keys = sorted({key for each in messages for key in each.lock_keys()})
             await self.books.subscriptions.lock(uow.connection, keys)
             if route.batch:
-                await route.handler([received(each) for each in messages], uow)
+                await route.handler([received(each, said) for each in messages], uow)
             else:
                 for each in messages:
                     uow.message_id = said

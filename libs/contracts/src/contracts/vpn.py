@@ -43,9 +43,9 @@ REMINDER_DEVICES = "devices"
 class GrantAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
     """Give what an order, whose price is held, bought: `days` of a plan, or `traffic_bytes` of it.
 
-    What is left of a running subscription is kept: days are added to its end. One `order_id` gives
-    once. `renews`: the end of the period it follows; another end is refused (`stale_period`), so
-    that one period is not paid twice. `until` is what old senders gave instead of `days`.
+    Days are added to a running subscription's end. One `order_id` gives once. `renews`: the end of
+    the period it follows; another is refused (`stale_period`): no period is paid twice. `until`: of
+    old senders, for `days`. Of plans the one `chosen_at` last stays; None: when this was made.
     """
 
     subject: ClassVar[str] = "vpn.cmd.grant_access.v1"
@@ -58,6 +58,7 @@ class GrantAccess(Command, frozen=True, kw_only=True, omit_defaults=True):
     traffic_bytes: int = 0
     trial: bool = False
     renews: datetime | None = None
+    chosen_at: datetime | None = None
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)

@@ -12,7 +12,7 @@ from billing.handlers.apart import apart
 from billing.handlers.cancel_order import cancel_orders
 from billing.handlers.expire_holds import expire_holds
 from billing.handlers.record_access import record_access_granted, record_access_refused
-from chassis.clock import new_id
+from chassis.clock import id_floor, new_id
 from chassis.errors import ConfigurationError
 from contracts import billing, errors, vpn
 from contracts.access import AccessPlan, BuyAccess, RenewAccess
@@ -30,7 +30,7 @@ class Shop:
     def __init__(self, desk):
         self.desk = desk
 
-    async def ask(self, command):
+    async def ask(self, command, said=None):
         handler = apart(
             buy_access.buy_access,
             buy_access.access_refused,
@@ -38,7 +38,7 @@ class Shop:
             plans=PLANS,
             terms=self.desk.terms,
         )
-        return await self.desk.batch(handler, command)
+        return await self.desk.batch(handler, command, said=said)
 
     def order(self, plan=MONTH, **fields):
         values = {
@@ -86,6 +86,17 @@ async def shop(postgres_desk):
     await desk.open(USER)
     await desk.grant(USER, 480)
     return Shop(desk)
+
+
+@pytest.mark.parametrize(("seconds", "counts_as"), [(-30, -30), (+30, 0)])
+async def test_vpn_is_told_when_it_was_chosen(shop, seconds, counts_as):
+    """However late it is held; a clock ahead of ours counts as now."""
+    now = shop.desk.now
+    said = id_floor(now + timedelta(seconds=seconds))
+
+    (grant,) = await shop.ask(shop.order(), said=said)
+
+    assert grant.chosen_at == now + timedelta(seconds=counts_as)
 
 
 async def test_the_price_is_held_until_vpn_has_given_the_access(shop):

@@ -1,13 +1,13 @@
 """VPN access in the chat: what is shown, what is bought, what a person may choose."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from contracts import payments
 from contracts.access import AccessPlan, BuyAccess
-from contracts.ids import OrderId
+from contracts.ids import OrderId, uuid7_time
 from contracts.payments import CreatePayment, GetOffers, Method, Offers, Pack
 from contracts.vpn import Access, GetAccess, NodeStatus, RotateKey, SetAccessOptions
 from gateway.domain.access_buttons import ChooseAccess, ReplaceKey, SetOption, SetZone
@@ -285,3 +285,20 @@ def test_buttons_mean_what_they_were_packed_from(tap):
 @pytest.mark.parametrize("data", ["va:1:", "vk:1:now", "vo:1:renew:maybe", "vo:1:x:on", "vz:1:;"])
 def test_cut_and_forged_data_means_nothing(data):
     assert parse(data) is None
+
+
+@pytest.mark.parametrize("plan", ["vpn_trial", "vpn_30"])
+async def test_a_purchase_goes_on_as_said_when_it_was_tapped(chat, plan):
+    """Two whose updates change places are judged by it, whichever is held first."""
+    came = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+
+    answers = await chat.tap(pack(ChooseAccess(plan)), came=came)
+    for pay in taps_of(edited(answers), PayWith):
+        await chat.tap(pack(pay), came=came)
+
+    async with chat.outbox.database.read() as connection:
+        rows = await connection.fetch(
+            "SELECT id, body FROM outbox WHERE subject = $1", BuyAccess.subject
+        )
+    mine = [row for row in rows if BuyAccess.decode(row["body"]).user_id == chat.user_id]
+    assert [uuid7_time(row["id"]) for row in mine] == [came]

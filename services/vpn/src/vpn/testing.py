@@ -15,9 +15,9 @@ from vpn.domain.desired import Entry, entry
 M = TypeVar("M", bound=Message)
 
 
-def received(message: M) -> Received[M]:
-    """The message as a batch handler gets it."""
-    return Received(message, Headers(id=MessageId(new_id())), message.subject, 1)
+def received(message: M, said: UUID | None = None) -> Received[M]:
+    """The message as a batch handler gets it; `said`: under that id."""
+    return Received(message, Headers(id=MessageId(said or new_id())), message.subject, 1)
 
 
 def somebody(number: int, until: datetime) -> Entry:

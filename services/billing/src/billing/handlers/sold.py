@@ -21,6 +21,7 @@ from contracts.access import (
     RenewAccess,
 )
 from contracts.errors import RefusalError
+from contracts.ids import uuid7_time
 from contracts.money import NO_CREDITS, Credits
 
 log = logs.get("billing.access")
@@ -39,6 +40,7 @@ def grant(
         traffic_bytes=plan.traffic_gib * access.GIB if plan.kind == KIND_TRAFFIC else 0,
         trial=plan.kind == KIND_TRIAL,
         renews=command.period_end if isinstance(command, RenewAccess) else None,
+        chosen_at=min(uuid7_time(uow.message_id), uow.now) if uow.message_id else uow.now,
     )
     uow.emit(message, order_id=order.order_id)
     announce.orders_count.add(1, {"outcome": "accepted", "code": ""})

@@ -133,7 +133,7 @@ async def pay_with(_query: CallbackQuery, tap: PayWith, turn: Turn, shop: Shop, 
         return
     await shop.checkouts.save(turn.uow, replace(shown, method=tap.method, state=checkout.ASKED))
     if shown.product == PRODUCT_ACCESS:
-        turn.uow.emit(access_orders.of(shown, priced_at=shown.priced_at))
+        turn.emit_as_said(access_orders.of(shown, priced_at=shown.priced_at), "access")
         screen = vpn.starting(say)
     elif tap.method == checkout.CREDITS:
         turn.uow.emit(

@@ -87,7 +87,7 @@ async def choose_access(
     )
     if chosen.kind == KIND_TRIAL:
         shown = replace(shown, state=checkout.ASKED, method=CREDITS)
-        turn.uow.emit(access_orders.of(shown, priced_at=shown.priced_at))
+        turn.emit_as_said(access_orders.of(shown, priced_at=shown.priced_at), "access")
         screen = vpn.starting(say)
     else:
         screen = vpn.checkout(say, shown, chosen, offers)

@@ -119,9 +119,13 @@ class Turn:
         """
         if not await self.uow.is_last_word(what):
             return False
+        self.emit_as_said(command, what)
+        return True
+
+    def emit_as_said(self, command: Command, what: str) -> None:
+        """Emit under an id of the moment the update came: whoever takes it orders it by that."""
         said = self.uow.message_id
         self.uow.emit(command, id=derived_id(said, what) if said is not None else None)
-        return True
 
     def delete(self, message_id: int) -> None:
         self.answers.append(Answer(kind=DELETE, message_id=message_id))

@@ -177,7 +177,10 @@ class PostgresSubscriptions:
         return [row["user_id"] for row in rows]
 
 
-_GIVEN = ("plan", "until", "span", "traffic_bytes", "plan_before", "limit_before", "order_before")
+_GIVEN = (
+    *("plan", "until", "span", "traffic_bytes", "plan_before", "limit_before", "order_before"),
+    *("trial_before", "chosen_at"),
+)
 
 
 class PostgresGrants:
@@ -189,11 +192,7 @@ class PostgresGrants:
         rows = await connection.fetch("SELECT * FROM grants WHERE order_id = ANY($1)", order_ids)
         found = {}
         for row in rows:
-            given = Given(
-                order_id=row["order_id"],
-                trial_before=row["trial_before"],
-                **{name: row[name] for name in _GIVEN},
-            )
+            given = Given(order_id=row["order_id"], **{name: row[name] for name in _GIVEN})
             never = row["plan"] == ""
             found[row["order_id"]] = Grant(
                 row["order_id"],
@@ -211,9 +210,10 @@ class PostgresGrants:
         await connection.execute(
             "INSERT INTO grants (order_id, user_id, subscription_id, plan, until, span, "
             "traffic_bytes, plan_before, limit_before, order_before, trial_before, revoked_at, "
-            "given_at) SELECT *, $13 FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], "
+            "chosen_at, given_at) SELECT *, $14 FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], "
             "$4::text[], $5::timestamptz[], $6::interval[], $7::bigint[], $8::text[], "
-            "$9::bigint[], $10::uuid[], $11::boolean[], $12::timestamptz[])",
+            "$9::bigint[], $10::uuid[], $11::boolean[], $12::timestamptz[], "
+            "$13::timestamptz[])",
             [each.order_id for each in many],
             [each.user_id for each in many],
             [each.subscription_id or UUID(int=0) for each in many],
@@ -226,7 +226,23 @@ class PostgresGrants:
             [each.order_before for each in given],
             [each.trial_before for each in given],
             [now if each.revoked else None for each in many],
+            [each.chosen_at for each in given],
             now,
+        )
+
+    async def change(self, connection: Connection, many: Sequence[Given]) -> None:
+        if not many:
+            return
+        await connection.execute(
+            "UPDATE grants SET plan_before = c.plan, limit_before = c.left_bytes, "
+            "order_before = c.before, trial_before = c.trial FROM unnest($1::uuid[], $2::text[], "
+            "$3::bigint[], $4::uuid[], $5::boolean[]) AS c (id, plan, left_bytes, before, trial) "
+            "WHERE order_id = c.id",
+            [each.order_id for each in many],
+            [each.plan_before for each in many],
+            [each.limit_before for each in many],
+            [each.order_before for each in many],
+            [each.trial_before for each in many],
         )
 
     async def revoke(self, connection: Connection, order_id: OrderId, now: datetime) -> None:

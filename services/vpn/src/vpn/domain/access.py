@@ -89,6 +89,7 @@ class Purchase:
     traffic_bytes: int = 0
     trial: bool = False
     renews: datetime | None = None
+    chosen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,8 @@ class Given:
     """What was left of the traffic before; None: no limit."""
     order_before: UUID | None = None
     trial_before: bool = False
+    chosen_at: datetime | None = None
+    """When it was chosen; None: by an order of before this was kept, so earlier than any other."""
 
 
 def whole(moment: datetime) -> datetime:
@@ -130,8 +133,14 @@ def give(
     terms: Terms,
     now: datetime,
     fresh: Credentials,
+    *,
+    late: bool = False,
 ) -> Given:
-    """Add what was bought to what is left. `fresh` is used where it has no key any more."""
+    """Add what was bought to what is left. `fresh` is used where it has no key any more.
+
+    `late`: what it runs on was chosen after this (domain.purchases): this adds to it and sets
+    nothing.
+    """
     if bought.traffic_bytes:
         return _add_traffic(one, bought, plan, now)
     if bought.trial and one.trial_used:
@@ -151,7 +160,11 @@ def give(
         limit_before=left,
         order_before=one.last_order,
         trial_before=one.trial,
+        chosen_at=bought.chosen_at,
     )
+    if late:
+        _add_late(one, given, terms)
+        return given
     if one.key is None:
         one.key, one.link = fresh
     if not one.plan:
@@ -165,6 +178,26 @@ def give(
     one.last_order = bought.order_id
     _run_until(one, until)
     return given
+
+
+def _add_late(one: Subscription, given: Given, terms: Terms) -> None:
+    """The days, and the traffic where it is counted; whoever has none left stays off the nodes.
+
+    A late plan without a limit takes nothing of what is left, as it would have done in time.
+    """
+    if one.limit_bytes is not None and given.traffic_bytes:
+        _more_traffic(one, given.traffic_bytes)
+    spent = one.state == STATE_SUSPENDED and one.spent
+    _run_until(one, given.until)
+    if spent:
+        _suspend(one, terms)
+
+
+def _more_traffic(one: Subscription, traffic_bytes: int) -> None:
+    """Counted a little late, more may have passed than there was: what is added is whole."""
+    limit = one.limit_bytes or 0
+    one.limit_bytes = max(limit, one.used_bytes) + traffic_bytes
+    one.traffic_told = 0
 
 
 def _end_of(bought: Purchase, plan: AccessPlan, terms: Terms, starts: datetime) -> datetime:
@@ -197,10 +230,9 @@ def _add_traffic(one: Subscription, bought: Purchase, plan: AccessPlan, now: dat
         limit_before=_traffic_left(one),
         order_before=one.last_order,
         trial_before=one.trial,
+        chosen_at=bought.chosen_at,
     )
-    # Counted a little late, more may have passed than there was: the package is whole all the same.
-    one.limit_bytes = max(one.limit_bytes, one.used_bytes) + bought.traffic_bytes
-    one.traffic_told = 0
+    _more_traffic(one, bought.traffic_bytes)
     if one.state == STATE_SUSPENDED:
         _run_until(one, one.until)
     return given

@@ -6,6 +6,7 @@ Hot: a whole batch at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from chassis import logs
 from chassis.consumers import Received
@@ -13,13 +14,14 @@ from chassis.outbox import UnitOfWork
 from contracts import vpn
 from contracts.access import KIND_TRIAL, AccessPlan
 from contracts.errors import RefusalError
-from contracts.ids import OrderId
+from contracts.ids import OrderId, uuid7_time
 from contracts.vpn import AccessGranted, AccessRefused, GrantAccess
-from vpn.domain import access, plans
+from vpn.domain import access, plans, purchases
 from vpn.domain.access import Purchase
 from vpn.domain.errors import CancelledError, NoNodesError, UnknownPlanError
 from vpn.domain.terms import Terms
 from vpn.handlers.desk import Desk
+from vpn.handlers.orders import Orders
 from vpn.ports import Books, Grant
 
 log = logs.get("vpn.access")
@@ -36,26 +38,25 @@ async def grant_access(
     commands = [each.message for each in received]
     desk = await Desk.open(uow, books, terms, {each.user_id for each in commands})
     await desk.meet({each.user_id for each in commands})
-    known = await books.grants.find(uow.connection, [each.order_id for each in commands])
+    lasts = [OrderId(one.last_order) for one in desk.found.values() if one.last_order]
+    orders = await Orders.open(uow, books, [*(each.order_id for each in commands), *lasts])
     regions = await books.nodes.active_regions(uow.connection)
-    new: list[Grant] = []
     for each in received:
         try:
-            grant = known.get(each.message.order_id)
+            grant = orders.get(each.message.order_id)
             if grant is None:
-                grant = _give(each, desk, catalogue, regions)
-                known[grant.order_id] = grant
-                new.append(grant)
+                grant = await _give(each, desk, orders, catalogue, regions)
             _answer(each, grant, uow)
         except RefusalError as error:
             _refuse(each, error, uow)
-    await books.grants.add(uow.connection, new, uow.now)
+    await orders.close()
     await desk.close()
 
 
-def _give(
+async def _give(
     each: Received[GrantAccess],
     desk: Desk,
+    orders: Orders,
     catalogue: Mapping[str, AccessPlan],
     regions: set[str],
 ) -> Grant:
@@ -76,11 +77,26 @@ def _give(
         traffic_bytes=command.traffic_bytes,
         trial=command.trial or plan.kind == KIND_TRIAL,
         renews=command.renews,
+        chosen_at=_chosen_at(each, desk.now),
     )
+    late = purchases.is_late(bought, orders.last_of(one), one, desk.now)
     fresh = desk.books.make_credentials()
-    given = access.give(one, bought, plan, desk.terms, desk.now, fresh)
+    given = access.give(one, bought, plan, desk.terms, desk.now, fresh, late=late)
+    if late:
+        later = await orders.chosen_after(one, bought.chosen_at)
+        given, changed = purchases.put_in(given, later)
+        for other in changed:
+            orders.change(other)
+        log.info("purchase_came_late", order_id=str(command.order_id), plan=plan.id)
+    grant = Grant(command.order_id, command.user_id, one.id, given)
+    orders.add(grant)
     desk.changed(one, _cause(command), trace=each.traceparent)
-    return Grant(command.order_id, command.user_id, one.id, given)
+    return grant
+
+
+def _chosen_at(each: Received[GrantAccess], now: datetime) -> datetime:
+    """Old senders do not say; a clock ahead of ours counts as now (ADR 0018)."""
+    return min(each.message.chosen_at or uuid7_time(each.headers.id), now)
 
 
 def _cause(command: GrantAccess) -> str:

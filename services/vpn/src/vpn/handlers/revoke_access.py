@@ -10,10 +10,11 @@ from chassis.outbox import UnitOfWork
 from contracts import vpn
 from contracts.access import AccessPlan
 from contracts.vpn import STATE_ACTIVE, AccessRevoked, RevokeAccess
-from vpn.domain import access
+from vpn.domain import access, purchases
 from vpn.domain.access import Subscription
 from vpn.domain.terms import Terms
 from vpn.handlers.desk import Desk
+from vpn.handlers.orders import Orders
 from vpn.handlers.set_access_options import auto_renew_word
 from vpn.ports import Books, Grant
 
@@ -28,15 +29,17 @@ async def revoke_access(
     catalogue: Mapping[str, AccessPlan],
     terms: Terms,
 ) -> None:
-    known = await books.grants.find(uow.connection, [command.order_id])
-    grant = known.get(command.order_id)
+    orders = await Orders.open(uow, books, [command.order_id])
+    grant = orders.get(command.order_id)
     desk = await Desk.open(uow, books, terms, [command.user_id])
     one = desk.found.get(command.user_id)
     if grant is None:
-        never = Grant(command.order_id, command.user_id, None, None, revoked=True)
-        await books.grants.add(uow.connection, [never], uow.now)
+        orders.add(Grant(command.order_id, command.user_id, None, None, revoked=True))
     elif not grant.revoked and grant.given is not None and one is not None:
         before = catalogue.get(grant.given.plan_before)
+        later = await orders.after(one, command.order_id) if grant.given.span else []
+        for other in purchases.take_out(grant.given, later) if later else []:
+            orders.change(other)
         access.take_back(one, grant.given, before, terms, desk.now, refunded=command.refunded)
         if not one.auto_renew:
             # Whatever was chosen before this is over: or it would be charged for again.
@@ -45,6 +48,7 @@ async def revoke_access(
         await books.grants.revoke(uow.connection, command.order_id, uow.now)
         await desk.close()
         log.info("access_revoked", order_id=str(command.order_id))
+    await orders.close()
     event = AccessRevoked(
         order_id=command.order_id, user_id=command.user_id, until=_what_is_left(one)
     )
