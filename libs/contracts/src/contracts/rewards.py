@@ -47,11 +47,12 @@ class RedeemPromo(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TakeDraw(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Draw today's lot, once a shop day."""
+    """Draw a day's lot, once a shop day. `day`: the one whose seal the person saw; None: today."""
 
     subject: ClassVar[str] = "billing.cmd.take_draw.v1"
 
     user_id: UserId
+    day: date | None = None
 
     def lock_keys(self) -> tuple[LockKey, ...]:
         return (self.user_id,)

@@ -47,7 +47,8 @@ async def test_a_tap_draws_and_its_message_shows_what_was_won(chat):
     answers = await chat.tap(pack(DrawNow(DAY)))
     deliveries = await drawn(chat)
 
-    assert len(await chat.emitted(rewards.TakeDraw)) == 1
+    (asked,) = await chat.emitted(rewards.TakeDraw)
+    assert (asked.user_id, asked.day) == (chat.user_id, DAY)
     assert toasts(answers) == ["Drawing…"]
     (shown,) = edits(answers)
     assert shown.key == keys.draw(DAY)

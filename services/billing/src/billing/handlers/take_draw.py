@@ -1,4 +1,4 @@
-"""take_draw: today's lot, once a shop day; and the seeds of the days, made before they begin."""
+"""take_draw: a day's lot, once a shop day; and the seeds of the days, made before they begin."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from billing.ports.rewards import Rewards, Seed, Won
 from chassis import logs, metrics
 from chassis.consumers import Received
 from chassis.outbox import UnitOfWork
+from contracts.ids import UserId
 from contracts.rewards import DrawTaken, TakeDraw
 
 log = logs.get("billing.draws")
@@ -46,32 +47,80 @@ async def take_draws(
     connection = uow.connection
     users = list({each.message.user_id for each in received})
     accounts = await books.accounts.load(connection, users)
-    today = quotas.shop_day(uow.now, terms.zone)
-    seed = await rewards.draws.day(connection, today)
-    if seed is None:  # a shop that was away for more than a day
-        await _ensure(uow, rewards, today, secret)
-        seed = await rewards.draws.day(connection, today)
-        assert seed is not None
-    known = await rewards.draws.won(connection, users, today)
+    days = _Days(uow, rewards, users, terms, secret)
     fresh = []
     for each in received:
         user_id = each.message.user_id
         if user_id not in accounts:
             announce.rejected(uow, each, NoAccountError())
             continue
+        seed, known = await days.of(each.message)
         won = known.get(user_id)
         repeated = won is not None
         if won is None:
-            prize = draws.prize_of(draws.number_of(seed.seed, user_id, today))
-            won = Won(user_id, today, prize, terms.rewards.draw.percent[prize])
+            prize = draws.prize_of(draws.number_of(seed.seed, user_id, seed.day))
+            won = Won(user_id, seed.day, prize, terms.rewards.draw.percent[prize])
             known[user_id] = won
             fresh.append(won)
             draws_count.add(1, {"prize": prize})
         _tell(uow, each, won, seed, terms, repeated=repeated)
     await rewards.draws.add(connection, fresh, uow.now)
-    until = draws.valid_until(today, terms.zone)
-    given = [Discount(won.user_id, draws.discount_key(today), won.percent, until) for won in fresh]
+    given = [
+        Discount(
+            won.user_id,
+            draws.discount_key(won.day),
+            won.percent,
+            draws.valid_until(won.day, terms.zone),
+        )
+        for won in fresh
+    ]
     await books.discounts.add(connection, given, uow.now)
+
+
+class _Days:
+    """The days that a batch draws on: nearly always today."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        rewards: Rewards,
+        users: Sequence[UserId],
+        terms: Terms,
+        secret: Secret,
+    ) -> None:
+        self._uow = uow
+        self._rewards = rewards
+        self._users = users
+        self._secret = secret
+        self._today = quotas.shop_day(uow.now, terms.zone)
+        self._found: dict[date, tuple[Seed, dict[UserId, Won]]] = {}
+
+    async def of(self, command: TakeDraw) -> tuple[Seed, dict[UserId, Won]]:
+        """The seed of the day the person saw, however late this comes, and what was won on it.
+
+        A day that has not begun is none, and neither is one without a seed: its lot could not
+        have been promised before it began.
+        """
+        for day in (command.day, self._today):
+            if day is None or day > self._today:
+                continue
+            if day not in self._found:
+                seed = await self._seed(day)
+                if seed is None:
+                    continue
+                draws_of = self._rewards.draws
+                won = await draws_of.won(self._uow.connection, self._users, day)
+                self._found[day] = (seed, won)
+            return self._found[day]
+        raise AssertionError("today has a seed")
+
+    async def _seed(self, day: date) -> Seed | None:
+        draws_of = self._rewards.draws
+        seed = await draws_of.day(self._uow.connection, day)
+        if seed is None and day == self._today:  # a shop that was away for more than a day
+            await _ensure(self._uow, self._rewards, day, self._secret)
+            seed = await draws_of.day(self._uow.connection, day)
+        return seed
 
 
 def _tell(

@@ -72,8 +72,12 @@ class Giving:
         commands = [rewards.RedeemPromo(user_id=user, code=code) for user, code in pairs]
         return await self._batch(redeem_promos, *commands, books=self.desk.books, terms=self.terms)
 
-    async def draw(self, *users: int) -> list[Any]:
-        commands = [rewards.TakeDraw(user_id=user) for user in users]
+    async def draw(self, *users: int, days: Any = None) -> list[Any]:
+        """`days`: the one each of them saw."""
+        seen = days or [None] * len(users)
+        commands = [
+            rewards.TakeDraw(user_id=user, day=day) for user, day in zip(users, seen, strict=True)
+        ]
         return await self._batch(take_draws, *commands, books=self.desk.books, terms=self.terms)
 
     async def make_days(self) -> int:

@@ -105,6 +105,39 @@ async def test_the_shops_day_decides_and_each_day_has_its_lot(giving, postgres_d
     assert first.commitment != second.commitment
 
 
+async def test_a_draw_that_comes_after_midnight_is_of_the_day_the_person_saw(giving, postgres_desk):
+    """Its replica was killed and it was handed over once more: the next day's lot stays theirs."""
+    tomorrow = TODAY + timedelta(days=1)
+    for user in (1, 2):
+        await postgres_desk.open(user)
+    await giving.make_days()
+    seal = (await giving.shown(1)).draw_commitment
+    postgres_desk.clock.advance(timedelta(hours=12, seconds=1))
+
+    late, today, again = await giving.draw(1, 2, 1, days=[TODAY, tomorrow, TODAY])
+
+    assert (late.day, late.commitment, late.valid_until) == (
+        TODAY,
+        seal,
+        postgres_desk.now - timedelta(seconds=1),
+    )
+    assert (today.day, again.day) == (tomorrow, TODAY)
+    assert [each.repeated for each in (late, today, again)] == [False, False, True]
+    assert (await giving.shown(1)).draw_prize == ""
+    (next_day,) = await giving.draw(1, days=[tomorrow])
+    assert (next_day.day, next_day.repeated) == (tomorrow, False)
+
+
+@pytest.mark.parametrize("days", [1, -3], ids=["not begun", "without a seed"])
+async def test_a_day_that_promised_nobody_anything_counts_as_today(giving, postgres_desk, days):
+    await postgres_desk.open(1)
+    await giving.make_days()
+
+    (won,) = await giving.draw(1, days=[TODAY + timedelta(days=days)])
+
+    assert won.day == TODAY
+
+
 async def test_who_has_no_account_draws_nothing(giving):
     (rejected,) = await giving.draw(9)
 

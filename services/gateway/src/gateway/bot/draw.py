@@ -66,7 +66,7 @@ async def draw_now(
     elif known.draw_prize:
         show(turn, query, shown, toast=say("toast-draw-already"))
     else:
-        turn.uow.emit(TakeDraw(user_id=turn.person.user_id))
+        turn.uow.emit(TakeDraw(user_id=turn.person.user_id, day=tap.day))
         if isinstance(query.message, Message):
             turn.remember(keys.draw(tap.day), query.message.message_id)
         turn.edit_keyed(keys.draw(tap.day), draw.drawing(say))
