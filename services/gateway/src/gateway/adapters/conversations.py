@@ -138,8 +138,12 @@ class Conversations:
         update_id: int,
         user_id: UserId,
         chat_id: int,
+        came_at: datetime | None = None,
     ) -> tuple[Answer, ...]:
-        """The answers of a handled update without edits of messages that were edited since."""
+        """The answers of a handled update without edits of messages that were edited since.
+
+        `came_at`: when it came, if it is worked only now.
+        """
         return await repeats.still_true(
             connection,
             answers,
@@ -147,6 +151,7 @@ class Conversations:
             update_id=update_id,
             user_id=user_id,
             chat_id=chat_id,
+            came_at=came_at,
         )
 
     async def count_start(

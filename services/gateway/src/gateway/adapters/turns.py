@@ -15,6 +15,7 @@ from chassis import logs, tracing
 from chassis.clock import IdFactory
 from chassis.outbox import Outbox, UnitOfWork
 from contracts.envelope import Request
+from contracts.ids import uuid7_time
 from gateway.adapters.conversations import Conversations, Opened, RepeatedError
 from gateway.adapters.deliveries import PostgresDeliveries
 from gateway.adapters.intake import Peek
@@ -193,13 +194,24 @@ class Turns:
         return Worked(answers)
 
     async def again(self, uow: UnitOfWork, peek: Peek, body: bytes) -> None:
-        """An operator re-drives a parked update; its answers become delivery rows."""
+        """An operator re-drives a parked update; its answers become delivery rows.
+
+        Of its edits those of messages that nothing has edited since the update came.
+        """
         update = self._parse(peek, body)
         requests = self._wanted(update) if update is not None else ()
         reads = await self._ask(requests) if requests else Reads({})
         await self._conversations.reopen(uow, peek.update_id)
         worked, _turn = await self._within(uow, peek, update, reads)
-        for each in worked.answers:
+        answers = await self._conversations.still_true(
+            uow.connection,
+            worked.answers,
+            update_id=peek.update_id,
+            user_id=peek.user_id,
+            chat_id=peek.chat_id,
+            came_at=uuid7_time(uow.message_id) if uow.message_id else uow.now,
+        )
+        for each in answers:
             if each.kind in (SEND, EDIT) and each.screen is not None:
                 await self._deliveries.postpone(
                     uow, chat_id=peek.chat_id, answer=each, id=self._new_id()
