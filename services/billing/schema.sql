@@ -214,6 +214,7 @@ CREATE TABLE billing.effects (
     last_reason text DEFAULT ''::text NOT NULL,
     settled_at timestamp with time zone,
     about text,
+    attempts_before integer DEFAULT 0 NOT NULL,
     CONSTRAINT effects_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT effects_state_check CHECK ((state = ANY (ARRAY['due'::text, 'done'::text, 'failed'::text]))),
     CONSTRAINT settled_ones_say_when CHECK (((state = 'due'::text) = (settled_at IS NULL)))

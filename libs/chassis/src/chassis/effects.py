@@ -26,11 +26,13 @@ OVERTAKEN = "overtaken"
 PERHAPS_OVERTAKEN = "perhaps_overtaken"
 """Not called now, because of a newer one; an earlier attempt's call may still arrive."""
 STATES = {"done": "done", "failed": "failed", OVERTAKEN: "done", PERHAPS_OVERTAKEN: "done"}
+_REPEATED = "state = 'due', settled_at = NULL, attempts_before = attempts"
+"""What failed before it was made once is no reason to give it up when it is made again."""
 failed_count = metrics.counter("vitrine.effects.failed", description="effects given up")
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """One outside call. `attempt` counts starts, from 1."""
+    """One outside call. `attempt` counts starts, from 1; made again after it was made: anew."""
 
     key: str
     kind: str
@@ -39,6 +41,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     about: str | None = None
     """What it sets, if its kind sets something: see UnitOfWork.effect."""
+    start: int = 0
+    """Counts every start there ever was: whoever has the last one settles it."""
 
 
 Record = Callable[[UnitOfWork], Awaitable[None]]
@@ -165,7 +169,8 @@ class EffectWorker:
                 " ORDER BY due_at LIMIT $4 FOR UPDATE OF effects SKIP LOCKED) "
                 "UPDATE effects SET attempts = attempts + 1, ambiguous = true, "
                 "leased_until = claimed.until FROM claimed WHERE key = claimed_key "
-                "RETURNING key, kind, body, traceparent, attempts, about, was_ambiguous",
+                "RETURNING key, kind, body, traceparent, attempts, attempts_before, about, "
+                "was_ambiguous",
                 list(leases),
                 list(leases.values()),
                 now,
@@ -178,8 +183,9 @@ class EffectWorker:
                     kind=row["kind"],
                     body=row["body"],
                     traceparent=row["traceparent"],
-                    attempt=row["attempts"],
+                    attempt=row["attempts"] - row["attempts_before"],
                     about=row["about"],
+                    start=row["attempts"],
                 ),
                 row["was_ambiguous"],
             )
@@ -269,7 +275,7 @@ class EffectWorker:
             effect.key,
             state,
             result.reason,
-            effect.attempt,
+            effect.start,
             uow.now,
         )
         if owned != "UPDATE 1":
@@ -288,7 +294,7 @@ class EffectWorker:
     async def _repeat_newest(self, uow: UnitOfWork, effect: Effect) -> None:
         """A newer call about the same that was made meanwhile: this one may have come after it."""
         repeated = await uow.connection.execute(
-            "UPDATE effects SET state = 'due', settled_at = NULL, due_at = $3 WHERE key = ("
+            f"UPDATE effects SET {_REPEATED}, due_at = $3 WHERE key = ("  # noqa: S608 - our own
             'SELECT key FROM effects WHERE about = $1 AND key COLLATE "C" > $2 COLLATE "C" '
             "ORDER BY key COLLATE \"C\" DESC LIMIT 1) AND state = 'done'",
             effect.about,
@@ -306,7 +312,7 @@ class EffectWorker:
         overtaken was never made.
         """
         repeated = await uow.connection.execute(
-            "UPDATE effects SET state = 'due', settled_at = NULL, due_at = $3 WHERE key = $2 "
+            f"UPDATE effects SET {_REPEATED}, due_at = $3 WHERE key = $2 "  # noqa: S608 - our own
             "AND EXISTS (SELECT FROM effects older WHERE older.key = ANY($1::text[]) "
             "AND older.state <> 'due' AND older.last_reason <> $4)",
             beside,
@@ -332,7 +338,7 @@ class EffectWorker:
             due_at,
             result.outcome == "unknown",
             result.reason,
-            effect.attempt,
+            effect.start,
         )
 
 

@@ -276,6 +276,61 @@ async def test_an_older_call_whose_end_is_recorded_first_has_the_newer_one_made_
     assert await settled(database, "1", "2")
 
 
+async def test_a_call_made_again_has_all_its_attempts_anew(
+    outbox: Outbox, database: Database, start: Start
+) -> None:
+    """What failed before it was made once says nothing of now."""
+    lamp = Lamp()
+    lamp.hold("1")
+    soon = EffectResult.retry("away", timedelta(milliseconds=1))
+    lamp.results["2"] = [soon, soon]
+    numbers: list[int] = []
+
+    async def call(effect: Effect) -> EffectResult:
+        if effect.key == "2":
+            numbers.append(effect.attempt)
+        return await lamp.call(effect)
+
+    await set_lamp(outbox, "1")
+    start(EffectKind(name="toy", call=call, attempts_max=3))
+    await lamp.entered["1"].wait()
+    await set_lamp(outbox, "2")
+    await drain(lambda: settled(database, "2"), what="the newer one is made at the last attempt")
+
+    lamp.results["2"] = [soon, soon]
+    lamp.held["1"].set()
+    await drain(lambda: lamp.made == ["2", "1", "2"], what="the newer one is made again")
+    await drain(lambda: settled(database, "1", "2"), what="both settled")
+
+    assert numbers == [1, 2, 3, 1, 2, 3]
+
+
+async def test_who_was_late_with_the_earlier_call_does_not_settle_the_later(
+    outbox: Outbox, database: Database
+) -> None:
+    """Both are a first attempt: of the call, and of the call that is made again."""
+    release, entered = asyncio.Event(), asyncio.Event()
+
+    async def late(_effect: Effect) -> EffectResult:
+        entered.set()
+        await release.wait()
+        return EffectResult.failed("late")
+
+    worker = EffectWorker(outbox, {"toy": EffectKind(name="toy", call=late)})
+    await set_lamp(outbox, "1")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.work_once())
+        await entered.wait()
+        async with database.read() as connection:
+            await connection.execute(
+                "UPDATE effects SET attempts = attempts + 1, attempts_before = attempts, "
+                "leased_until = now() + interval '1 hour'"
+            )
+        release.set()
+
+    assert await states(database) == {"1": "due"}
+
+
 async def test_words_order_their_calls_though_a_clock_is_ahead(outbox: Outbox) -> None:
     now = outbox.clock.now()
     keys = []
