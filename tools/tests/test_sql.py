@@ -168,6 +168,29 @@ async def test_what_goes_wrong_on_the_way_is_a_sentence_that_says_why(
         await sql.run(argparse.Namespace(service="billing", question=question))
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("SELECT id FROM order", "syntax error at or near"),
+        (
+            "SELECT 1 FROM orders WHERE idd > 0",
+            'column "idd" does not exist HINT:  Perhaps you meant',
+        ),
+        ('SELECT "two\nlines" FROM orders', r'column "two\nlines" does not exist'),
+    ],
+)
+async def test_what_is_wrong_with_a_question_is_said_on_one_line(
+    shop: str, tmp_path: Path, question: str, said: str
+) -> None:
+    code, out, error = await vitrine(
+        tmp_path, "sql", "billing", question, BILLING_DATABASE_URL=shop
+    )
+
+    assert (code, out) == (1, "")
+    assert said in error
+    assert error.count("\n") == 1
+
+
 async def test_of_very_many_rows_the_first_are_shown(
     shop: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

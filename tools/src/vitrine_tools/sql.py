@@ -24,7 +24,7 @@ ROWS_MAX = 1_000
 
 
 class SqlError(Exception):
-    """Why there is no answer, as a sentence."""
+    """Why there is no answer, as a sentence on one line: logs are read line by line."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ async def run(given: argparse.Namespace) -> None:
             },
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
-        why = str(error) or type(error).__name__
+        why = _one_line(error) or type(error).__name__
         raise SqlError(f"no database answers {given.service}'s login: {why}") from error
     except (ValueError, asyncpg.InterfaceError):
         # asyncpg quotes the URL, and with `#` or `/` in it a password is taken for a port.
@@ -59,12 +59,20 @@ async def run(given: argparse.Namespace) -> None:
     except TimeoutError as error:
         raise SqlError("no answer: the database is silent") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise SqlError(f"{error}") from error
+        raise SqlError(_one_line(error)) from error
     except (ValueError, OverflowError) as error:
         # Postgres knows hours and years that Python does not: 24:00, 290000-01-01.
-        raise SqlError(f"a value cannot be shown ({error}): cast it to text") from error
+        raise SqlError(f"a value cannot be shown ({_one_line(error)}): cast it to text") from error
     finally:
         await connection.close(timeout=CONNECT_SECONDS_MAX)
+
+
+def _one_line(error: BaseException) -> str:
+    """What Postgres adds on lines of its own follows on the same; what it quotes is written out."""
+    text = str(error)
+    for addition in ("DETAIL: ", "HINT: "):
+        text = text.replace(f"\n{addition}", f" {addition}")
+    return plain(text)
 
 
 async def _ask(connection: asyncpg.Connection[Any], question: str) -> tuple[list[str], list[Any]]:
