@@ -3,6 +3,8 @@
 import io
 import resource
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -12,7 +14,12 @@ from PIL import Image, PngImagePlugin
 
 from generator.adapters import webm
 from generator.adapters.mp4_boxes import box, described
-from generator.adapters.stripping import PREVIEW_BYTES_MAX, small_preview, strip
+from generator.adapters.stripping import (
+    PREVIEW_BYTES_MAX,
+    RESULT_PIXELS_MAX,
+    small_preview,
+    strip,
+)
 from generator.domain.errors import AttemptFailedError
 from generator.domain.failures import Kind
 
@@ -41,6 +48,69 @@ def test_a_png_keeps_every_pixel_and_no_text(mode):
         assert "prompt" not in kept.info
     assert SECRET.encode() not in stripped.body
     assert (stripped.mime, stripped.width, stripped.height) == ("image/png", 64, 48)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_a_picture_keeps_nothing_of_what_was_written_beside_its_pixels(image_format):
+    exif = Image.Exif()
+    exif[0x010E] = SECRET
+    beside = {"exif": exif, "xmp": SECRET.encode(), "icc_profile": SECRET.encode()}
+    if image_format == "JPEG":
+        beside["comment"] = SECRET
+    target = io.BytesIO()
+    Image.new("RGB", (64, 48), (9, 8, 7)).save(target, image_format, **beside)
+    assert SECRET.encode() in target.getvalue()
+
+    stripped = strip(target.getvalue(), "image", "out.picture")
+
+    assert SECRET.encode() not in stripped.body
+    with Image.open(io.BytesIO(stripped.body)) as kept:
+        assert not kept.getexif()
+        assert not {"icc_profile", "comment", "xmp", "exif"} & set(kept.info)
+        assert kept.size == (64, 48)
+
+
+PEAK = """
+import io, sys
+from PIL import Image
+from generator.adapters.stripping import strip
+
+def peak():
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+body = open(sys.argv[1], "rb").read()
+strip(open(sys.argv[2], "rb").read(), "image", "small.png")
+before = peak()
+strip(body, "image", "large.png")
+print(peak() - before)
+"""
+
+
+def test_a_picture_is_held_once(tmp_path):
+    """Three times, as it was, a picture of 100 megapixels took more than the pod has."""
+    pixels = 24_000_000
+    for name, size in (("large", (6_000, 4_000)), ("small", (60, 40))):
+        Image.new("RGB", size, (9, 8, 7)).save(tmp_path / name, "PNG", compress_level=1)
+
+    measured = subprocess.run(
+        [sys.executable, "-c", PEAK, tmp_path / "large", tmp_path / "small"],
+        check=True,
+        capture_output=True,
+    )
+
+    assert int(measured.stdout) < pixels * 4 * 1.5
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_picture_beyond_what_the_pod_can_hold_is_refused_by_its_header():
+    target = io.BytesIO()
+    Image.new("1", (20_000, RESULT_PIXELS_MAX // 20_000 + 1)).save(target, "PNG")
+
+    with pytest.raises(AttemptFailedError) as refused:
+        strip(target.getvalue(), "image", "out.png")
+
+    assert refused.value.failure.kind == Kind.OUTPUT_DAMAGED
 
 
 def test_an_animated_webp_keeps_its_frames_and_loses_its_metadata():
