@@ -30,7 +30,7 @@ from devstack.vpn_storm import NODES, Shop, vpn_shop
 from devstack.vpn_watch import Watcher, in_step, report
 from scheduler.domain import ticks
 
-LONG = timedelta(seconds=120)
+WITHIN = timedelta(seconds=120)
 """How quick it was is reported; what is judged is that it comes true."""
 USERS_MIN = 25
 OPERATIONS_EACH = 10
@@ -296,7 +296,7 @@ async def test_a_storm_leaves_nodes_and_timers_as_they_should_be(
             rows = await shop.fetch("SELECT FROM vpn.nodes WHERE health = 'up'")
             return len(rows) == len(NODES)
 
-        await drain(up, within=LONG, what="every node is up")
+        await drain(up, within=WITHIN, what="every node is up")
         async with asyncio.TaskGroup() as group:
             group.create_task(counterpart.renew(over))
             watching = group.create_task(watcher.run(over))
@@ -315,12 +315,12 @@ async def test_a_storm_leaves_nodes_and_timers_as_they_should_be(
                 answers = [await broker.api(f"STREAM.INFO.{name}") for name in ("VPN", "SCHEDULER")]
                 return not any(answer["state"]["messages"] for answer in answers)
 
-            await drain(handled, within=LONG, what="every command")
-            await in_step(shop, within=LONG, what="all in step")
+            await drain(handled, within=WITHIN, what="every command")
+            await in_step(shop, within=WITHIN, what="all in step")
             settled = time.monotonic()
             watcher.settled = settled - killed
-            await drain(lambda: calm(shop), within=LONG, what="nothing due")
-            await in_step(shop, within=LONG, what="still in step")
+            await drain(lambda: calm(shop), within=WITHIN, what="nothing due")
+            await in_step(shop, within=WITHIN, what="still in step")
             over.set()
             await watching
         seen = await judge(shop)
