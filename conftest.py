@@ -157,7 +157,7 @@ def database_dsn(postgres_server: DatabaseServer) -> Iterator[str]:
 @pytest.fixture
 def nats_url(nats_server: MessageServer) -> str:
     """The shared nats-server, emptied of every stream, bucket and object store."""
-    run_blocking(wipe_jetstream(nats_server.url))
+    run_blocking(wipe_jetstream(nats_server))
     return nats_server.url
 
 

@@ -49,16 +49,33 @@ async def test_a_paused_server_answers_again_after_resume():
         await client.close()
 
 
-async def test_wipe_removes_streams_buckets_and_object_stores(nats_url):
-    client = await nats.connect(nats_url)
+async def test_wipe_removes_streams_buckets_and_object_stores(nats_server):
+    client = await nats.connect(nats_server.url)
     jetstream = client.jetstream()
     await jetstream.add_stream(name="GONE", subjects=["gone.>"])
     await jetstream.create_key_value(bucket="gone")
     await jetstream.create_object_store("gone")
 
-    await wipe_jetstream(nats_url)
+    await wipe_jetstream(nats_server)
 
     assert await jetstream.streams_info() == []
     with pytest.raises(NotFoundError):
         await jetstream.stream_info("GONE")
     await client.close()
+
+
+async def test_nothing_of_a_wiped_stream_is_removed_later():
+    """A big one, so that its removal takes a while: a second one would be removed as it stands."""
+    async with private_nats() as server:
+        client = await nats.connect(server.url)
+        jetstream = client.jetstream()
+        await jetstream.add_stream(name="BIG", subjects=["big.>"])
+        (folder,) = server.store.glob("jetstream/*/streams/BIG")
+        for number in range(5_000):
+            (folder / str(number)).touch()
+
+        for _ in range(3):
+            await wipe_jetstream(server)
+            assert list(folder.parent.iterdir()) == []
+            await jetstream.add_stream(name="BIG", subjects=["big.>"])
+        await client.close()

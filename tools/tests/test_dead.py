@@ -93,7 +93,7 @@ async def running_shop(
     postgres_server: DatabaseServer, nats_server: MessageServer
 ) -> AsyncIterator[Shop]:
     """One service for the whole file."""
-    await wipe_jetstream(nats_server.url)
+    await wipe_jetstream(nats_server)
     broker = await Broker.connect(nats_server.url, name="test", on_fatal=lambda _: None)
     await bootstrap.apply(broker)
     await broker.close()

@@ -39,6 +39,7 @@ class PostgresContainer:
 @dataclass(frozen=True, slots=True)
 class NatsContainer:
     url: str
+    store: None = None
 
 
 @contextmanager

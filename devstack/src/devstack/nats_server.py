@@ -96,6 +96,10 @@ class NatsServer:
         return f"{'tls' if self._security else 'nats'}://{LOOPBACK}:{self.port}"
 
     @property
+    def store(self) -> Path:
+        return self._state_dir / "jetstream"
+
+    @property
     def secured(self) -> bool:
         return self._security is not None
 
@@ -131,7 +135,7 @@ class NatsServer:
             name=self.name,
             port=self.port,
             monitoring_port=self.monitoring_port,
-            store_dir=self._state_dir / "jetstream",
+            store_dir=self.store,
             sync_interval=self._sync_interval,
         )
         if self._security is not None:

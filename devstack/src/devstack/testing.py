@@ -19,16 +19,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 import asyncpg
-import nats
 import structlog
-from nats.aio.client import Client
-from nats.js.errors import NotFoundError
 
 from chassis import migrations
 from chassis.identity import Identity
 from contracts.accounts import SHARED
 from devstack import nats_security
 from devstack.health import answers_ok
+from devstack.jetstream_wiping import MessageServer, wipe_jetstream
 from devstack.nats_server import NatsServer
 from devstack.ports import LOOPBACK, free_port
 from devstack.postgres import Postgres
@@ -120,13 +118,6 @@ class DatabaseServer(Protocol):
     def dsn(
         self, user: str = "postgres", database: str = "postgres", password: str | None = None
     ) -> str: ...
-
-
-class MessageServer(Protocol):
-    """What tests may ask of a shared nats-server, be it a process or a container."""
-
-    @property
-    def url(self) -> str: ...
 
 
 def run_blocking(work: Coroutine[Any, Any, Result]) -> Result:
@@ -385,16 +376,3 @@ async def empty_schema(connection: asyncpg.Connection, schema: str) -> None:
     deletes = await connection.fetchval(_DELETES, schema)
     # As a replica the session is stopped by no trigger, and rows may go in any order.
     await connection.execute(f"SET LOCAL session_replication_role = replica; {deletes}")
-
-
-async def wipe_jetstream(url: str) -> None:
-    """Delete every stream, and with them all consumers, key-value and object stores."""
-    client: Client = await nats.connect(url)
-    try:
-        jetstream = client.jetstream()
-        for stream in await jetstream.streams_info():
-            assert stream.config.name is not None
-            with suppress(NotFoundError):
-                await jetstream.delete_stream(stream.config.name)
-    finally:
-        await client.close()

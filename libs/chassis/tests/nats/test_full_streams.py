@@ -10,7 +10,7 @@ import pytest
 from chassis import bootstrap
 from chassis.broker import Broker
 from contracts import topology
-from devstack.testing import wipe_jetstream
+from devstack.testing import MessageServer, wipe_jetstream
 
 ROOM_BYTES = 10_000
 BODY = b"x" * 1_000
@@ -19,11 +19,11 @@ ANSWER_SECONDS = 5.0
 
 
 @pytest.fixture
-async def emptied(broker: Broker, nats_url: str) -> AsyncIterator[Broker]:
+async def emptied(broker: Broker, nats_server: MessageServer) -> AsyncIterator[Broker]:
     """Whoever comes next finds streams of the usual size, and with consumers."""
-    await wipe_jetstream(nats_url)
+    await wipe_jetstream(nats_server)
     yield broker
-    await wipe_jetstream(nats_url)
+    await wipe_jetstream(nats_server)
 
 
 async def fill(broker: Broker, stream: topology.Stream) -> list[dict[str, Any]]:

@@ -254,20 +254,20 @@ async def test_a_later_runtime_step_reaches_a_schema_that_has_service_steps(
     runtime = tmp_path_factory.mktemp("runtime")
     for path in migrations.RUNTIME_FOLDER.glob("*.sql"):
         (runtime / path.name).write_text(path.read_text())
-    (runtime / "0004_pre_more.up.sql").write_text("CREATE TABLE more (id int)")
-    (runtime / "0004_pre_more.down.sql").write_text("DROP TABLE more")
+    before = [step.key for step in migrations.read(runtime, "runtime")]
+    more = f"{len(before) + 1:04}_pre_more"
+    (runtime / f"{more}.up.sql").write_text("CREATE TABLE more (id int)")
+    (runtime / f"{more}.down.sql").write_text("DROP TABLE more")
     monkeypatch.setattr(migrations, "RUNTIME_FOLDER", runtime)
 
     done = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations)
     undone = await migrations.migrate(database_dsn, schema="toy", folder=toy_migrations, target=0)
 
-    assert done == ["up runtime/0004_pre_more"]
+    assert done == [f"up runtime/{more}"]
     assert undone == [
         "down service/0001_pre_toy",
-        "down runtime/0004_pre_more",
-        "down runtime/0003_pre_effects_about",
-        "down runtime/0002_pre_effects_settled",
-        "down runtime/0001_pre_runtime",
+        f"down runtime/{more}",
+        *(f"down {step}" for step in reversed(before)),
     ]
 
 

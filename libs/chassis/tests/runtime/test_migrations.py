@@ -28,6 +28,7 @@ async def test_up_down_up(database_dsn: str, toy_migrations: Path) -> None:
         "runtime/0001_pre_runtime",
         "runtime/0002_pre_effects_settled",
         "runtime/0003_pre_effects_about",
+        "runtime/0004_pre_effects_repeated",
         "service/0001_pre_toy",
     ]
     assert up == again == [f"up {step}" for step in steps]

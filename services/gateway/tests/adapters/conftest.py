@@ -137,7 +137,7 @@ def module_dsn(postgres_server) -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def broker(nats_server) -> AsyncIterator[Broker]:
-    await wipe_jetstream(nats_server.url)
+    await wipe_jetstream(nats_server)
     broker = await Broker.connect(nats_server.url, name="test", on_fatal=lambda _: None)
     await bootstrap.apply(broker)
     yield broker
