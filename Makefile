@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 MEMBERS := libs/contracts libs/chassis services/gateway services/billing services/generator services/vpn services/scheduler simulators devstack tools
 STAMP := $(VENV)/.installed
 
+# Every process of a platform, and of its tests, would compile its libraries anew, where an image says
+# that none may keep what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help: ## what each target does
