@@ -178,14 +178,15 @@ async def stranger(connected: Callable[[str], Awaitable[Broker]]) -> Broker:
 
 
 @pytest.fixture
-def forget_ids(stranger: Broker) -> Callable[[], Awaitable[None]]:
+async def forget_ids(broker: Broker, stranger: Broker) -> Callable[[], Awaitable[None]]:
     """Let the server forget which ids it has seen, as it does after ten minutes."""
+    config = (await broker.api("STREAM.INFO.BILLING"))["config"]
+    # Before there is an id: of one that it has it knows already when to forget it.
+    await broker.api("STREAM.UPDATE.BILLING", config | {"duplicate_window": 100_000_000})
 
     async def forget() -> None:
         probe = {HEADER_ID: str(new_id())}
         await stranger.publish(PROBE, b"", probe)
-        config = (await stranger.api("STREAM.INFO.BILLING"))["config"]
-        await stranger.api("STREAM.UPDATE.BILLING", config | {"duplicate_window": 100_000_000})
 
         async def forgotten() -> bool:
             return not (await stranger.publish(PROBE, b"", probe)).duplicate
