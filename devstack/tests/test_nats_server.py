@@ -71,11 +71,11 @@ async def test_nothing_of_a_wiped_stream_is_removed_later():
         jetstream = client.jetstream()
         await jetstream.add_stream(name="BIG", subjects=["big.>"])
         (folder,) = server.store.glob("jetstream/*/streams/BIG")
-        for number in range(5_000):
+        for number in range(500):
             (folder / str(number)).touch()
 
         for _ in range(3):
             await wipe_jetstream(server)
-            assert list(folder.parent.iterdir()) == []
+            assert list(server.store.glob("jetstream/*/streams/*")) == []
             await jetstream.add_stream(name="BIG", subjects=["big.>"])
         await client.close()
