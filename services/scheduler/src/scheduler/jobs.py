@@ -136,6 +136,9 @@ class Firing:
         # then nothing would tell that they were superseded.
         grouped = len(superseded) < batch_max
         claimed = await self._store.claim(uow.connection, places, look.now, grouped=grouped)
+        # Another replica may have fired the newest in between: these are no newer by that.
+        given_up = {each.key for each in superseded}
+        claimed = [each for each in claimed if each.key not in given_up]
         settled = [settling.settle(each, look.now, superseded=True) for each in superseded]
         settled += within(allowed, [settling.settle(each, look.now) for each in claimed])
         if settled:

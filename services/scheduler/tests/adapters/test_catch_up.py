@@ -146,6 +146,46 @@ async def test_repeating_timers_of_a_group_give_way_together(outbox: Outbox) -> 
     assert set((await states(outbox)).values()) == {"armed"}
 
 
+class Overtaken(PostgresTimers):
+    """Between its two looks at groups another replica takes its turn."""
+
+    def __init__(self, other: Firing) -> None:
+        self._other = other
+        self.times = 1
+
+    async def claim_superseded(self, connection, now, limit):
+        found = await super().claim_superseded(connection, now, limit)
+        if self.times:
+            self.times -= 1
+            await self._other.turn()
+        return found
+
+
+async def test_who_lets_an_older_one_go_does_not_fire_it_when_the_newest_has_gone(outbox: Outbox):
+    """The newest is armed for another day then: no newer one is due any more."""
+    weeks_ago = datetime.now(UTC) - timedelta(days=16)
+    older, newest_one = (
+        timer(
+            key=f"k{number}",
+            due_at=weeks_ago + timedelta(days=number),
+            time_zone="UTC",
+            repeat=Repeat(unit="week", at="00:00"),
+            catch_up="coalesce",
+            group="g",
+        )
+        for number in range(2)
+    )
+    await arm(outbox, older, newest_one)
+    other = firing(outbox)
+    store = Overtaken(other)
+    slow = Firing(outbox, store, pace_of(Settings(database_url="unused")))
+
+    await fire_all(slow)
+
+    assert store.times == 0
+    assert await fired(outbox) == ["k1:1"]
+
+
 async def test_each_time_of_a_repeating_timer_is_a_message_of_its_own(outbox: Outbox) -> None:
     await arm(outbox, timer(due_in=-5 * 86_400, time_zone="UTC", repeat=DAILY))
     replica = firing(outbox)
