@@ -35,6 +35,22 @@ def newest(number: int, group: str = "g", **more: object) -> ScheduleTimer:
     )
 
 
+def weekly(number: int, ago: timedelta) -> list[ScheduleTimer]:
+    """Of one group, the first so long ago, each a day after the one before."""
+    first = datetime.now(UTC) - ago
+    return [
+        timer(
+            key=f"k{each}",
+            due_at=first + timedelta(days=each),
+            time_zone="UTC",
+            repeat=Repeat(unit="week", at="00:00"),
+            catch_up="coalesce",
+            group="g",
+        )
+        for each in range(number)
+    ]
+
+
 async def states(outbox: Outbox) -> dict[str, str]:
     async with outbox.database.read() as connection:
         rows = await connection.fetch("SELECT key, state FROM timers")
@@ -126,19 +142,7 @@ async def test_a_repeating_timer_comes_once_late_or_not_and_then_in_its_rhythm(
 
 async def test_repeating_timers_of_a_group_give_way_together(outbox: Outbox) -> None:
     """The newest is armed again when it has fired: the older ones must not fire after it."""
-    long_ago = datetime.now(UTC) - timedelta(days=10)
-    commands = [
-        timer(
-            key=f"k{number}",
-            due_at=long_ago + timedelta(days=number),
-            time_zone="UTC",
-            repeat=Repeat(unit="week", at="00:00"),
-            catch_up="coalesce",
-            group="g",
-        )
-        for number in range(5)
-    ]
-    await arm(outbox, *commands)
+    await arm(outbox, *weekly(5, timedelta(days=10)))
 
     await asyncio.gather(*(fire_all(firing(outbox, fire_batch_max=2)) for _ in range(2)))
 
@@ -163,19 +167,7 @@ class Overtaken(PostgresTimers):
 
 async def test_who_lets_an_older_one_go_does_not_fire_it_when_the_newest_has_gone(outbox: Outbox):
     """The newest is armed for another day then: no newer one is due any more."""
-    weeks_ago = datetime.now(UTC) - timedelta(days=16)
-    older, newest_one = (
-        timer(
-            key=f"k{number}",
-            due_at=weeks_ago + timedelta(days=number),
-            time_zone="UTC",
-            repeat=Repeat(unit="week", at="00:00"),
-            catch_up="coalesce",
-            group="g",
-        )
-        for number in range(2)
-    )
-    await arm(outbox, older, newest_one)
+    await arm(outbox, *weekly(2, timedelta(days=16)))
     other = firing(outbox)
     store = Overtaken(other)
     slow = Firing(outbox, store, pace_of(Settings(database_url="unused")))
